@@ -1,0 +1,496 @@
+//! The whole surface between the chat and its faces: what a person can ask for, and what can happen.
+//!
+//! Rooms are named by [`RoomName`] here, since that is what people and other programs say; ids stay below.
+
+use std::path::PathBuf;
+
+use crate::identity::{Fingerprint, Name, PeerId, RoomName};
+use crate::wire::{EntryId, ProposalHash, Settings};
+
+/// What a face asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Say a text in a room, which need not be reachable: it is kept and delivered when somebody is.
+    Say {
+        /// Where.
+        room: RoomName,
+        /// What; at most 4 KiB, possibly empty.
+        text: String,
+    },
+    /// Let a newcomer in, as far as it is up to us.
+    Approve(KnockRef),
+    /// Refuse a newcomer, which is final for this knock.
+    Deny(KnockRef),
+    /// Found a room and enter it.
+    Create {
+        /// What it is called.
+        room: RoomName,
+        /// Most members.
+        size: u16,
+        /// How it is run.
+        settings: Settings,
+    },
+    /// Knock at a room, or come back to it within the grace.
+    Join(RoomName),
+    /// Stop knocking, or leave for good.
+    Leave(RoomName),
+    /// Ask the rendezvous for its rooms.
+    List,
+    /// Tell who is in a room.
+    Members(RoomName),
+    /// Ask the rendezvous to forget a room of one's own.
+    Delete(RoomName),
+    /// Answer a question that [`Event::PinWanted`] asked.
+    Pin {
+        /// Whether the person accepts the server's fingerprint.
+        accept: bool,
+    },
+    /// Leave every room, see that what was said is delivered, and end.
+    Quit,
+}
+
+/// Which knock an answer is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KnockRef {
+    /// By its id, as programs do.
+    Id(ProposalHash),
+    /// By the newcomer's name in a room, as people do.
+    Name {
+        /// Which room.
+        room: RoomName,
+        /// Who.
+        name: Name,
+    },
+}
+
+/// A member, as shown to people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// What they are called in this room.
+    pub name: Name,
+    /// Who they are.
+    pub key: PeerId,
+    /// Whether this is the user's own seat.
+    pub me: bool,
+    /// How they are reached.
+    pub path: Path,
+}
+
+/// How a member is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Path {
+    /// Over a link of our own.
+    Direct {
+        /// Round trip of the link, in milliseconds, once measured.
+        rtt_ms: Option<u32>,
+    },
+    /// Through another member.
+    Relayed {
+        /// Through whom.
+        via: Name,
+    },
+    /// Not at all, for now.
+    None,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The chat is up, whether or not the server was reached.
+    Ready {
+        /// The user's name.
+        name: Name,
+        /// The user's key, as words.
+        fingerprint: Fingerprint,
+    },
+    /// First contact with a server whose certificate nobody vouches for: is this its fingerprint? Nothing is sent before
+    /// [`Command::Pin`] answers. Only with faces that can ask.
+    PinWanted {
+        /// The server as the user named it.
+        server: String,
+        /// Its certificate's.
+        fingerprint: Fingerprint,
+    },
+    /// The server's certificate is remembered from now on.
+    Pinned {
+        /// The server as the user named it.
+        server: String,
+        /// Its certificate's.
+        fingerprint: Fingerprint,
+    },
+    /// Logged in at the server.
+    ServerUp {
+        /// The server as the user named it.
+        server: String,
+    },
+    /// The server is gone; chats go on, and the client keeps trying.
+    ServerDown {
+        /// The server as the user named it.
+        server: String,
+    },
+    /// The answer to [`Command::List`].
+    Rooms {
+        /// The rooms.
+        rooms: Vec<RoomSummary>,
+        /// The people online who chose to be listed.
+        people: Vec<Name>,
+    },
+    /// Our own knock: again at each change.
+    Knocking {
+        /// Where.
+        room: RoomName,
+        /// Members who said yes.
+        yes: u16,
+        /// Members who must.
+        of: u16,
+        /// Seconds until silence refuses; `None` while waiting in line.
+        expires_in_s: Option<u64>,
+        /// Knocks before ours.
+        ahead: u16,
+    },
+    /// Somebody knocks at our room, and is waiting for our answer.
+    Knock {
+        /// Where.
+        room: RoomName,
+        /// By which to answer.
+        knock: ProposalHash,
+        /// What they want to be called: unverified, anybody can choose any name.
+        name: Name,
+        /// Who they are.
+        key: PeerId,
+        /// Seconds until our silence is a no.
+        expires_in_s: u64,
+        /// Members who said yes.
+        yes: Vec<Name>,
+        /// Members who have not answered, ourselves among them.
+        waiting: Vec<Name>,
+        /// A member, present or past, of a name that looks like this one but of another key.
+        looks_like: Option<Name>,
+        /// Whether this key has been in this room before.
+        seen_before: bool,
+    },
+    /// A member answered a knock; ourselves included.
+    Consent {
+        /// Where.
+        room: RoomName,
+        /// Which knock.
+        knock: ProposalHash,
+        /// Who wanted in.
+        name: Name,
+        /// Who answered.
+        by: Name,
+        /// What.
+        decision: Answer,
+    },
+    /// A knock at our room is over, without an admission.
+    KnockOver {
+        /// Where.
+        room: RoomName,
+        /// Which knock.
+        knock: ProposalHash,
+        /// Who wanted in.
+        name: Name,
+        /// How it ended.
+        how: Refusal,
+    },
+    /// We are in.
+    Joined {
+        /// Where.
+        room: RoomName,
+        /// The roster's number in its chain.
+        epoch: u64,
+        /// Who is in, ourselves included, the most senior first.
+        members: Vec<Person>,
+        /// Whether we founded the room, knocked, or came back to our seat.
+        how: Entrance,
+    },
+    /// We are not in, and why.
+    Refused {
+        /// Where.
+        room: RoomName,
+        /// Why.
+        reason: Refusal,
+    },
+    /// Somebody was let in by everybody.
+    MemberJoined {
+        /// Where.
+        room: RoomName,
+        /// What they are called.
+        name: Name,
+        /// Who.
+        key: PeerId,
+        /// The roster's number.
+        epoch: u64,
+    },
+    /// Somebody is no longer a member.
+    MemberLeft {
+        /// Where.
+        room: RoomName,
+        /// What they were called.
+        name: Name,
+        /// Who.
+        key: PeerId,
+        /// Why.
+        reason: Departure,
+        /// The roster's number.
+        epoch: u64,
+    },
+    /// How a member is reached has changed.
+    Link {
+        /// Where.
+        room: RoomName,
+        /// Who.
+        name: Name,
+        /// How.
+        path: Path,
+        /// If not at all: seconds until they lose their seat.
+        grace_s: Option<u64>,
+    },
+    /// A text, in a room's transcript for good. Our own too, once they are on disk.
+    Message {
+        /// Where.
+        room: RoomName,
+        /// Its id.
+        id: EntryId,
+        /// What its author is called.
+        from: Name,
+        /// Who its author is.
+        key: PeerId,
+        /// Whether it is ours.
+        mine: bool,
+        /// Its number in its author's log.
+        seq: u64,
+        /// What is said.
+        text: String,
+        /// The author's clock, in milliseconds since 1970.
+        sent_at_ms: u64,
+    },
+    /// One of our own texts, and all before it, reached this many of the others.
+    Delivered {
+        /// Where.
+        room: RoomName,
+        /// Which.
+        id: EntryId,
+        /// Members who have it.
+        to: u16,
+        /// Members who may.
+        of: u16,
+    },
+    /// The answer to [`Command::Members`].
+    Members {
+        /// Where.
+        room: RoomName,
+        /// The roster's number.
+        epoch: u64,
+        /// Most members.
+        size: u16,
+        /// Who, the most senior first.
+        members: Vec<Person>,
+    },
+    /// We are out of a room.
+    Left {
+        /// Where.
+        room: RoomName,
+        /// Why.
+        why: Leaving,
+    },
+    /// Somebody broke a rule; what they tried had no effect.
+    Misbehaviour {
+        /// Where, if in a room.
+        room: Option<RoomName>,
+        /// Who; `None` for the server.
+        by: Option<Name>,
+        /// What they tried.
+        what: Misdeed,
+    },
+    /// Something asked for could not be done; the chat goes on.
+    Failed(Failure),
+    /// All is said, left and closed: nothing follows.
+    Ended(Ending),
+}
+
+/// A line of the answer to [`Command::List`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomSummary {
+    /// What it is called.
+    pub room: RoomName,
+    /// Members now.
+    pub members: u16,
+    /// Most members.
+    pub size: u16,
+    /// Whether somebody is knocking.
+    pub knocking: bool,
+}
+
+/// An answer to a knock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Let them in.
+    Yes,
+    /// Don't.
+    No,
+    /// Not answered in time, which is a no.
+    Silent,
+}
+
+/// How we came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    /// We founded the room.
+    Founded,
+    /// Every member agreed.
+    Admitted,
+    /// We still had our seat.
+    Returned,
+}
+
+/// Why somebody isn't let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// A member said no.
+    Denied,
+    /// A member did not answer in time.
+    Expired,
+    /// The room is full.
+    Full,
+    /// There is no such room.
+    NoSuchRoom,
+    /// A room of that name exists already.
+    RoomExists,
+    /// Another key has that name at the server.
+    NameTaken,
+    /// No member is there to answer.
+    NobodyThere,
+    /// Too many are waiting, or too many attempts were made.
+    TooMany,
+    /// The newcomer gave up.
+    Withdrawn,
+    /// What the server presented as an admission is none: a signature is missing or wrong.
+    Forged,
+    /// Refused by the server for another reason.
+    Other,
+}
+
+/// Why a member is no longer one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// They said so.
+    Left,
+    /// Nobody could reach them for the whole grace.
+    Dropped,
+    /// The others decided it.
+    Removed,
+}
+
+/// Why we are out of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaving {
+    /// We wanted to.
+    Asked,
+    /// Its creator deleted it.
+    Deleted,
+    /// The others went on without us while we could not be reached.
+    DroppedByOthers,
+}
+
+/// A broken rule, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misdeed {
+    /// A signature that doesn't fit.
+    BadSignature,
+    /// An admission or a step without the consents it needs.
+    MissingConsent,
+    /// An admission that names another key or name than the one that knocked.
+    SwappedNewcomer,
+    /// A roster or a genesis that isn't the one it claims to be.
+    WrongRoster,
+    /// A yes and a no to one proposal.
+    TwoAnswers,
+    /// Two entries under one number.
+    TwoEntries,
+    /// An entry that doesn't follow the author's last.
+    BrokenChain,
+    /// An entry for an audience that its receiver, or its author, is not in.
+    WrongAudience,
+    /// Bytes that are no message.
+    Malformed,
+}
+
+/// Why something could not be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// Not in this room.
+    NotInRoom(RoomName),
+    /// Already in it, or knocking at it.
+    AlreadyThere(RoomName),
+    /// No such knock, or it is over.
+    NoSuchKnock,
+    /// Several newcomers of one name: answer by id.
+    AmbiguousName(Name),
+    /// We said yes to somebody else, and that has not been decided yet.
+    AnotherDecisionOpen {
+        /// Whose knock must end first.
+        name: Name,
+    },
+    /// Our answer to this knock is given already.
+    AlreadyAnswered,
+    /// Longer than a message may be.
+    TextTooLong {
+        /// How long it is, in bytes.
+        bytes: usize,
+    },
+    /// The size limit is not between 2 and 256, or a time limit is out of bounds.
+    BadSettings,
+    /// The server is not connected, and this needs it.
+    NoServer,
+    /// The server could not be reached.
+    ServerUnreachable {
+        /// The server as the user named it.
+        server: String,
+        /// What the network said.
+        why: String,
+    },
+    /// The server's certificate is not the remembered one.
+    ServerChanged {
+        /// The server as the user named it.
+        server: String,
+        /// The remembered one.
+        pinned: Fingerprint,
+        /// The one it shows now.
+        shown: Fingerprint,
+        /// Where the remembered one is kept.
+        file: PathBuf,
+    },
+    /// The person did not accept the server's fingerprint.
+    ServerNotTrusted {
+        /// The server as the user named it.
+        server: String,
+    },
+    /// The server wants a password, or another one.
+    PasswordRefused,
+    /// The server refused for a reason of its own.
+    ServerRefused {
+        /// In the server's words; control characters are escaped already.
+        why: String,
+    },
+    /// The name belongs to another key at this server.
+    NameTaken(Name),
+    /// Only the creator may delete a room.
+    NotCreator(RoomName),
+    /// No room of that name at the server.
+    NoSuchRoom(RoomName),
+    /// What was said could not be kept, so it was not sent.
+    NotKept {
+        /// What the disk said.
+        why: String,
+    },
+}
+
+/// How the chat ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Everything asked for was done.
+    Done,
+    /// Texts were still undelivered to somebody when it ended.
+    Undelivered,
+}

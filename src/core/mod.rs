@@ -1,0 +1,21 @@
+//! What follows: every decision of p2pchat, as pure state machines.
+//!
+//! A machine takes `(now, Input)` and appends [`Output`]s; it owns no socket, clock, file or ambient randomness, and
+//! iterates ordered maps only, so that one seed gives one run. Whoever drives it carries out all outputs of an input, in
+//! order, and finishes a [`Output::Persist`] before any `Send` or `Tell` behind it: that order is where "nothing is lost"
+//! lives.
+//!
+//! ```text
+//!   face ──Command──▶┌──────────┐──Tell(Event)──▶ face
+//!  links ──Link─────▶│ node     │──ToPeer, Dial, Close──▶ links
+//! server ──Server───▶│  └ room… │──ToServer──▶ server
+//!  store ──Fetched──▶└──────────┘──Persist, Fetch──▶ store
+//!  clock ──Wake─────▶            ──WakeAt──▶ clock
+//! ```
+
+pub mod event;
+pub mod rendezvous;
+pub mod time;
+
+pub use event::{Command, Event};
+pub use time::Now;

@@ -1,0 +1,14 @@
+//! Who speaks: keys, names, fingerprints, and signatures that say what they are for.
+//!
+//! Never does any IO. Nothing in here knows rooms or messages; it makes sure that whatever is built on top is used only
+//! after its signature was checked ([`Signed`] in, [`Verified`] out).
+
+mod fingerprint;
+mod keys;
+mod name;
+mod signed;
+
+pub use fingerprint::Fingerprint;
+pub use keys::{Ed25519, Identity, PeerId, Scheme, Signature, Signer};
+pub use name::{Name, NameError, RoomName};
+pub use signed::{BadSignature, Digest, Record, Signed, Verified, signing_bytes};

@@ -1,0 +1,133 @@
+//! Every bound of the system, each with its reason.
+//!
+//! Nothing from outside makes this program allocate, wait or loop beyond a number in this file. A bound that guards a
+//! wire type is part of the protocol (`src/wire/PROTOCOL.md`): changing it changes what other implementations may send.
+
+/// Longest frame, header excluded, in bytes: small enough to take from a stranger, large enough for the admission of a
+/// full room (see the assertion at the end).
+pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest frame a client may send before it has logged in: a hello with a password fits four times over.
+pub const GREETING_BYTES_MAX: usize = 1024;
+
+/// Longest text of one message, in bytes: a screenful; longer things are files or several messages.
+pub const TEXT_BYTES_MAX: usize = 4 * 1024;
+
+/// Longest name of a person or a room, in bytes of UTF-8.
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// Widest name of a person, in terminal columns, so that a name never pushes the text off a narrow screen.
+pub const NAME_COLUMNS_MAX: usize = 20;
+
+/// Widest name of a room, in terminal columns.
+pub const ROOM_NAME_COLUMNS_MAX: usize = 32;
+
+/// Most members a room may have: an admission (the roster and one signature each) must fit one frame.
+pub const ROOM_SIZE_MAX: u16 = 256;
+
+/// Members a room may have unless its creator says otherwise: up to here every pair keeps a link (DESIGN.md §5).
+pub const ROOM_SIZE_DEFAULT: u16 = 64;
+
+/// Fewest members a size limit may allow: a room for one has nobody to talk to.
+pub const ROOM_SIZE_MIN: u16 = 2;
+
+/// Seconds members have to answer a knock, by default: long enough to read eight words, short enough to wait for.
+pub const CONSENT_TIMEOUT_S_DEFAULT: u16 = 60;
+
+/// Longest consent timeout, in seconds: an hour, because one open knock keeps the next one waiting.
+pub const CONSENT_TIMEOUT_S_MAX: u16 = 3_600;
+
+/// Shortest consent timeout, in seconds.
+pub const CONSENT_TIMEOUT_S_MIN: u16 = 1;
+
+/// Seconds an unreachable member keeps their seat, by default: a train tunnel, a reboot.
+pub const GRACE_S_DEFAULT: u16 = 120;
+
+/// Longest grace, in seconds: a day, since an absent member blocks every knock.
+pub const GRACE_S_MAX: u32 = 86_400;
+
+/// Shortest grace, in seconds.
+pub const GRACE_S_MIN: u16 = 1;
+
+/// Entries that one signature may vouch for: measured, a run of 64 brings a delivery from 46 to 4 microseconds
+/// (DESIGN.md §5).
+pub const RUN_ENTRIES_MAX: usize = 64;
+
+/// Bytes of entries in one run: leaves room for the frame around it.
+pub const RUN_BYTES_MAX: usize = 48 * 1024;
+
+/// Heads of other authors that an entry names as seen: the newest few carry the order, the rest follow from them.
+pub const SEEN_HEADS_MAX: usize = 8;
+
+/// Addresses one member may offer for itself; nobody can make us scan a network (THREATS.md row 16).
+pub const CANDIDATES_MAX: usize = 8;
+
+/// Knocks that may wait behind the open one, per room (THREATS.md row 8).
+pub const KNOCKS_WAITING_MAX: usize = 8;
+
+/// Proposals a member keeps open over one roster; a liar that floods more is ignored.
+pub const PROPOSALS_OPEN_MAX: usize = 32;
+
+/// Prompts that a member is shown per room and minute (THREATS.md row 9).
+pub const PROMPTS_PER_MINUTE_MAX: usize = 3;
+
+/// Noes after which a key is not shown again for [`MUTE_S`] seconds (THREATS.md row 9).
+pub const DENIALS_BEFORE_MUTE: u32 = 2;
+
+/// Seconds a key stays muted after [`DENIALS_BEFORE_MUTE`] denials: a day.
+pub const MUTE_S: u64 = 86_400;
+
+/// Steps of a room's roster chain that the server and the members keep for those who were away.
+pub const STEPS_KEPT_MAX: usize = 256;
+
+/// Rooms in one answer to `list`.
+pub const ROOMS_LISTED_MAX: usize = 256;
+
+/// People in one answer to `list`.
+pub const PEOPLE_LISTED_MAX: usize = 256;
+
+/// Rooms one client may be in at a time.
+pub const ROOMS_PER_CLIENT_MAX: usize = 32;
+
+/// Rooms one server keeps, unless configured lower: 16 MiB at 1 KiB each when small.
+pub const ROOMS_PER_SERVER_MAX: usize = 16_384;
+
+/// Rooms one key may have created at a server at a time, so that nobody takes all the names.
+pub const ROOMS_PER_CREATOR_MAX: usize = 64;
+
+/// Bytes that wait for one link before the core stops feeding it; then the frontier feeds it (DESIGN.md §6).
+pub const LINK_QUEUE_BYTES_MAX: usize = 512 * 1024;
+
+/// Entries of an author that are kept in memory for pushing on; older ones are fetched from the store.
+pub const RECENT_ENTRIES_MAX: usize = 512;
+
+/// Seconds a stranger's link may stay unanswered: the admission that names it may still be on its way.
+pub const STRANGER_WAIT_S: u64 = 5;
+
+/// Strangers' links that may wait at a time.
+pub const STRANGERS_MAX: usize = 8;
+
+/// Seconds a connection has for its hello (THREATS.md row 3).
+pub const HELLO_WITHIN_S: u64 = 5;
+
+/// Handshakes per second and address (IPv4 /32, IPv6 /64) that a server answers (THREATS.md row 2).
+pub const HANDSHAKES_PER_S: u32 = 16;
+
+/// Connections per address that a server keeps (THREATS.md, suggested limits).
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
+
+/// Messages per second that one client may send a server on average; the burst is ten times that.
+pub const CLIENT_MESSAGES_PER_S: u32 = 64;
+
+/// Minutes that a clock may be off before a knock's expiry is believed over the own clock (THREATS.md row 22).
+pub const CLOCK_SLACK_S: u64 = 300;
+
+/// Bytes of UTF-8 in a reason that a person reads.
+pub const REASON_BYTES_MAX: usize = 256;
+
+/// Bytes of a server's password.
+pub const PASSWORD_BYTES_MAX: usize = 128;
+
+// The admission of a full room: per member a key, a name with its length and a signature; around it genesis and knock.
+const _: () = assert!(ROOM_SIZE_MAX as usize * (32 + 1 + NAME_BYTES_MAX + 64) + 2048 <= FRAME_BYTES_MAX);
+const _: () = assert!(RUN_BYTES_MAX + 1024 <= FRAME_BYTES_MAX);

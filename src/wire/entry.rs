@@ -1,0 +1,116 @@
+//! Messages: entries chained into their author's log, and runs that share one signature (DESIGN.md §5).
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{hash_type, sha256};
+use super::{Few, RoomId, RosterHash};
+use crate::identity::{PeerId, Record, signing_bytes};
+use crate::identity::{Signature, Signed};
+use crate::limits::{RUN_ENTRIES_MAX, SEEN_HEADS_MAX, TEXT_BYTES_MAX};
+
+hash_type!(
+    /// SHA-256 of an entry, its salt included.
+    EntryId
+);
+
+/// One message in its author's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Which room.
+    pub room: RoomId,
+    /// Who wrote it.
+    pub author: PeerId,
+    /// 1 for the author's first in this room, then one more each.
+    pub seq: u64,
+    /// The author's entry before; all zeros for the first.
+    pub previous: EntryId,
+    /// The roster it was written under: only its members may ever be given it.
+    pub audience: RosterHash,
+    /// The audience of the author's entry before; all zeros for the first. It lets somebody who may not have that entry
+    /// tell a hole from the beginning of what is theirs.
+    pub previous_audience: RosterHash,
+    /// The newest entries of other authors that the author had and no other entry named here had seen, in ascending
+    /// order.
+    pub seen: Few<EntryId, SEEN_HEADS_MAX>,
+    /// The author's clock, in milliseconds since 1970. Only shown.
+    pub wall_ms: u64,
+    /// Keeps two equal texts apart.
+    pub salt: [u8; 16],
+    /// What is said.
+    pub body: Body,
+}
+
+impl Entry {
+    /// The name of the entry, by which duplicates fold.
+    pub fn id(&self) -> EntryId {
+        EntryId(sha256(&signing_bytes("entry", self)))
+    }
+}
+
+/// What an entry says. The kind stands apart from the bytes so that a client passes on, and counts, kinds of a later
+/// version that it can't show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Body {
+    /// How to read the bytes; see [`BodyKind`].
+    pub kind: u8,
+    /// For text: UTF-8.
+    pub bytes: Few<u8, TEXT_BYTES_MAX>,
+}
+
+/// The kinds of body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum BodyKind {
+    /// Plain text, UTF-8, possibly empty.
+    Text = 1,
+}
+
+impl Body {
+    /// A text; `None` when it is longer than [`TEXT_BYTES_MAX`].
+    pub fn text(text: &str) -> Option<Self> {
+        let bytes = Few::try_from(text.as_bytes().to_vec()).ok()?;
+        Some(Body { kind: BodyKind::Text as u8, bytes })
+    }
+
+    /// The text, if this is one.
+    pub fn as_text(&self) -> Option<&str> {
+        (self.kind == BodyKind::Text as u8).then(|| std::str::from_utf8(&self.bytes).ok()).flatten()
+    }
+}
+
+/// Entries of one author and one audience in a row, with the author's signature over the newest, which by the chain
+/// vouches for all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Oldest first, 1 to 64, consecutive.
+    pub entries: Few<Entry, RUN_ENTRIES_MAX>,
+    /// Over the last entry's [`Tip`].
+    pub signature: Signature,
+}
+
+/// What an author signs: the id of the newest entry of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tip {
+    /// Which room.
+    pub room: RoomId,
+    /// Who signs.
+    pub author: PeerId,
+    /// The newest entry.
+    pub id: EntryId,
+}
+
+impl Record for Tip {
+    const PURPOSE: &'static str = "tip";
+    fn signer(&self) -> PeerId {
+        self.author
+    }
+}
+
+impl Run {
+    /// The signed statement behind [`Run::signature`]; `None` for a run without entries, which nobody may send.
+    pub fn tip(&self) -> Option<Signed<Tip>> {
+        let last = self.entries.last()?;
+        let tip = Tip { room: last.room, author: last.author, id: last.id() };
+        Some(Signed::from_parts(tip, self.signature))
+    }
+}

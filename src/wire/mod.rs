@@ -1,0 +1,32 @@
+//! What is said: the shapes of every message, signed or not, and how they become bytes.
+//!
+//! Never does any IO and decides nothing. Shapes have no behaviour beyond being built, encoded and decoded; what follows
+//! from them stands in [`crate::core`]. The whole protocol in words, for a second implementation:
+#![doc = include_str!("PROTOCOL.md")]
+
+mod bounded;
+mod codec;
+mod entry;
+mod kind;
+mod peer;
+mod record;
+mod rendezvous;
+
+pub use bounded::{Few, Text, TooMany};
+pub use codec::{DecodeError, FRAME_HEADER_BYTES, Message, decode, encode, frame, frame_body_bytes};
+pub use entry::{Body, BodyKind, Entry, EntryId, Run};
+pub use kind::{FromServerKind, PeerKind, ToServerKind};
+pub use peer::PeerMessage;
+pub use record::{
+    Consent, Decision, Deletion, Drop, Genesis, Head, Hello, Knock, Member, Proposal, ProposalHash, Roster, RosterHash,
+    RoomId, Settings, Step,
+};
+pub use rendezvous::{
+    Admission, FromServer, KnockEnd, KnockPhase, RefusalCode, RoomLine, RoomShown, ToServer,
+};
+
+/// The ALPN protocol name (RFC 7301) between a client and a rendezvous; another version is another name.
+pub const ALPN_RENDEZVOUS: &[u8] = b"p2pchat-rdv/1";
+
+/// The ALPN protocol name between two peers.
+pub const ALPN_PEER: &[u8] = b"p2pchat-peer/1";

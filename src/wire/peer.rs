@@ -1,0 +1,36 @@
+//! What two members say to each other over their link.
+
+use std::net::SocketAddr;
+
+use super::codec::messages;
+use super::kind::PeerKind;
+use super::{Consent, Drop, Few, Head, Knock, RoomId, RosterHash, Run, Step, Text};
+use crate::identity::{PeerId, Signed};
+use crate::limits::{CANDIDATES_MAX, REASON_BYTES_MAX, ROOM_SIZE_MAX};
+
+messages! {
+    /// Between peers, both ways.
+    PeerMessage by PeerKind {
+        /// Which roster I am on. First of all on a new link, once for each room both may be in, and after each change.
+        Head(Signed<Head>),
+        /// How the room moved on from the roster you said you are on.
+        Step((RoomId, Step)),
+        /// Somebody knocks; for members that the rendezvous can't reach.
+        Knock(Signed<Knock>),
+        /// A proposal to go on without somebody.
+        Drop(Drop),
+        /// My answer, or one you seem to miss.
+        Consent(Signed<Consent>),
+        /// How far I have each author's log, as author and sequence number, authors in ascending order. Those I have
+        /// nothing of are left out. It acknowledges, and asks for what is missing.
+        Frontier((RoomId, Few<(PeerId, u64), { ROOM_SIZE_MAX as usize }>)),
+        /// Entries.
+        Run(Run),
+        /// Which members of this roster I have a link with: bit `i % 8` of byte `i / 8` stands for its member `i`.
+        Links((RoomId, RosterHash, Few<u8, { (ROOM_SIZE_MAX as usize).div_ceil(8) }>)),
+        /// Where I can be reached.
+        Candidates((RoomId, Few<SocketAddr, CANDIDATES_MAX>)),
+        /// I am going, and why, for people.
+        Bye(Text<REASON_BYTES_MAX>),
+    }
+}
