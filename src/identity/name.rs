@@ -29,9 +29,10 @@ macro_rules! name_type {
                 &self.0
             }
 
-            /// What two names must not share in one place: the UTS 39 skeleton of the lower-cased text.
+            /// What two names must not share in one place: the UTS 39 skeleton, without regard to case before and after
+            /// (a zero's skeleton is a capital O).
             pub fn skeleton(&self) -> String {
-                skeleton(&self.0.to_lowercase()).collect()
+                skeleton(&self.0.to_lowercase()).collect::<String>().to_lowercase()
             }
         }
 

@@ -18,12 +18,10 @@ pub use entry::{Body, BodyKind, Entry, EntryId, Run};
 pub use kind::{FromServerKind, PeerKind, ToServerKind};
 pub use peer::PeerMessage;
 pub use record::{
-    Consent, Decision, Deletion, Drop, Genesis, Head, Hello, Knock, Member, Proposal, ProposalHash, Roster, RosterHash,
-    RoomId, Settings, Step,
+    Consent, Decision, Deletion, Drop, Genesis, Head, Hello, Knock, Member, Proposal, ProposalHash, RoomId, Roster,
+    RosterHash, Settings, Step,
 };
-pub use rendezvous::{
-    Admission, FromServer, KnockEnd, KnockPhase, RefusalCode, RoomLine, RoomShown, ToServer,
-};
+pub use rendezvous::{Admission, FromServer, KnockEnd, KnockPhase, RefusalCode, RoomLine, RoomShown, ToServer};
 
 /// The ALPN protocol name (RFC 7301) between a client and a rendezvous; another version is another name.
 pub const ALPN_RENDEZVOUS: &[u8] = b"p2pchat-rdv/1";

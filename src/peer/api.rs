@@ -1,0 +1,63 @@
+//! The whole of the chat that a face may see: start it, send it [`Command`]s, read its [`Event`]s.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio::sync::mpsc;
+
+pub use crate::core::event::*;
+pub use crate::identity::{Fingerprint, Name, NameError, PeerId, RoomName};
+pub use crate::limits;
+pub use crate::wire::{EntryId, ProposalHash, Settings};
+
+/// What a chat is started with. Everything is decided by now: no file but those named here is read, nothing is asked.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The user's name.
+    pub name: Name,
+    /// The folder of the identity, the history and the remembered servers.
+    pub data_dir: PathBuf,
+    /// The rendezvous, as `HOST` or `HOST:PORT`.
+    pub server: String,
+    /// The server's password, where it wants one.
+    pub password: Option<String>,
+    /// Where to listen; port 0 for any.
+    pub listen: SocketAddr,
+    /// Whether others may see the name in `list`.
+    pub listed: bool,
+    /// Whether to ask about a server's unknown certificate ([`Event::PinWanted`]) or to trust it on first use.
+    pub ask_before_pinning: bool,
+}
+
+/// A running chat.
+#[derive(Debug)]
+pub struct Chat {
+    /// What the user asks for. When it is dropped, the chat quits as if asked to.
+    pub commands: mpsc::Sender<Command>,
+    /// What happens; [`Event::Ended`] is the last. A face that stops reading stops the chat, never the other members.
+    pub events: mpsc::Receiver<Event>,
+}
+
+/// Why a chat could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The identity file can't be read, made, or is open to others.
+    #[error("{0}")]
+    Identity(#[from] super::identity_file::IdentityFileError),
+    /// The history can't be opened.
+    #[error("the history in {file} can't be opened: {why}")]
+    Store {
+        /// Which file.
+        file: PathBuf,
+        /// What the disk or the database said.
+        why: String,
+    },
+    /// The address is in use or not ours.
+    #[error("can't listen on {listen}: {why}")]
+    Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// What the system said.
+        why: std::io::Error,
+    },
+}
