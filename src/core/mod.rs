@@ -13,6 +13,7 @@
 //!  clock ──Wake─────▶            ──WakeAt──▶ clock
 //! ```
 
+pub mod consent;
 pub mod event;
 pub mod rendezvous;
 pub mod time;

@@ -1,0 +1,8 @@
+//! Who is in: rosters, the proposals that change them, and the signatures without which nothing changes (DESIGN.md §4).
+//!
+//! Never believes a server, a creator or a majority: a roster is valid when every member of the one before who stays has
+//! signed it, and [`roster::verify_step`] is the only way from one to the next.
+
+pub mod roster;
+#[cfg(test)]
+pub(crate) mod testing;
