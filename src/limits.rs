@@ -140,6 +140,80 @@ pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
 /// Messages per second that one client may send a server on average; the burst is ten times that.
 pub const CLIENT_MESSAGES_PER_S: u32 = 64;
 
+/// Seconds between the keep-alives of two linked members: a third of [`PEER_IDLE_S`], so that two may be lost.
+pub const PEER_KEEP_ALIVE_S: u64 = 4;
+
+/// Seconds of silence after which a link between members is dead: short, since people look at who is there.
+pub const PEER_IDLE_S: u64 = 12;
+
+/// Bytes a member may send ahead on one stream: ten frames and more, enough for 80 Mbit/s at 100 ms.
+pub const PEER_STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// Bytes a member may send ahead on one link.
+pub const PEER_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+
+/// Bytes sent to a member and not yet acknowledged, kept for sending again.
+pub const PEER_SEND_WINDOW_BYTES: u64 = 1024 * 1024;
+
+/// Seconds between a client's keep-alives to its server: below the 30 s that many NATs keep a UDP mapping.
+pub const SERVER_KEEP_ALIVE_S: u64 = 10;
+
+/// Seconds of silence after which a client and its server give each other up: two keep-alives may be lost.
+pub const SERVER_IDLE_S: u64 = 30;
+
+/// Bytes a stranger may make the server hold on one stream: one frame (THREATS.md row 3).
+pub const SERVER_STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+
+/// Bytes a stranger may make the server hold on one connection (THREATS.md row 3).
+pub const SERVER_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// Streams of each kind that the other side may open: one is used, the rest is room to grow (THREATS.md row 3).
+pub const STREAMS_MAX: u32 = 4;
+
+/// Round trip assumed before one is measured, in milliseconds, between peers: a lost first packet costs 0.3 s instead of
+/// a whole one.
+pub const PEER_INITIAL_RTT_MS: u64 = 100;
+
+/// Seconds that dialling a peer, and any handshake we answer, may take.
+pub const HANDSHAKE_WITHIN_S: u64 = 5;
+
+/// Seconds that dialling a server may take, the name lookup included: a lost first packet costs one of them.
+pub const SERVER_DIAL_WITHIN_S: u64 = 10;
+
+/// Milliseconds between two addresses of one server that are tried: one that never answers delays the next no more than
+/// that.
+pub const SERVER_DIAL_STAGGER_MS: u64 = 100;
+
+/// Handshakes that a peer answers at a time; a quarter of it by addresses that proved nothing yet (THREATS.md row 1).
+pub const PEER_HANDSHAKES_AT_ONCE_MAX: usize = 32;
+
+/// Links that may wait for the driver to take them.
+pub const LINKS_WAITING_MAX: usize = 32;
+
+/// Handshakes that a server answers at a time; a quarter of it by addresses that proved nothing yet.
+pub const SERVER_HANDSHAKES_AT_ONCE_MAX: usize = 256;
+
+/// Handshakes per second from addresses that proved nothing, before each has to prove its own by a Retry.
+pub const UNPROVEN_HANDSHAKES_PER_S: u32 = 100;
+
+/// Connections one server keeps, unless configured otherwise: about 0.4 GB (`anchors/baselines.md`).
+pub const CONNECTIONS_MAX: usize = 10_000;
+
+/// Bytes of a first flight that are held until its handshake is answered: two datagrams and some to spare.
+pub const INCOMING_BYTES_MAX: u64 = 16 * 1024;
+
+/// Seconds from the first byte of a frame to its last: 64 KiB at 52 kbit/s (THREATS.md row 3).
+pub const FRAME_WITHIN_S: u64 = 10;
+
+/// Bytes taken from a stream at a time beyond what the frame in progress needs.
+pub const READ_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes that a frame buffer keeps while nothing is in it, so that an idle link costs little.
+pub const IDLE_BUFFER_BYTES_MAX: usize = 4 * 1024;
+
+/// Seconds that the last bytes may take to leave when a link is closed in an orderly way.
+pub const FINISH_WITHIN_S: u64 = 2;
+
 /// Minutes that a clock may be off before a knock's expiry is believed over the own clock (THREATS.md row 22).
 pub const CLOCK_SLACK_S: u64 = 300;
 

@@ -1,1 +1,35 @@
-//! net
+//! QUIC and TLS: the only room that knows quinn and rustls. It knows the wire, never the core.
+//!
+//! What comes out of here has proved its key (a [`PeerConnection`] names the [`crate::identity::PeerId`] that the TLS
+//! handshake proved) or its address (a [`ClientConnection`]), and nothing more: who is a member, who may log in, and
+//! whether a server's certificate is the remembered one, is decided above.
+//!
+//! | file | one idea |
+//! |---|---|
+//! | `tls.rs` | who is believed: certificates, pins, key exchange |
+//! | `transport.rs` | how much and how long: windows, timers, close codes |
+//! | `link.rs` | one connection, once it is up |
+//! | `framed.rs` | messages on a stream, each way |
+//! | `candidates.rs` | which addresses to offer, which to dial |
+//! | `gate.rs` | how many handshakes are answered |
+//! | `endpoint.rs` | a peer's socket: accept, dial, dial the server |
+//! | `listener.rs` | a server's socket: accept |
+
+mod candidates;
+mod endpoint;
+mod framed;
+mod gate;
+mod link;
+mod listener;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod transport;
+
+pub use candidates::canonical;
+pub use endpoint::{DialError, PeerConnection, PeerEndpoint, ServerConnection, ServerDialError};
+pub use framed::{FrameError, Reader, SendError, Writer};
+pub use link::Link;
+pub use listener::{ClientConnection, ListenerLimits, RendezvousListener};
+pub use tls::ServerCertificate;
+pub use transport::CloseCode;

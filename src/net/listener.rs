@@ -1,0 +1,175 @@
+//! A server's socket: it accepts clients, as many as its limits allow, and tells what TLS proved about them: where they
+//! are, and a value to sign. Who they are is in the hello that they sign.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{Endpoint, Incoming};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+
+use super::endpoint::exporter;
+use super::gate::{Gate, Seats};
+use super::{CloseCode, Link, Reader, Writer, tls, transport};
+use crate::identity::Fingerprint;
+use crate::limits::*;
+use crate::wire::{FromServer, ToServer};
+
+/// What a server spends on connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenerLimits {
+    /// Handshakes answered per second and place (an IPv4 address, an IPv6 /64).
+    pub handshakes_per_s: NonZeroU32,
+    /// Connections kept per place.
+    pub connections_per_address: usize,
+    /// Connections kept in all.
+    pub connections: usize,
+}
+
+impl Default for ListenerLimits {
+    fn default() -> Self {
+        ListenerLimits {
+            handshakes_per_s: NonZeroU32::new(HANDSHAKES_PER_S).expect("the limit is not zero"),
+            connections_per_address: CONNECTIONS_PER_ADDRESS_MAX,
+            connections: CONNECTIONS_MAX,
+        }
+    }
+}
+
+/// A server's socket. Dropping it closes every connection.
+pub struct RendezvousListener {
+    endpoint: Endpoint,
+    bound: SocketAddr,
+    fingerprint: Fingerprint,
+    accepted: Mutex<mpsc::Receiver<ClientConnection>>,
+    accepting: JoinHandle<()>,
+}
+
+impl RendezvousListener {
+    /// Listens on `listen`, port 0 for any, with a certificate chain (the server's own first) and its key. Needs a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the key is not the certificate's or of an unknown kind; else what the system says about the
+    /// address.
+    pub fn bind(
+        listen: SocketAddr,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        limits: ListenerLimits,
+    ) -> std::io::Result<RendezvousListener> {
+        let invalid = |why: String| std::io::Error::new(std::io::ErrorKind::InvalidInput, why);
+        let fingerprint = chain
+            .first()
+            .and_then(tls::certificate_fingerprint)
+            .ok_or_else(|| invalid("the certificate is not an X.509 version 3 certificate".to_owned()))?;
+        let tls = tls::serving(chain, key).map_err(|error| invalid(error.to_string()))?;
+        let config = transport::accepting(tls, transport::towards_client(), SERVER_HANDSHAKES_AT_ONCE_MAX);
+        let endpoint = transport::bind(listen, config)?;
+        let bound = endpoint.local_addr()?;
+        let (waiting, accepted) = mpsc::channel(LINKS_WAITING_MAX);
+        let accepting = tokio::spawn(accept_all(endpoint.clone(), limits, waiting));
+        Ok(RendezvousListener { endpoint, bound, fingerprint, accepted: Mutex::new(accepted), accepting })
+    }
+
+    /// The address of the socket, with its real port.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.bound
+    }
+
+    /// The words of the certificate's public key.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// The next client whose stream is open; `None` when the listener is closed. A slow one holds up nobody else.
+    pub async fn accept(&self) -> Option<ClientConnection> {
+        self.accepted.lock().await.recv().await
+    }
+
+    /// Closes every connection and waits until the clients were told, 2 seconds at most.
+    pub async fn close(&self, code: CloseCode, reason: &str) {
+        self.endpoint.close(code.as_varint(), reason.as_bytes());
+        self.accepting.abort();
+        let _ = timeout(Duration::from_secs(FINISH_WITHIN_S), self.endpoint.wait_idle()).await;
+    }
+}
+
+impl std::fmt::Debug for RendezvousListener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RendezvousListener").field("bound", &self.bound).finish_non_exhaustive()
+    }
+}
+
+impl Drop for RendezvousListener {
+    fn drop(&mut self) {
+        self.endpoint.close(CloseCode::GoingAway.as_varint(), b"");
+        self.accepting.abort();
+    }
+}
+
+/// A client that opened its stream and has said nothing that was read yet.
+#[derive(Debug)]
+pub struct ClientConnection {
+    /// Where it is seen; never a v4-mapped IPv6 address.
+    pub observed: SocketAddr,
+    /// What its hello must have signed: TLS exporter, label `EXPORTER-p2pchat-hello`, empty context.
+    pub exporter: [u8; 32],
+    /// The connection.
+    pub link: Link,
+    /// What it says; frames up to 1 KiB until [`Reader::set_limit`] allows more.
+    pub reader: Reader<ToServer>,
+    /// What it is told.
+    pub writer: Writer<FromServer>,
+}
+
+/// Answers handshakes, each in a task of its own, until the endpoint is closed.
+async fn accept_all(endpoint: Endpoint, limits: ListenerLimits, waiting: mpsc::Sender<ClientConnection>) {
+    let gate = Gate::new(SERVER_HANDSHAKES_AT_ONCE_MAX, limits.handshakes_per_s);
+    let seats = Seats::new(limits.connections_per_address, limits.connections);
+    let mut handshakes = JoinSet::new();
+    while let Some(incoming) = endpoint.accept().await {
+        // A task that panicked has hurt its own client only; the runtime has printed it.
+        while handshakes.try_join_next().is_some() {}
+        if let Some((incoming, slot)) = gate.admit(incoming) {
+            handshakes.spawn(accept_one(incoming, slot, Arc::clone(&seats), waiting.clone()));
+        }
+    }
+}
+
+async fn accept_one(
+    incoming: Incoming,
+    slot: OwnedSemaphorePermit,
+    seats: Arc<Seats>,
+    waiting: mpsc::Sender<ClientConnection>,
+) {
+    let Ok(connecting) = incoming.accept() else { return };
+    let Ok(Ok(connection)) = timeout(Duration::from_secs(HANDSHAKE_WITHIN_S), connecting).await else { return };
+    drop(slot);
+    // Counted after the handshake, when the address is proved: else anybody could use up somebody else's seats.
+    let Some(seat) = seats.take(connection.remote_address().ip()) else {
+        connection.close(CloseCode::Overloaded.as_varint(), b"too many connections from your address");
+        return;
+    };
+    let Some(exporter) = exporter(&connection) else { return };
+    let link = Link::new(connection, Some(seat));
+    let stream = timeout(Duration::from_secs(HELLO_WITHIN_S), link.connection().accept_bi()).await;
+    let Ok(Ok((send, recv))) = stream else {
+        link.close(CloseCode::ProtocolError, "no hello in time");
+        return;
+    };
+    let client = ClientConnection {
+        observed: link.remote(),
+        exporter,
+        link: link.clone(),
+        reader: Reader::new(recv, GREETING_BYTES_MAX),
+        writer: Writer::start(send, |_| {}),
+    };
+    if timeout(Duration::from_secs(HANDSHAKE_WITHIN_S), waiting.send(client)).await.is_err() {
+        link.close(CloseCode::Overloaded, "the server is overloaded");
+    }
+}
