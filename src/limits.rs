@@ -98,6 +98,27 @@ pub const ROOMS_PER_SERVER_MAX: usize = 16_384;
 /// Rooms one key may have created at a server at a time, so that nobody takes all the names.
 pub const ROOMS_PER_CREATOR_MAX: usize = 64;
 
+/// Names one server keeps: at some 200 bytes each they fit in memory twice over, and a flood of new keys ends here.
+pub const NAMES_PER_SERVER_MAX: usize = 262_144;
+
+/// Seconds without any connected member after which a server forgets a room, by default: a server's restart and everybody's
+/// reconnecting take far less, and a name that nobody uses should be free again the same evening.
+pub const EMPTY_ROOM_TTL_S_DEFAULT: u64 = 600;
+
+/// Bytes of steps that a server keeps per room: sixteen admissions to a full room, hundreds to a small one.
+pub const STEPS_BYTES_KEPT_MAX: usize = 256 * 1024;
+
+/// Knocks per key and minute that a server takes: enough for a person who is refused and asks again, few enough that no
+/// program keeps a room busy (THREATS.md row 9).
+pub const KNOCKS_PER_MINUTE_MAX: usize = 6;
+
+/// Milliseconds after a knock's deadline in which a server still waits for the members' last answers to arrive.
+pub const KNOCK_SLACK_MS: u64 = 5_000;
+
+/// Different answers of one member to one proposal that a server passes on: two already show that the member says
+/// different things (THREATS.md row 11).
+pub const ANSWERS_KEPT_MAX: usize = 2;
+
 /// Bytes that wait for one link before the core stops feeding it; then the frontier feeds it (DESIGN.md §6).
 pub const LINK_QUEUE_BYTES_MAX: usize = 512 * 1024;
 
