@@ -3,6 +3,7 @@
 //! [`start`] is the only door; behind it run one loop ([`driver`]), one task for the server, and one per link.
 
 pub mod api;
+pub mod config;
 mod driver;
 pub mod identity_file;
 pub mod pins;
