@@ -1,0 +1,139 @@
+//! What is said arrives: once, in order, at those it is for, and at nobody else.
+
+use p2pchat::core::event::Event;
+use p2pchat::wire::PeerMessage;
+
+use crate::world::{World, lobby};
+
+#[test]
+fn everybody_gets_every_line_once_and_in_order() {
+    let mut world = World::in_one_room(4);
+    let lines: Vec<String> = (0..300).map(|n| format!("line {n}")).collect();
+    for line in &lines {
+        world.command(1, p2pchat::core::event::Command::Say { room: lobby(), text: line.clone() });
+    }
+    world.pass(2);
+    for who in 0..4 {
+        assert_eq!(world.texts(who), lines);
+    }
+}
+
+#[test]
+fn a_newcomer_gets_only_what_came_after() {
+    let mut world = World::of(3);
+    world.create(0, 4, 60, 120);
+    world.join(1);
+    world.approve(0, 1);
+    world.say(0, "before");
+    world.join(2);
+    world.say(0, "while knocking");
+    world.approve(0, 2);
+    world.say(1, "nearly");
+    world.approve(1, 2);
+    world.say(0, "after");
+    world.say(1, "after too");
+    assert_eq!(world.texts(2), ["after", "after too"]);
+    assert_eq!(world.texts(1), ["before", "while knocking", "nearly", "after", "after too"]);
+    let heard = format!("{:?}", world.people[2].heard);
+    let runs = world.people[2].heard.iter().filter(|message| matches!(message, PeerMessage::Run(_))).count();
+    assert_eq!(runs, 2, "{heard}");
+}
+
+#[test]
+fn the_author_learns_who_has_it() {
+    let mut world = World::in_one_room(3);
+    world.say(0, "hello");
+    let delivered: Vec<(u16, u16)> = world.people[0]
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Delivered { to, of, .. } => Some((*to, *of)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(delivered, [(1, 2), (2, 2)]);
+}
+
+#[test]
+fn a_pair_that_cannot_connect_is_served_by_a_common_member() {
+    let mut world = World::of(3);
+    world.apart.insert((1, 2));
+    world.create(0, 4, 60, 120);
+    for newcomer in 1..3 {
+        world.join(newcomer);
+        (0..newcomer).for_each(|member| world.approve(member, newcomer));
+    }
+    world.pass(1);
+    assert!(!world.linked(1).contains(&2));
+    world.say(1, "through p0");
+    assert_eq!(world.texts(2), ["through p0"]);
+    world.pass(300);
+    assert_eq!(world.members(1), ["p0", "p1", "p2"], "whoever is reached by some path is not dropped");
+}
+
+#[test]
+fn what_was_said_while_nobody_was_linked_arrives_later() {
+    let mut world = World::in_one_room(2);
+    world.unplug(1);
+    world.say(0, "one");
+    world.say(1, "two");
+    world.plug_in(1);
+    world.pass(40);
+    assert_eq!(world.texts(0), ["one", "two"]);
+    assert_eq!(world.texts(1), ["two", "one"]);
+}
+
+#[test]
+fn a_restarted_author_goes_on_where_the_log_ended() {
+    let mut world = World::in_one_room(2);
+    world.say(1, "one");
+    world.kill(1);
+    world.start(1);
+    world.join(1);
+    world.pass(5);
+    world.say(1, "two");
+    assert_eq!(world.texts(0), ["one", "two"]);
+    assert!(!world.was_told(0, |event| matches!(event, Event::Misbehaviour { .. })));
+}
+
+#[test]
+fn whoever_left_and_came_back_goes_on_in_the_same_log() {
+    let mut world = World::in_one_room(2);
+    world.say(1, "one");
+    world.leave(1);
+    world.say(0, "not for p1");
+    world.join(1);
+    world.approve(0, 1);
+    world.say(1, "two");
+    world.say(0, "for p1");
+    assert_eq!(world.texts(0), ["one", "not for p1", "two", "for p1"]);
+    assert_eq!(world.texts(1), ["one", "two", "for p1"]);
+}
+
+#[test]
+fn a_long_absence_is_caught_up_from_the_store() {
+    let mut world = World::in_one_room(2);
+    world.kill(1);
+    let lines: Vec<String> = (0..1500).map(|n| n.to_string()).collect();
+    for line in &lines {
+        world.command(0, p2pchat::core::event::Command::Say { room: lobby(), text: line.clone() });
+    }
+    world.start(1);
+    world.join(1);
+    world.pass(20);
+    assert_eq!(world.texts(1), lines);
+}
+
+#[test]
+fn an_idle_room_is_silent() {
+    let mut world = World::in_one_room(4);
+    world.say(2, "last word");
+    world.pass(10);
+    world.people.iter_mut().for_each(|person| person.heard.clear());
+    world.told_server.clear();
+    world.pass(3_600);
+    for person in &world.people {
+        assert!(person.heard.is_empty(), "{:?}", person.heard);
+    }
+    assert!(world.told_server.is_empty());
+}

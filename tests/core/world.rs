@@ -1,0 +1,429 @@
+//! The real core of nodes and rendezvous in one place, on virtual time: no sockets, no threads, no waiting.
+//!
+//! Messages arrive in the order they were sent, at once. Time stands still until [`World::pass`] moves it from one due
+//! moment to the next. Every output of a node is carried out as the driver would: what is to be kept goes to a real store
+//! before anything behind it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use p2pchat::core::event::{Command, Event, KnockRef};
+use p2pchat::core::io::{Input, LinkId, Output};
+use p2pchat::core::node::{Config, Node};
+use p2pchat::core::rendezvous::{self, Rendezvous, SessionId};
+use p2pchat::core::time::Now;
+use p2pchat::identity::{Ed25519, Identity, Name, PeerId, RoomName, Signer as _};
+use p2pchat::store::peer::PeerStore;
+use p2pchat::wire::{FromServer, PeerMessage, ProposalHash, Settings, ToServer};
+
+/// What is on its way.
+enum Mail {
+    ToNode(usize, Input),
+    ToServer(SessionId, ToServer),
+}
+
+/// Changes what the server says to somebody: a lying one.
+pub type Lie = Box<dyn FnMut(PeerId, FromServer) -> Vec<FromServer>>;
+
+/// One person's client.
+pub struct Person {
+    pub id: PeerId,
+    pub name: String,
+    seed: u8,
+    node: Option<Node>,
+    store: PeerStore,
+    session: Option<SessionId>,
+    links: BTreeMap<LinkId, (usize, LinkId)>,
+    /// Everything they were told, oldest first.
+    pub events: Vec<Event>,
+    /// Everything said to them over links.
+    pub heard: Vec<PeerMessage>,
+    /// Everything the server said to them.
+    pub served: Vec<FromServer>,
+}
+
+pub struct World {
+    pub people: Vec<Person>,
+    server: Option<Rendezvous>,
+    server_config: rendezvous::Config,
+    sessions: BTreeMap<SessionId, usize>,
+    mail: VecDeque<Mail>,
+    now: Now,
+    next_number: u64,
+    /// Pairs that can't connect.
+    pub apart: BTreeSet<(usize, usize)>,
+    /// What the server does to its own words.
+    pub lie: Option<Lie>,
+    /// Everything that was ever said to the server.
+    pub told_server: Vec<ToServer>,
+}
+
+pub fn lobby() -> RoomName {
+    "lobby".parse().unwrap()
+}
+
+impl World {
+    /// A server, and people called p0, p1 and so on, all logged in.
+    pub fn of(people: u8) -> Self {
+        let mut world = World {
+            people: Vec::new(),
+            server: None,
+            server_config: rendezvous::Config::default(),
+            sessions: BTreeMap::new(),
+            mail: VecDeque::new(),
+            now: Now { mono_ms: 1_000, wall_ms: 1_800_000_000_000 },
+            next_number: 0,
+            apart: BTreeSet::new(),
+            lie: None,
+            told_server: Vec::new(),
+        };
+        world.start_server();
+        for seed in 0..people {
+            world.people.push(Person {
+                id: identity(seed).id(),
+                name: format!("p{seed}"),
+                seed,
+                node: None,
+                store: PeerStore::in_memory().unwrap(),
+                session: None,
+                links: BTreeMap::new(),
+                events: Vec::new(),
+                heard: Vec::new(),
+                served: Vec::new(),
+            });
+            world.start(usize::from(seed));
+        }
+        world
+    }
+
+    /// A room "lobby" of everybody, founded by p0.
+    pub fn in_one_room(people: u8) -> Self {
+        let mut world = World::of(people);
+        world.create(0, 16, 60, 120);
+        for newcomer in 1..usize::from(people) {
+            world.join(newcomer);
+            for member in 0..newcomer {
+                world.approve(member, newcomer);
+            }
+            assert!(world.is_in(newcomer), "{:?}", world.people[newcomer].events);
+        }
+        world
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// Starts a server that has lost everything, if there was one before.
+    pub fn start_server(&mut self) {
+        let kept = rendezvous::Kept::default();
+        self.server = Some(Rendezvous::new(self.server_config.clone(), Arc::new(Ed25519), kept));
+        for who in 0..self.people.len() {
+            if self.people[who].node.is_some() {
+                self.connect(who);
+            }
+        }
+        self.run();
+    }
+
+    pub fn stop_server(&mut self) {
+        self.server = None;
+        self.sessions.clear();
+        for who in 0..self.people.len() {
+            if self.people[who].session.take().is_some() {
+                self.mail.push_back(Mail::ToNode(who, Input::ServerLost));
+            }
+        }
+        self.run();
+    }
+
+    /// Starts a client with what its store kept.
+    pub fn start(&mut self, who: usize) {
+        let person = &mut self.people[who];
+        let config = Config {
+            name: person.name.parse().unwrap(),
+            listed: false,
+            password: None,
+            seed: [person.seed.wrapping_add(100).wrapping_mul(3); 32],
+        };
+        let kept = person.store.load().unwrap();
+        person.node = Some(Node::new(config, Arc::new(identity(person.seed)), Arc::new(Ed25519), kept));
+        let address = address(who);
+        self.give(who, Input::Addresses(vec![address]));
+        if self.server.is_some() {
+            self.connect(who);
+        }
+        self.run();
+    }
+
+    fn connect(&mut self, who: usize) {
+        let session = SessionId(self.number());
+        self.sessions.insert(session, who);
+        self.people[who].session = Some(session);
+        let exporter = [session.0 as u8; 32];
+        self.serve(rendezvous::Input::Connected { session, observed: address(who), exporter });
+        self.give(who, Input::ServerConnected { exporter });
+    }
+
+    /// Kills a client: whatever it had not kept is gone.
+    pub fn kill(&mut self, who: usize) {
+        self.people[who].node = None;
+        if let Some(session) = self.people[who].session.take() {
+            self.sessions.remove(&session);
+            self.serve(rendezvous::Input::Disconnected { session });
+        }
+        self.cut(who);
+        self.run();
+    }
+
+    /// Cuts all links of a client.
+    pub fn cut(&mut self, who: usize) {
+        for (link, (other, others)) in std::mem::take(&mut self.people[who].links) {
+            self.people[other].links.remove(&others);
+            self.mail.push_back(Mail::ToNode(other, Input::LinkDown { link: others }));
+            self.mail.push_back(Mail::ToNode(who, Input::LinkDown { link }));
+        }
+    }
+
+    /// Cuts a client off from everything, its program running on.
+    pub fn unplug(&mut self, who: usize) {
+        for other in 0..self.people.len() {
+            self.apart.insert((who.min(other), who.max(other)));
+        }
+        if let Some(session) = self.people[who].session.take() {
+            self.sessions.remove(&session);
+            self.serve(rendezvous::Input::Disconnected { session });
+            self.mail.push_back(Mail::ToNode(who, Input::ServerLost));
+        }
+        self.cut(who);
+        self.run();
+    }
+
+    pub fn plug_in(&mut self, who: usize) {
+        self.apart.retain(|(a, b)| *a != who && *b != who);
+        if self.server.is_some() {
+            self.connect(who);
+        }
+        self.run();
+    }
+
+    fn give(&mut self, who: usize, input: Input) {
+        self.mail.push_back(Mail::ToNode(who, input));
+    }
+
+    pub fn command(&mut self, who: usize, command: Command) {
+        self.give(who, Input::Command(command));
+        self.run();
+    }
+
+    pub fn create(&mut self, who: usize, size: u16, consent_timeout_s: u16, grace_s: u32) {
+        let settings = Settings { consent_timeout_s, grace_s };
+        self.command(who, Command::Create { room: lobby(), size, settings });
+    }
+
+    pub fn join(&mut self, who: usize) {
+        self.command(who, Command::Join(lobby()));
+    }
+
+    pub fn approve(&mut self, member: usize, newcomer: usize) {
+        let name: Name = self.people[newcomer].name.parse().unwrap();
+        self.command(member, Command::Approve(KnockRef::Name { room: lobby(), name }));
+    }
+
+    pub fn deny(&mut self, member: usize, newcomer: usize) {
+        let name: Name = self.people[newcomer].name.parse().unwrap();
+        self.command(member, Command::Deny(KnockRef::Name { room: lobby(), name }));
+    }
+
+    pub fn say(&mut self, who: usize, text: &str) {
+        self.command(who, Command::Say { room: lobby(), text: text.to_owned() });
+        self.pass(1);
+    }
+
+    pub fn leave(&mut self, who: usize) {
+        self.command(who, Command::Leave(lobby()));
+    }
+
+    /// Says something to somebody's client in the server's name.
+    pub fn forge(&mut self, to: usize, message: FromServer) {
+        self.give(to, Input::FromServer(message));
+        self.run();
+    }
+
+    /// Carries everything to where it is going.
+    pub fn run(&mut self) {
+        for _ in 0..200_000 {
+            let Some(mail) = self.mail.pop_front() else { return };
+            match mail {
+                Mail::ToNode(who, input) => self.handle(who, input),
+                Mail::ToServer(session, message) => {
+                    self.told_server.push(message.clone());
+                    self.serve(rendezvous::Input::Message { session, message });
+                }
+            }
+        }
+        panic!("the talking never ends");
+    }
+
+    fn handle(&mut self, who: usize, input: Input) {
+        match &input {
+            Input::FromServer(message) => self.people[who].served.push(message.clone()),
+            Input::FromPeer { message, .. } => self.people[who].heard.push(message.clone()),
+            _ => {}
+        }
+        let Some(node) = &mut self.people[who].node else { return };
+        let mut outputs = Vec::new();
+        node.handle(self.now, input, &mut outputs);
+        for output in outputs {
+            self.carry_out(who, output);
+        }
+    }
+
+    fn carry_out(&mut self, who: usize, output: Output) {
+        match output {
+            Output::Persist(change) => self.people[who].store.apply([&change]).unwrap(),
+            Output::ToServer(message) => {
+                if let Some(session) = self.people[who].session {
+                    self.mail.push_back(Mail::ToServer(session, message));
+                }
+            }
+            Output::ToPeer { link, message } => {
+                if let Some((other, link)) = self.people[who].links.get(&link).copied() {
+                    self.give(other, Input::FromPeer { link, message });
+                }
+            }
+            Output::Dial { peer, .. } => self.dial(who, peer),
+            Output::Close { link, .. } => {
+                if let Some((other, others)) = self.people[who].links.remove(&link) {
+                    self.people[other].links.remove(&others);
+                    self.give(other, Input::LinkDown { link: others });
+                }
+            }
+            Output::Fetch { room, reader, author, from } => {
+                let entries = self.people[who].store.fetch(&room, &author, from).unwrap();
+                self.give(who, Input::Fetched { room, reader, author, entries });
+            }
+            Output::Tell(event) => self.people[who].events.push(event),
+            Output::GiveUpServer => {}
+            Output::End => self.people[who].node = None,
+        }
+    }
+
+    fn dial(&mut self, who: usize, peer: PeerId) {
+        let other = self.people.iter().position(|person| person.id == peer);
+        let other = other.filter(|other| self.people[*other].node.is_some());
+        let other = other.filter(|other| !self.apart.contains(&(who.min(*other), who.max(*other))));
+        let Some(other) = other else { return self.give(who, Input::DialFailed { peer }) };
+        let (mine, theirs) = (LinkId(self.number()), LinkId(self.number()));
+        self.people[who].links.insert(mine, (other, theirs));
+        self.people[other].links.insert(theirs, (who, mine));
+        let up = |peer, link, dialled, remote| Input::LinkUp { peer, link, dialled, remote, rtt_ms: 1 };
+        self.give(who, up(peer, mine, true, address(other)));
+        self.give(other, up(self.people[who].id, theirs, false, address(who)));
+    }
+
+    fn serve(&mut self, input: rendezvous::Input) {
+        let Some(server) = &mut self.server else { return };
+        let mut outputs = Vec::new();
+        server.handle(self.now, input, &mut outputs);
+        for output in outputs {
+            match output {
+                rendezvous::Output::Send { session, message } => {
+                    let Some(who) = self.sessions.get(&session).copied() else { continue };
+                    let id = self.people[who].id;
+                    let said = match &mut self.lie {
+                        Some(lie) => lie(id, message),
+                        None => vec![message],
+                    };
+                    for message in said {
+                        self.give(who, Input::FromServer(message));
+                    }
+                }
+                rendezvous::Output::Close { session, .. } => {
+                    if let Some(who) = self.sessions.remove(&session) {
+                        self.people[who].session = None;
+                        self.give(who, Input::ServerLost);
+                    }
+                }
+                rendezvous::Output::Persist(_) => {}
+            }
+        }
+    }
+
+    /// Lets `seconds` go by, stopping at every moment at which something is due.
+    pub fn pass(&mut self, seconds: u64) {
+        self.run();
+        let end = self.now.mono_ms + seconds * 1000;
+        while let Some(due) = self.next_due().filter(|due| *due <= end) {
+            self.advance_to(due.max(self.now.mono_ms + 1));
+            for who in 0..self.people.len() {
+                self.give(who, Input::Wake);
+            }
+            self.serve(rendezvous::Input::Wake);
+            self.run();
+        }
+        self.advance_to(end);
+    }
+
+    fn next_due(&self) -> Option<u64> {
+        let nodes = self.people.iter().filter_map(|person| person.node.as_ref()?.next_wake());
+        nodes.chain(self.server.as_ref().and_then(Rendezvous::next_wake)).min()
+    }
+
+    fn advance_to(&mut self, mono_ms: u64) {
+        let passed = mono_ms.saturating_sub(self.now.mono_ms);
+        self.now = Now { mono_ms: self.now.mono_ms + passed, wall_ms: self.now.wall_ms + passed };
+    }
+
+    /// Whether this client believes to be in the room.
+    pub fn is_in(&self, who: usize) -> bool {
+        let ins = |event: &&Event| matches!(event, Event::Joined { .. } | Event::Left { .. });
+        matches!(self.people[who].events.iter().rfind(ins), Some(Event::Joined { .. }))
+    }
+
+    /// The texts this client has shown, its own included.
+    pub fn texts(&self, who: usize) -> Vec<String> {
+        let texts = self.people[who].events.iter().filter_map(|event| match event {
+            Event::Message { text, .. } => Some(text.clone()),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    /// The names in the room, as this client lists them.
+    pub fn members(&mut self, who: usize) -> Vec<String> {
+        self.command(who, Command::Members(lobby()));
+        match self.people[who].events.last() {
+            Some(Event::Members { members, .. }) => members.iter().map(|person| person.name.to_string()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The knock this client was last asked about.
+    pub fn last_knock(&self, who: usize) -> Option<ProposalHash> {
+        self.people[who].events.iter().rev().find_map(|event| match event {
+            Event::Knock { knock, .. } => Some(*knock),
+            _ => None,
+        })
+    }
+
+    /// Whether this client was told something that fits.
+    pub fn was_told(&self, who: usize, fits: impl Fn(&Event) -> bool) -> bool {
+        self.people[who].events.iter().any(fits)
+    }
+
+    /// Whom this client has links with.
+    pub fn linked(&self, who: usize) -> BTreeSet<usize> {
+        self.people[who].links.values().map(|(other, _)| *other).collect()
+    }
+}
+
+pub fn identity(seed: u8) -> Identity {
+    Identity::from_seed(&[seed + 1; 32])
+}
+
+pub fn address(who: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, who as u8 + 1], 4000))
+}
