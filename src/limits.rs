@@ -56,6 +56,9 @@ pub const RUN_ENTRIES_MAX: usize = 64;
 /// Bytes of entries in one run: leaves room for the frame around it.
 pub const RUN_BYTES_MAX: usize = 48 * 1024;
 
+/// Highest number of an entry in its author's log: exact in SQLite and in JSON, and 285 years of a million a second away.
+pub const SEQ_MAX: u64 = 1 << 53;
+
 /// Heads of other authors that an entry names as seen: the newest few carry the order, the rest follow from them.
 pub const SEEN_HEADS_MAX: usize = 8;
 
@@ -222,6 +225,30 @@ pub const REASON_BYTES_MAX: usize = 256;
 
 /// Bytes of a server's password.
 pub const PASSWORD_BYTES_MAX: usize = 128;
+
+/// Longest line of the JSON face's input, in bytes: a full text of which every byte is escaped fits twice over.
+pub const JSON_LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Lines that may wait for the screen; then the face waits.
+pub const SCREEN_LINES_WAITING_MAX: usize = 64;
+
+/// Code points that one character on screen may be made of: the longest emoji families have ten.
+pub const CLUSTER_CHARS_MAX: usize = 12;
+
+/// Columns of a sentence from outside (a server's reason, a system's error) on screen.
+pub const REASON_COLUMNS_MAX: usize = 300;
+
+/// Newcomers' prompts that a face remembers; the oldest goes first.
+pub const PROMPTS_REMEMBERED_MAX: usize = 64;
+
+/// Keys whose names a face remembers to tell look-alikes apart: the largest room four times over.
+pub const NAMES_REMEMBERED_MAX: usize = 1024;
+
+/// Bytes of the peer's log file before it is put aside at the next start.
+pub const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Seconds that a stopped program waits for its last messages to be delivered.
+pub const QUIT_WITHIN_S: u64 = 10;
 
 // The admission of a full room: per member a key, a name with its length and a signature; around it genesis and knock.
 const _: () = assert!(ROOM_SIZE_MAX as usize * (32 + 1 + NAME_BYTES_MAX + 64) + 2048 <= FRAME_BYTES_MAX);
