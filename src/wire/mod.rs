@@ -9,6 +9,8 @@ mod codec;
 mod entry;
 mod kind;
 mod peer;
+#[cfg(test)]
+mod pinned;
 mod record;
 mod rendezvous;
 

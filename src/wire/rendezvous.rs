@@ -46,7 +46,7 @@ messages! {
         Report((RoomId, PeerId)),
         /// Forget the room.
         Delete(Signed<Deletion>),
-        /// I was the last one and leave.
+        /// I leave: if I was the last one, forget the room; if not, my drop of all others is my leaving.
         Close(RoomId),
     }
 }

@@ -140,13 +140,13 @@ impl Ballots {
 impl Room {
     /// A member proposes a drop.
     pub(super) fn propose_drop(&mut self, turn: &mut Turn<'_>, by: PeerId, drop: Drop) -> Result<(), Refusal> {
-        if !self.is_staying(&by) {
-            return Err(not_member());
-        }
         let hash = drop.hash();
         if drop.roster != self.hash() || self.ballots.knows(&hash) {
             // The room moved on meanwhile, or somebody else proposed the same: nothing to do.
             return Ok(());
+        }
+        if !self.is_staying(&by) {
+            return Err(not_member());
         }
         let proposal = Proposal::Drop(drop.clone());
         successor(&self.roster, &proposal, self.genesis().size, turn.scheme).map_err(|_| {
@@ -166,14 +166,14 @@ impl Room {
         consent: Signed<Consent>,
     ) -> Result<(), Refusal> {
         let said = consent.unverified();
+        if said.roster != self.hash() {
+            return Ok(());
+        }
         if !is_member(&self.roster, &from) {
             return Err(not_member());
         }
         if said.by != from {
             return Err(no(RefusalCode::Invalid, "an answer is sent by the member that signed it"));
-        }
-        if said.roster != self.hash() {
-            return Ok(());
         }
         let consent = consent.verify(turn.scheme).map_err(|_| bad_signature())?;
         let hash = consent.proposal;

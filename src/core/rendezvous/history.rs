@@ -33,6 +33,11 @@ impl History {
         }
     }
 
+    /// Whether the room has taken this proposal's step already.
+    pub(super) fn has_taken(&self, proposal: &Proposal) -> bool {
+        self.steps.iter().any(|past| past.step.proposal == *proposal)
+    }
+
     /// The epoch of the oldest roster that a step is known from.
     pub(super) fn oldest(&self) -> u64 {
         self.steps.front().map_or(0, |step| step.epoch)

@@ -3,7 +3,7 @@
 //! The server's clock ends a knock here, for the newcomer's convenience and to let the next one in line; it decides
 //! nothing. Members refuse by their own clocks, and a knock that turns out complete after its time admits all the same.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::refusal::{Refusal, no};
 use super::room::{Room, Turn, count};
@@ -32,6 +32,9 @@ pub(super) struct Line {
     open: Option<(InLine, u64)>,
     /// Those behind it.
     waiting: VecDeque<InLine>,
+    /// Those of members of the roster that left it, or were let in by an older knock and are about to leave: nobody can be
+    /// asked about them before the others have signed the leaving, and then they are made anew.
+    held: BTreeMap<PeerId, InLine>,
 }
 
 impl Line {
@@ -47,7 +50,12 @@ impl Line {
 
     /// Whether somebody is in line.
     pub(super) fn has(&self, key: &PeerId) -> bool {
-        self.all().any(|knock| knock.key == *key)
+        self.even_held().any(|knock| knock.key == *key)
+    }
+
+    /// Forgets the knock of somebody who is back on their seat.
+    pub(super) fn let_go(&mut self, key: &PeerId) {
+        self.held.remove(key);
     }
 
     /// When the open knock is given up: members have till the deadline by their own clocks, and the last answers take
@@ -58,6 +66,10 @@ impl Line {
 
     fn all(&self) -> impl Iterator<Item = &InLine> {
         self.open.iter().map(|(knock, _)| knock).chain(&self.waiting)
+    }
+
+    fn even_held(&self) -> impl Iterator<Item = &InLine> {
+        self.all().chain(self.held.values())
     }
 
     fn has_open(&self, key: &PeerId) -> bool {
@@ -75,13 +87,19 @@ impl Room {
         let proposal = Proposal::Admit(knock.clone());
         let hash = proposal.hash();
         if let Some(admission) = self.admission.as_ref().filter(|it| it.knock.unverified().key == client.key) {
-            // Let in while it was away.
+            // Let in, and it may have missed that. Entering by an older knock it leaves again (DESIGN.md §4 rule 9).
             turn.send(&client.key, FromServer::Admitted(admission.clone()));
-            return Ok(());
+            if admission.knock == knock {
+                return Ok(());
+            }
+            return self.hold(turn, InLine { knock, key: client.key, hash });
         }
         if asked.roster != self.hash() {
             turn.send(&client.key, FromServer::KnockOver((hash, KnockEnd::Stale)));
             return Ok(());
+        }
+        if self.gone.contains(&client.key) {
+            return self.hold(turn, InLine { knock, key: client.key, hash });
         }
         self.check_room_for(client)?;
         turn.pace.knock(turn.now, client.key)?;
@@ -101,12 +119,19 @@ impl Room {
         Ok(())
     }
 
+    /// Keeps a knock that nobody can be asked about until the room is on another roster. One per member, so no more than
+    /// the roster has.
+    fn hold(&mut self, turn: &mut Turn<'_>, held: InLine) -> Result<(), Refusal> {
+        turn.pace.knock(turn.now, held.key)?;
+        held.knock.clone().verify(turn.scheme).map_err(|_| super::refusal::bad_signature())?;
+        let ahead = count(self.line.all().count());
+        turn.send(&held.key, FromServer::KnockState((held.hash, KnockPhase::Waiting { ahead })));
+        self.line.held.insert(held.key, held);
+        Ok(())
+    }
+
     /// Whether this client may knock as far as the room is concerned.
     fn check_room_for(&self, client: &Client) -> Result<(), Refusal> {
-        if self.gone.contains(&client.key) {
-            let why = "you left, and the others have yet to sign that; knock again in a moment";
-            return Err(no(RefusalCode::Invalid, why));
-        }
         if is_member(&self.roster, &client.key) {
             return Err(no(RefusalCode::Invalid, "you are a member of this room: come back to your seat instead"));
         }
@@ -222,13 +247,14 @@ impl Room {
 
     /// A newcomer no longer wants in.
     pub(super) fn withdraw(&mut self, turn: &mut Turn<'_>, key: &PeerId, hash: ProposalHash) {
-        if self.line.all().any(|knock| knock.key == *key && knock.hash == hash) {
+        if self.line.even_held().any(|knock| knock.key == *key && knock.hash == hash) {
             self.leave_line(turn, key);
         }
     }
 
     /// Takes somebody out of the line, who is told nothing of it; those behind move up.
     pub(super) fn leave_line(&mut self, turn: &mut Turn<'_>, key: &PeerId) {
+        self.line.let_go(key);
         let Some(at) = self.line.all().position(|knock| knock.key == *key) else { return };
         if self.line.has_open(key) {
             self.line.open = None;
@@ -241,7 +267,7 @@ impl Room {
 
     /// What everybody in line is told when the room, or its roster, is no longer the one they knocked at.
     pub(super) fn line_over(&self) -> impl Iterator<Item = (PeerId, FromServer)> {
-        self.line.all().map(|knock| (knock.key, FromServer::KnockOver((knock.hash, KnockEnd::Stale))))
+        self.line.even_held().map(|knock| (knock.key, FromServer::KnockOver((knock.hash, KnockEnd::Stale))))
     }
 
     /// The room is on another roster: everybody in line but the newcomer that was admitted knocks anew, which isn't

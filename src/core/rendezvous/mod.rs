@@ -9,9 +9,9 @@
 //! Whoever drives it carries out the outputs of an input in order, a [`Output::Persist`] before any [`Output::Send`]
 //! behind it. A test that needs a lying server puts a filter between these outputs and the clients.
 //!
-//! Where what stands: what each message leads to, [`requests`]; who may log in under which name, [`accounts`]; which rooms there are, [`rooms`]; what one room knows
-//! and whom it tells, [`room`]; the line of knocks, [`knocks`]; proposals and answers, [`ballots`]; how a room moves on,
-//! [`moving`]; what is kept for members that were away, [`history`]; addresses, [`introduce`].
+//! Where what stands: what each message leads to, `requests`; who may log in under which name, `accounts`; which rooms
+//! there are, `rooms`; what one room knows and whom it tells, `room`; the line of knocks, `knocks`; proposals and answers,
+//! `ballots`; how a room moves on, `moving`; what is kept for members that were away, `history`; addresses, `introduce`.
 
 mod accounts;
 mod alarms;

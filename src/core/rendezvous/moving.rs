@@ -3,7 +3,8 @@
 //! A drop binds only its signers (DESIGN.md §4 rule 6): the same signatures read "we go on without them" on one side and
 //! "they left" on the other. The server keeps one roster per room and follows those that are more: a drop that fewer sign
 //! than it names is taken as its signers' leaving. The room then stays on its roster until the others have signed the drop
-//! of those who left, and the signed leaving is passed on to them as evidence.
+//! of those who left, and the signed leaving is passed on to them as evidence. So is one whose every signer has said
+//! before, by `Close`, that it leaves.
 //!
 //! When both sides are equally many, a named member that is connected here is evidently not lost, so the signers left;
 //! if none of the named is connected, the signers are those who are here, and the room moves. Of two halves of a room the
@@ -43,7 +44,10 @@ impl Room {
     pub(super) fn step(&mut self, turn: &mut Turn<'_>, from: PeerId, step: Step) -> Result<(), Refusal> {
         let id = self.id();
         if step.proposal.roster() != self.hash() {
-            turn.send(&from, FromServer::RosterIs((id, self.hash())));
+            // Steps that were taken already come again whenever a member brings many: only one from elsewhere is news.
+            if !self.history.has_taken(&step.proposal) {
+                turn.send(&from, FromServer::RosterIs((id, self.hash())));
+            }
             return Ok(());
         }
         let next = verify_step(&self.roster, &step, self.genesis().size, turn.scheme)
@@ -54,7 +58,7 @@ impl Room {
         if self.is_staying(&from) && !self.attached.contains_key(&from) {
             self.attach(turn, from, at);
         } else if !self.attached.contains_key(&from) || at == before {
-            // Those attached were told with the others.
+            // Whoever is attached and moved the room knows what it brought.
             turn.send(&from, FromServer::RosterIs((id, at)));
         }
         Ok(())
@@ -74,6 +78,9 @@ impl Room {
     fn is_leaving(&self, drop: &Drop) -> bool {
         let staying = || self.roster.members.iter().map(|member| member.key).filter(|key| !self.gone.contains(key));
         let (lost, signed): (Vec<_>, Vec<_>) = staying().partition(|key| drop.dropped.contains(key));
+        if !lost.is_empty() && signed.iter().all(|key| self.leaving.contains(key)) {
+            return true;
+        }
         match signed.len().cmp(&lost.len()) {
             std::cmp::Ordering::Less => true,
             std::cmp::Ordering::Equal => lost.is_empty() || lost.iter().any(|key| self.attached.contains_key(key)),
@@ -117,13 +124,18 @@ impl Room {
             turn.send(key, FromServer::Step((id, step.clone())));
             self.attached.remove(key);
         }
-        if let Known::AsStep(by) = known {
-            self.tell_others(turn, &by, &FromServer::Step((id, step)));
+        let roster_is = FromServer::RosterIs((id, self.hash()));
+        match known {
+            Known::ByAnswers => self.tell_all(turn, &roster_is),
+            Known::AsStep(by) => {
+                self.tell_others(turn, &by, &FromServer::Step((id, step)));
+                self.tell_others(turn, &by, &roster_is);
+            }
         }
-        self.tell_all(turn, &FromServer::RosterIs((id, self.hash())));
         self.clear_line(turn, admitted);
         self.ballots = Default::default();
         self.gone.clear();
+        self.leaving.clear();
         self.note_if_empty(turn);
     }
 

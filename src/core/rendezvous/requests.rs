@@ -105,7 +105,10 @@ impl Rendezvous {
                 self.restore(now, client, genesis, roster, out).map_err(|refusal| (Some(name), refusal))
             }
             ToServer::Delete(deletion) => self.delete(client, deletion, out),
-            ToServer::Close(room) => self.close_room(client, room, out),
+            ToServer::Close(room) => {
+                self.close_room(now, client, room, out);
+                Ok(())
+            }
             ToServer::Knock(knock) => {
                 let room = knock.unverified().room;
                 if self.rooms.get(&room).is_none() {
@@ -140,9 +143,10 @@ impl Rendezvous {
             ToServer::Candidates((room, at, addresses)) => {
                 self.in_room(now, client, room, out, |room, turn| room.candidates(turn, client, at, &addresses))
             }
-            ToServer::Report((room, about)) => {
-                self.in_room(now, client, room, out, |room, turn| room.report(turn, key, about))
-            }
+            ToServer::Report((room, about)) => self.in_room(now, client, room, out, |room, turn| {
+                room.report(turn, key, about);
+                Ok(())
+            }),
         }
     }
 
@@ -226,15 +230,16 @@ impl Rendezvous {
         Ok(())
     }
 
-    fn close_room(&mut self, client: &Client, id: RoomId, out: &mut Vec<Output>) -> Result<(), Refused> {
-        // What is gone already is what was wanted.
-        let Some(room) = self.rooms.get(&id) else { return Ok(()) };
-        if !room.is_last(&client.key) {
-            let why = no(RefusalCode::NotMember, "only the last member closes a room; leave it instead");
-            return Err((Some(room.name().clone()), why));
+    /// A member leaves. The last one takes the room along; of another, the drop that follows is read as its leaving even
+    /// if nobody else is here. What somebody else says is passed over, and so is what is done already.
+    fn close_room(&mut self, now: Now, client: &Client, id: RoomId, out: &mut Vec<Output>) {
+        let last = self.with_room(now, &id, out, |room, _| {
+            room.note_leaving(client.key);
+            room.is_last(&client.key)
+        });
+        if last == Some(true) {
+            self.forget(id, None, out);
         }
-        self.forget(id, None, out);
-        Ok(())
     }
 
     /// Removes a room, and tells whom it concerns: of a deletion the members and the creator, of the end the newcomers.

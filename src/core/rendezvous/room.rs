@@ -76,6 +76,8 @@ pub(super) struct Room {
     pub(super) attached: BTreeMap<PeerId, Attachment>,
     /// Members of the roster that have signed their leaving.
     pub(super) gone: BTreeSet<PeerId>,
+    /// Members that said that they leave, and have yet to sign it.
+    pub(super) leaving: BTreeSet<PeerId>,
     /// The admission behind the roster, if that is one: its newcomer may have missed it.
     pub(super) admission: Option<Admission>,
     /// Newcomers.
@@ -136,6 +138,7 @@ impl Room {
             history,
             attached: BTreeMap::new(),
             gone: BTreeSet::new(),
+            leaving: BTreeSet::new(),
             admission: None,
             line: Line::default(),
             ballots: Ballots::default(),
@@ -224,6 +227,13 @@ impl Room {
         staying.next().is_some_and(|last| last.key == *key) && staying.next().is_none()
     }
 
+    /// A member said that it leaves, which changes nothing before it has signed it.
+    pub(super) fn note_leaving(&mut self, key: PeerId) {
+        if is_member(&self.roster, &key) {
+            self.leaving.insert(key);
+        }
+    }
+
     /// Whether there is anything here of this client's connection.
     pub(super) fn holds(&self, key: &PeerId) -> bool {
         self.attached.contains_key(key) || self.line.has(key)
@@ -280,6 +290,8 @@ impl Room {
         if !self.is_staying(&key) {
             return;
         }
+        self.leaving.remove(&key);
+        self.line.let_go(&key);
         if !self.attached.contains_key(&key) {
             self.forget_reports(&key);
             self.attached.insert(key, Attachment::default());
@@ -319,15 +331,13 @@ impl Room {
         }
     }
 
-    /// A member lost its link to another: told once, until either comes anew.
-    pub(super) fn report(&mut self, turn: &mut Turn<'_>, by: PeerId, about: PeerId) -> Result<(), Refusal> {
-        let known = is_member(&self.roster, &about);
-        let attachment = self.attached.get_mut(&by).ok_or_else(not_member)?;
-        // A member that was dropped a moment ago is no longer worth a report, and no fault of the reporter.
-        if known && about != by && attachment.reported.insert(about) {
+    /// A member lost its link to another: told once, until either comes anew. Reports by or about others than members are
+    /// passed over: somebody may have been dropped a moment ago.
+    pub(super) fn report(&mut self, turn: &mut Turn<'_>, by: PeerId, about: PeerId) {
+        let known = is_member(&self.roster, &about) && about != by;
+        if known && self.attached.get_mut(&by).is_some_and(|attachment| attachment.reported.insert(about)) {
             self.tell_others(turn, &by, &FromServer::Reported((self.id(), about, by)));
         }
-        Ok(())
     }
 
     fn forget_reports(&mut self, about: &PeerId) {

@@ -5,7 +5,7 @@ use crate::core::consent::roster::verify_step;
 use crate::core::consent::testing::step_signed_by;
 use crate::core::rendezvous::{Change, Config, Kept};
 use crate::identity::Ed25519;
-use crate::wire::{Decision, FromServer, Proposal, RefusalCode, Roster, Step, ToServer};
+use crate::wire::{Decision, FromServer, KnockEnd, KnockPhase, Proposal, RefusalCode, Roster, Step, ToServer};
 
 fn drop_step(roster: &Roster, dropped: &[u8], by: &[u8]) -> (Proposal, Step, Roster) {
     let proposal = Proposal::Drop(drop_of(roster, dropped, 0));
@@ -55,8 +55,10 @@ fn a_leave_never_takes_the_room_along_in_rooms_of_two_and_more() {
         assert_eq!(told, expected);
         assert!(rig.kept.is_empty(), "the room stays where it is");
         assert_eq!(rig.say(1, attach(roster.room, roster.hash())), [(1, roster_is(&roster))], "gone is gone");
+        // Its next knock waits until the others have signed, and is then made anew.
         let told = rig.say(1, ToServer::Knock(knock(&roster, 1).into_signed()));
-        assert_eq!(refusals(&told), [(1, RefusalCode::Invalid)]);
+        let waiting = FromServer::KnockState((hash_of(&knock(&roster, 1)), KnockPhase::Waiting { ahead: 0 }));
+        assert_eq!(told, [(1, waiting)]);
 
         // Whoever comes later is shown that they left; then the others sign it, and the room moves on.
         rig.hang_up(2);
@@ -66,9 +68,11 @@ fn a_leave_never_takes_the_room_along_in_rooms_of_two_and_more() {
         let signers: Vec<u8> = (2..=size).collect();
         let (without, _, next) = drop_step(&roster, &[1], &signers);
         propose(&mut rig, 2, &without);
-        signers.iter().for_each(|who| {
-            rig.say(*who, answer(&without, *who, Decision::Yes));
-        });
+        let mut told = Vec::new();
+        for who in signers {
+            told = rig.say(who, answer(&without, who, Decision::Yes));
+        }
+        assert!(told.contains(&(1, FromServer::KnockOver((hash_of(&knock(&roster, 1)), KnockEnd::Stale)))));
         assert!(matches!(&rig.kept[..], [Change::RoomMoved { roster, .. }] if *roster == next), "{size}");
     }
 }
@@ -100,6 +104,36 @@ fn of_two_halves_that_are_both_here_one_goes_on_and_the_room_stays_whole_till_th
     let told = rig.say(3, ToServer::Step((roster.room, right.clone())));
     assert!(told.contains(&(4, FromServer::Step((roster.room, right)))));
     assert!(matches!(&rig.kept[..], [Change::RoomMoved { roster, .. }] if *roster == next));
+}
+
+#[test]
+fn whoever_said_that_they_leave_does_not_take_the_room_along_although_nobody_else_is_here() {
+    let (mut rig, roster) = Rig::room_of(2);
+    rig.hang_up(2);
+    let (leave, _, _) = drop_step(&roster, &[2], &[1]);
+    assert_eq!(rig.say(1, ToServer::Close(roster.room)), []);
+    propose(&mut rig, 1, &leave);
+    rig.say(1, answer(&leave, 1, Decision::Yes));
+    assert!(rig.kept.is_empty());
+    rig.log_in(2);
+    let told = rig.say(2, attach(roster.room, roster.hash()));
+    assert_eq!(told[0], (2, roster_is(&roster)));
+    assert_eq!(told.last(), Some(&(2, passed_on(&leave, 1, Decision::Yes))));
+    rig.say(2, ToServer::Close(roster.room));
+    assert_eq!(rig.kept, [Change::RoomGone(roster.room)], "and the one who stayed is the last");
+}
+
+#[test]
+fn a_newcomer_that_missed_its_admission_gets_it_and_its_newer_knock_waits_for_its_leaving() {
+    let (mut rig, roster) = Rig::room_of(1);
+    let (first, newer) = (knock(&roster, 2), knock_again(&roster, 2, 1));
+    rig.log_in(2);
+    rig.say(2, ToServer::Knock(first.as_signed().clone()));
+    rig.say(1, answer(&admit(&first), 1, Decision::Yes));
+    let told = rig.say(2, ToServer::Knock(first.as_signed().clone()));
+    assert!(matches!(told[..], [(2, FromServer::Admitted(_))]), "{told:?}");
+    let told = rig.say(2, ToServer::Knock(newer.as_signed().clone()));
+    assert!(matches!(told[..], [(2, FromServer::Admitted(_)), (2, FromServer::KnockState(_))]), "{told:?}");
 }
 
 #[test]
@@ -146,8 +180,9 @@ fn a_server_that_was_away_is_brought_forward_step_by_step() {
     assert!(matches!(told[0], (9, FromServer::Admitted(_))));
     assert!(told.contains(&(1, FromServer::Step((roster.room, step)))) && told.contains(&(1, roster_is(&next))));
     assert!(told.contains(&(9, roster_is(&next))) && told.contains(&(2, presence(roster.room, 9, true))));
-    rig.say(9, ToServer::Step((roster.room, second)));
+    rig.say(9, ToServer::Step((roster.room, second.clone())));
     assert!(matches!(&rig.kept[..], [Change::RoomMoved { roster, oldest: 0, .. }] if *roster == last));
+    assert_eq!(rig.say(1, ToServer::Step((roster.room, second))), [], "what was taken already is no news");
 }
 
 #[test]
