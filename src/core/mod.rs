@@ -15,7 +15,11 @@
 
 pub mod consent;
 pub mod event;
+pub mod io;
+pub mod log;
+pub mod node;
 pub mod rendezvous;
+mod room;
 pub mod time;
 
 pub use event::{Command, Event};

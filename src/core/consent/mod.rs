@@ -3,6 +3,8 @@
 //! Never believes a server, a creator or a majority: a roster is valid when every member of the one before who stays has
 //! signed it, and [`roster::verify_step`] is the only way from one to the next.
 
+pub mod ballots;
+pub mod chain;
 pub mod roster;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,0 +1,405 @@
+//! One member's view of what is being decided over the current roster: who has answered what, and what this member may
+//! still sign (DESIGN.md §4 rules 3 to 6).
+//!
+//! Never signs anything itself: it says what may be signed, takes note of what was, and tells when a step is complete.
+
+use std::collections::BTreeMap;
+
+use super::roster::{is_member, signers, successor};
+use crate::core::event::Misdeed;
+use crate::identity::{PeerId, Scheme, Signature, Verified};
+use crate::limits::PROPOSALS_OPEN_MAX;
+use crate::wire::{Consent, Decision, Drop, Few, Knock, Proposal, ProposalHash, Roster, Step};
+
+/// One proposal over the current roster, with the answers so far.
+#[derive(Debug, Clone)]
+pub struct Ballot {
+    /// What is proposed; its successor was computed, so a knock in it is verified.
+    pub proposal: Proposal,
+    /// Who must sign, in roster order.
+    pub signers: Vec<PeerId>,
+    /// The first answer of each member.
+    answers: BTreeMap<PeerId, Verified<Consent>>,
+    /// The monotonic moment at which silence becomes a no; only knocks have one.
+    pub deadline: Option<u64>,
+    /// Whether the user was asked.
+    pub prompted: bool,
+}
+
+impl Ballot {
+    /// The knock, if this is about one.
+    pub fn knock(&self) -> Option<&Knock> {
+        match &self.proposal {
+            Proposal::Admit(knock) => Some(knock.unverified()),
+            Proposal::Drop(_) => None,
+        }
+    }
+
+    /// The drop, if this is about one.
+    pub fn drop(&self) -> Option<&Drop> {
+        match &self.proposal {
+            Proposal::Admit(_) => None,
+            Proposal::Drop(drop) => Some(drop),
+        }
+    }
+
+    /// What a member answered.
+    pub fn answer(&self, by: &PeerId) -> Option<Decision> {
+        self.answers.get(by).map(|consent| consent.decision)
+    }
+
+    /// Every answer so far.
+    pub fn answers(&self) -> impl Iterator<Item = &Verified<Consent>> {
+        self.answers.values()
+    }
+
+    /// How it was refused, if it was: by a no of somebody it needs.
+    pub fn refused(&self) -> Option<Decision> {
+        let noes = self.signers.iter().filter_map(|by| self.answer(by)).filter(|answer| *answer != Decision::Yes);
+        // A person's no says more than a clock's.
+        noes.min_by_key(|answer| *answer != Decision::No)
+    }
+
+    fn is_complete(&self) -> bool {
+        self.signers.iter().all(|by| self.answer(by) == Some(Decision::Yes))
+    }
+
+    fn step(&self) -> Step {
+        let signature = |by: &PeerId| -> Option<Signature> { Some(self.answers.get(by)?.as_signed().signature()) };
+        let signatures = Few::first_of(self.signers.iter().filter_map(signature));
+        Step { proposal: self.proposal.clone(), signatures }
+    }
+}
+
+/// Why a yes may not be signed now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blocked {
+    /// No such proposal over the current roster.
+    Unknown,
+    /// This member has answered it, for good.
+    Answered,
+    /// This member's yes to another proposal is still alive.
+    Live(ProposalHash),
+}
+
+/// What an answer changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    /// It is new.
+    New,
+    /// It was known.
+    Known,
+    /// The same member had answered otherwise.
+    Contradicts,
+}
+
+/// All that is being decided over one roster.
+#[derive(Debug, Clone)]
+pub struct Ballots {
+    me: PeerId,
+    /// By proposal.
+    open: BTreeMap<ProposalHash, Ballot>,
+    /// The one proposal that this member's yes is alive for.
+    live: Option<ProposalHash>,
+    /// The proposals this member said yes to, oldest first.
+    signed: Vec<ProposalHash>,
+}
+
+impl Ballots {
+    /// Nothing is being decided yet.
+    pub fn new(me: PeerId) -> Self {
+        Ballots { me, open: BTreeMap::new(), live: None, signed: Vec::new() }
+    }
+
+    /// Takes a proposal over `roster`, unless it is known. `true` when it is new.
+    ///
+    /// # Errors
+    /// [`Misdeed`] when it could never be valid; [`Misdeed::Malformed`] when too many are open.
+    pub fn open(
+        &mut self,
+        roster: &Roster,
+        proposal: Proposal,
+        size: u16,
+        deadline: Option<u64>,
+        scheme: &dyn Scheme,
+    ) -> Result<bool, Misdeed> {
+        let hash = proposal.hash();
+        if self.open.contains_key(&hash) {
+            return Ok(false);
+        }
+        if self.open.len() >= PROPOSALS_OPEN_MAX {
+            self.forget_one_refused().ok_or(Misdeed::Malformed)?;
+        }
+        successor(roster, &proposal, size, scheme)?;
+        let signers = signers(roster, &proposal);
+        self.open.insert(hash, Ballot { proposal, signers, answers: BTreeMap::new(), deadline, prompted: false });
+        Ok(true)
+    }
+
+    /// Makes room by forgetting a proposal that was refused and that this member never said yes to.
+    fn forget_one_refused(&mut self) -> Option<()> {
+        let refused = |(hash, ballot): (&ProposalHash, &Ballot)| {
+            (ballot.refused().is_some() && ballot.answer(&self.me).is_some() && !self.signed.contains(hash))
+                .then_some(*hash)
+        };
+        let hash = self.open.iter().find_map(refused)?;
+        self.open.remove(&hash).map(|_| ())
+    }
+
+    /// One proposal.
+    pub fn get(&self, hash: &ProposalHash) -> Option<&Ballot> {
+        self.open.get(hash)
+    }
+
+    /// One proposal, to note that the user was asked.
+    pub fn get_mut(&mut self, hash: &ProposalHash) -> Option<&mut Ballot> {
+        self.open.get_mut(hash)
+    }
+
+    /// Every proposal.
+    pub fn iter(&self) -> impl Iterator<Item = (&ProposalHash, &Ballot)> {
+        self.open.iter()
+    }
+
+    /// The proposal that this member's yes is alive for.
+    pub fn live(&self) -> Option<ProposalHash> {
+        self.live
+    }
+
+    /// Whether this member may say yes to a proposal now (rule 4): it has not answered, and its earlier yes is dead, or
+    /// the proposal is a drop that keeps a strict subset of those whom the earlier one keeps.
+    ///
+    /// # Errors
+    /// [`Blocked`] says why not.
+    pub fn may_say_yes(&self, hash: &ProposalHash) -> Result<(), Blocked> {
+        let ballot = self.open.get(hash).ok_or(Blocked::Unknown)?;
+        if ballot.answer(&self.me).is_some() || !ballot.signers.contains(&self.me) {
+            return Err(Blocked::Answered);
+        }
+        let Some((live, earlier)) = self.live.and_then(|live| Some((live, self.open.get(&live)?))) else {
+            return Ok(());
+        };
+        let keeps_fewer =
+            ballot.signers.len() < kept(earlier) && ballot.signers.iter().all(|key| earlier.signers.contains(key));
+        if ballot.drop().is_some() && keeps_fewer { Ok(()) } else { Err(Blocked::Live(live)) }
+    }
+
+    /// Takes note of an answer, this member's own included.
+    ///
+    /// # Errors
+    /// [`Misdeed::WrongRoster`] when it is for no proposal known here, or by somebody without a say in it.
+    pub fn note(&mut self, consent: Verified<Consent>) -> Result<Noted, Misdeed> {
+        let ballot = self.open.get_mut(&consent.proposal).ok_or(Misdeed::WrongRoster)?;
+        if ballot.proposal.roster() != consent.roster || ballot.proposal.room() != consent.room {
+            return Err(Misdeed::WrongRoster);
+        }
+        if !ballot.signers.contains(&consent.by) {
+            return Err(Misdeed::WrongRoster);
+        }
+        match ballot.answer(&consent.by) {
+            Some(earlier) if earlier == consent.decision => return Ok(Noted::Known),
+            // The first answer stands; but a no kills this member's own yes whenever it comes (below).
+            Some(_) => {}
+            None => drop(ballot.answers.insert(consent.by, consent.clone())),
+        }
+        let contradicts = ballot.answer(&consent.by) != Some(consent.decision);
+        if consent.decision != Decision::Yes && self.live == Some(consent.proposal) {
+            self.live = None;
+        }
+        if consent.by == self.me && consent.decision == Decision::Yes && !contradicts {
+            self.live = Some(consent.proposal);
+            self.signed.push(consent.proposal);
+        }
+        Ok(if contradicts { Noted::Contradicts } else { Noted::New })
+    }
+
+    /// The step that is to be adopted, if one is complete, this member signed it, and no later yes of this member is alive
+    /// (rule 5).
+    pub fn adoptable(&self) -> Option<Step> {
+        let complete = |hash: &&ProposalHash| self.open.get(hash).is_some_and(Ballot::is_complete);
+        let hash = self.signed.iter().rev().find(complete)?;
+        match self.live {
+            Some(live) if live != *hash => None,
+            _ => self.open.get(hash).map(Ballot::step),
+        }
+    }
+
+    /// Steps that others completed and that take this member no further.
+    pub fn completed_without(&self, me: &PeerId) -> Vec<Step> {
+        let without_me = |ballot: &&Ballot| !ballot.signers.contains(me) && ballot.is_complete();
+        self.open.values().filter(without_me).map(Ballot::step).collect()
+    }
+
+    /// Proposals this member never answered, which get a signed no once it has moved on.
+    pub fn unanswered(&self) -> Vec<ProposalHash> {
+        let mine = |(hash, ballot): (&ProposalHash, &Ballot)| {
+            (ballot.signers.contains(&self.me) && ballot.answer(&self.me).is_none()).then_some(*hash)
+        };
+        self.open.iter().filter_map(mine).collect()
+    }
+
+    /// The drop of exactly `dropped` to sign: one that others proposed and nobody refused, else the next one to propose.
+    pub fn drop_of(&self, roster: &Roster, dropped: Few<PeerId, { crate::limits::ROOM_SIZE_MAX as usize }>) -> Drop {
+        let same: Vec<&Ballot> =
+            self.open.values().filter(|ballot| ballot.drop().is_some_and(|drop| drop.dropped == dropped)).collect();
+        let open = same.iter().filter(|ballot| ballot.refused().is_none()).filter_map(|ballot| ballot.drop());
+        if let Some(open) = open.min_by_key(|drop| drop.nonce) {
+            return open.clone();
+        }
+        let nonce = same.iter().filter_map(|ballot| ballot.drop()).map(|drop| drop.nonce.saturating_add(1)).max();
+        Drop { room: roster.room, roster: roster.hash(), dropped, nonce: nonce.unwrap_or(0) }
+    }
+
+    /// The earliest deadline of a knock that this member has not answered.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let open = |ballot: &&Ballot| ballot.answer(&self.me).is_none();
+        self.open.values().filter(open).filter_map(|ballot| ballot.deadline).min()
+    }
+}
+
+/// How many a proposal keeps: those who must sign, and the newcomer.
+fn kept(ballot: &Ballot) -> usize {
+    ballot.signers.len() + usize::from(ballot.knock().is_some())
+}
+
+/// Whether a knock could be answered by `me` at all.
+pub fn concerns(roster: &Roster, me: &PeerId, proposal: &Proposal) -> bool {
+    is_member(roster, me) && proposal.room() == roster.room && proposal.roster() == roster.hash()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::consent::roster::yes;
+    use crate::core::consent::testing::*;
+    use crate::identity::{Ed25519, Identity, Signer};
+
+    struct Room {
+        people: Vec<Identity>,
+        roster: Roster,
+        ballots: Ballots,
+    }
+
+    fn room() -> Room {
+        let (people, _, roster) = room_of(3);
+        let ballots = Ballots::new(people[0].id());
+        Room { people, roster, ballots }
+    }
+
+    impl Room {
+        fn open(&mut self, proposal: &Proposal) -> ProposalHash {
+            self.ballots.open(&self.roster, proposal.clone(), 8, Some(60_000), &Ed25519).unwrap();
+            proposal.hash()
+        }
+
+        fn answer(&mut self, who: usize, proposal: &Proposal, decision: Decision) -> Noted {
+            let consent = Consent { decision, ..yes(proposal, self.people[who].id()) };
+            self.ballots.note(Verified::sign(consent, &self.people[who])).unwrap()
+        }
+
+        fn drop_of(&self, who: &[usize]) -> Proposal {
+            let mut keys: Vec<_> = who.iter().map(|&at| self.people[at].id()).collect();
+            keys.sort();
+            Proposal::Drop(self.ballots.drop_of(&self.roster, keys.try_into().unwrap()))
+        }
+    }
+
+    #[test]
+    fn a_step_is_adoptable_once_everybody_said_yes() {
+        let mut room = room();
+        let knock = knock_at(&room.roster, &person(9), "nina");
+        room.open(&knock);
+        for who in 0..3 {
+            assert_eq!(room.ballots.adoptable(), None);
+            room.answer(who, &knock, Decision::Yes);
+        }
+        assert_eq!(room.ballots.adoptable(), Some(step_signed_by(&knock, &room.people)));
+    }
+
+    #[test]
+    fn a_second_yes_waits_until_the_first_is_dead() {
+        let mut room = room();
+        let (first, second) = (knock_at(&room.roster, &person(8), "eight"), knock_at(&room.roster, &person(9), "nine"));
+        let (first_hash, second_hash) = (room.open(&first), room.open(&second));
+        room.answer(0, &first, Decision::Yes);
+        assert_eq!(room.ballots.may_say_yes(&second_hash), Err(Blocked::Live(first_hash)));
+        room.answer(1, &first, Decision::Silent);
+        assert_eq!(room.ballots.may_say_yes(&second_hash), Ok(()));
+        assert_eq!(room.ballots.may_say_yes(&first_hash), Err(Blocked::Answered));
+    }
+
+    #[test]
+    fn only_a_drop_that_keeps_fewer_overrides_a_living_yes() {
+        let mut room = room();
+        let knock = knock_at(&room.roster, &person(9), "nina");
+        room.open(&knock);
+        room.answer(0, &knock, Decision::Yes);
+        let small = room.drop_of(&[2]);
+        let small_hash = room.open(&small);
+        assert_eq!(room.ballots.may_say_yes(&small_hash), Ok(()));
+        room.answer(0, &small, Decision::Yes);
+        let other = room.drop_of(&[1]);
+        let other_hash = room.open(&other);
+        assert_eq!(room.ballots.may_say_yes(&other_hash), Err(Blocked::Live(small_hash)));
+        let both = room.drop_of(&[1, 2]);
+        let both_hash = room.open(&both);
+        assert_eq!(room.ballots.may_say_yes(&both_hash), Ok(()));
+    }
+
+    #[test]
+    fn nothing_is_adopted_against_a_later_signature_of_ones_own() {
+        let mut room = room();
+        let knock = knock_at(&room.roster, &person(9), "nina");
+        room.open(&knock);
+        room.answer(0, &knock, Decision::Yes);
+        let drop = room.drop_of(&[2]);
+        room.open(&drop);
+        room.answer(0, &drop, Decision::Yes);
+        room.answer(1, &knock, Decision::Yes);
+        room.answer(2, &knock, Decision::Yes);
+        assert_eq!(room.ballots.adoptable(), None);
+        room.answer(1, &drop, Decision::No);
+        assert!(room.ballots.adoptable().is_some(), "the later signature is dead, so the earlier step may be adopted");
+    }
+
+    #[test]
+    fn a_yes_and_a_no_contradict_and_the_no_frees_me() {
+        let mut room = room();
+        let knock = knock_at(&room.roster, &person(9), "nina");
+        room.open(&knock);
+        room.answer(0, &knock, Decision::Yes);
+        assert_eq!(room.answer(1, &knock, Decision::Yes), Noted::New);
+        assert_eq!(room.answer(1, &knock, Decision::No), Noted::Contradicts);
+        assert_eq!(room.ballots.live(), None);
+    }
+
+    #[test]
+    fn a_refused_drop_can_be_proposed_again() {
+        let mut room = room();
+        let drop = room.drop_of(&[2]);
+        room.open(&drop);
+        assert_eq!(room.drop_of(&[2]), drop, "an open one is joined, not doubled");
+        room.answer(1, &drop, Decision::No);
+        let again = room.drop_of(&[2]);
+        assert_ne!(again, drop);
+        assert_eq!(again.drop_nonce(), 1);
+    }
+
+    #[test]
+    fn strangers_have_no_say() {
+        let mut room = room();
+        let knock = knock_at(&room.roster, &person(9), "nina");
+        room.open(&knock);
+        let stranger = Verified::sign(yes(&knock, person(9).id()), &person(9));
+        assert_eq!(room.ballots.note(stranger), Err(Misdeed::WrongRoster));
+    }
+
+    impl Proposal {
+        fn drop_nonce(&self) -> u32 {
+            match self {
+                Proposal::Drop(drop) => drop.nonce,
+                Proposal::Admit(_) => unreachable!("the test asks for drops only"),
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The doors of the core: everything that can come in, everything that can come out.
+
+use std::net::SocketAddr;
+
+use super::event::{Command, Event};
+use super::log::{AuthorLog, KeptEntry};
+use crate::identity::{PeerId, Signed};
+use crate::wire::{Consent, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, RosterHash, Step, ToServer};
+
+/// One connection to a peer; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LinkId(pub u64);
+
+/// What comes in.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// The user wants something. Consecutive texts for one room may come as one [`Input::Say`] instead.
+    Command(Command),
+    /// The user says these texts, in order, each within the bounds.
+    Say {
+        /// Where.
+        room: crate::identity::RoomName,
+        /// What.
+        texts: Vec<String>,
+    },
+    /// The connection to the server stands, and its certificate was accepted; nothing has been said on it yet.
+    ServerConnected {
+        /// The connection's TLS exporter.
+        exporter: [u8; 32],
+    },
+    /// The server said something.
+    FromServer(FromServer),
+    /// The connection to the server is gone.
+    ServerLost,
+    /// A connection to a peer stands; its key was proved by TLS.
+    LinkUp {
+        /// Who.
+        peer: PeerId,
+        /// The connection.
+        link: LinkId,
+        /// Whether this side dialled.
+        dialled: bool,
+        /// Where the peer is.
+        remote: SocketAddr,
+        /// Its round trip, in milliseconds.
+        rtt_ms: u32,
+    },
+    /// A peer said something.
+    FromPeer {
+        /// Over which connection.
+        link: LinkId,
+        /// What.
+        message: PeerMessage,
+    },
+    /// A peer sent bytes that are no message; the connection is being closed.
+    PeerMalformed {
+        /// Over which connection.
+        link: LinkId,
+    },
+    /// A connection to a peer is gone.
+    LinkDown {
+        /// Which.
+        link: LinkId,
+    },
+    /// No candidate of a peer answered.
+    DialFailed {
+        /// Who.
+        peer: PeerId,
+    },
+    /// This client's own addresses.
+    Addresses(Vec<SocketAddr>),
+    /// The answer to [`Output::Fetch`]: empty when the store has nothing, or could not read.
+    Fetched {
+        /// Which room.
+        room: RoomId,
+        /// For whom.
+        reader: PeerId,
+        /// Whose log.
+        author: PeerId,
+        /// Entries in a row, oldest first.
+        entries: Vec<KeptEntry>,
+    },
+    /// A [`Output::Persist`] failed: neither it nor anything behind it was carried out.
+    NotKept {
+        /// What the disk said.
+        why: String,
+    },
+    /// The moment asked for by [`super::node::Node::next_wake`] has come.
+    Wake,
+}
+
+/// What comes out, to be carried out in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Put this on disk before anything behind it.
+    Persist(Change),
+    /// Say this to the server, if it is connected.
+    ToServer(ToServer),
+    /// Say this to a peer.
+    ToPeer {
+        /// Over which connection.
+        link: LinkId,
+        /// What.
+        message: PeerMessage,
+    },
+    /// Try to connect to a peer at any of these addresses; answered by [`Input::LinkUp`] or [`Input::DialFailed`].
+    Dial {
+        /// Who.
+        peer: PeerId,
+        /// Where.
+        candidates: Vec<SocketAddr>,
+    },
+    /// Send what waits, then close a connection.
+    Close {
+        /// Which.
+        link: LinkId,
+        /// Why.
+        why: CloseReason,
+    },
+    /// Read entries that are no longer in memory: up to 64 of one author in this room, from this number on, of one
+    /// audience, ending at a signature.
+    Fetch {
+        /// Which room.
+        room: RoomId,
+        /// For whom; comes back with the answer.
+        reader: PeerId,
+        /// Whose log.
+        author: PeerId,
+        /// The first number.
+        from: u64,
+    },
+    /// Something happened.
+    Tell(Event),
+    /// The server will not have us: stop trying.
+    GiveUpServer,
+    /// All is done: close everything and end.
+    End,
+}
+
+/// Why this side closes a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// There is a better one to the same peer.
+    Duplicate,
+    /// The peer shares no room with us.
+    NotMember,
+    /// The peer broke the protocol.
+    Misbehaved,
+    /// We are leaving.
+    GoingAway,
+}
+
+/// What is kept, for good.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A room was entered: its genesis, and the roster this client's chain begins with.
+    Entered {
+        /// What it is.
+        genesis: Signed<Genesis>,
+        /// Where the chain begins.
+        base: Roster,
+    },
+    /// A room moved on; earlier consents of this room are over.
+    Moved {
+        /// Which room.
+        room: RoomId,
+        /// The new roster's number.
+        epoch: u64,
+        /// How.
+        step: Step,
+    },
+    /// A consent over the current roster: our own before it is sent (rule 4 hangs on it), and noes of others.
+    Consented {
+        /// Which room.
+        room: RoomId,
+        /// To what.
+        proposal: Proposal,
+        /// The answer.
+        consent: Signed<Consent>,
+    },
+    /// The counter of our newest head.
+    HeadCounter {
+        /// Which room.
+        room: RoomId,
+        /// The counter.
+        counter: u64,
+    },
+    /// Entries, in a row, of one author.
+    Entries {
+        /// Which room.
+        room: RoomId,
+        /// What.
+        entries: Vec<KeptEntry>,
+    },
+    /// We are out of a room. Its logs stay: our own must go on where it ended, should we ever come back.
+    Gone {
+        /// Which room.
+        room: RoomId,
+    },
+}
+
+/// What the store hands back at the start.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    /// Rooms we are in.
+    pub rooms: Vec<KeptRoom>,
+    /// Every log, of rooms we were in too.
+    pub logs: Vec<(RoomId, PeerId, AuthorLog)>,
+}
+
+/// A room as it was kept.
+#[derive(Debug, Clone)]
+pub struct KeptRoom {
+    /// What it is.
+    pub genesis: Signed<Genesis>,
+    /// Where the chain begins.
+    pub base: Roster,
+    /// How it went on.
+    pub steps: Vec<Step>,
+    /// Consents over the last roster, oldest first.
+    pub consents: Vec<(Proposal, Signed<Consent>)>,
+    /// Of our newest head.
+    pub head_counter: u64,
+}
+
+impl Change {
+    /// The room it is about.
+    pub fn room(&self) -> RoomId {
+        match self {
+            Change::Entered { base, .. } => base.room,
+            Change::Moved { room, .. }
+            | Change::Consented { room, .. }
+            | Change::HeadCounter { room, .. }
+            | Change::Entries { room, .. }
+            | Change::Gone { room } => *room,
+        }
+    }
+}
+
+/// A roster's hash beside the room it belongs to: what a member tells the rendezvous it is on.
+pub type At = (RoomId, RosterHash);

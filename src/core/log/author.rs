@@ -1,0 +1,127 @@
+//! One author's log: a hash chain, of which the newest part is in memory and all of it in the store.
+
+use std::collections::VecDeque;
+
+use crate::core::consent::chain::Chain;
+use crate::core::consent::roster::is_member;
+use crate::identity::{PeerId, Signature};
+use crate::limits::{RECENT_ENTRIES_MAX, RUN_BYTES_MAX, RUN_ENTRIES_MAX};
+use crate::wire::{Entry, EntryId, Few, RosterHash, Run, encode};
+
+/// An entry that was verified, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptEntry {
+    /// The entry.
+    pub entry: Entry,
+    /// Its id.
+    pub id: EntryId,
+    /// The author's signature, on the last entry of each run.
+    pub signature: Option<Signature>,
+}
+
+/// What is to be sent next of an author's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// This.
+    Run(Run),
+    /// Entries that are only in the store, from this number on.
+    Fetch(u64),
+    /// Nothing that the reader may have.
+    Nothing,
+}
+
+/// One author's log, as far as this member has it.
+#[derive(Debug, Clone, Default)]
+pub struct AuthorLog {
+    /// The newest entries, oldest first.
+    recent: VecDeque<KeptEntry>,
+    /// Where each audience begins, in ascending order of number.
+    audiences: Vec<(u64, RosterHash)>,
+}
+
+impl AuthorLog {
+    /// From what the store kept: where each audience begins, and the newest entries, oldest first.
+    pub fn reopen(audiences: Vec<(u64, RosterHash)>, recent: Vec<KeptEntry>) -> Self {
+        AuthorLog { recent: recent.into(), audiences }
+    }
+
+    /// The newest entry.
+    pub fn head(&self) -> Option<&KeptEntry> {
+        self.recent.back()
+    }
+
+    /// The newest entry's number; 0 for none.
+    pub fn head_seq(&self) -> u64 {
+        self.head().map_or(0, |kept| kept.entry.seq)
+    }
+
+    /// The entry of this number, if it is still in memory.
+    pub fn recent(&self, seq: u64) -> Option<&KeptEntry> {
+        self.recent.iter().rev().take_while(|kept| kept.entry.seq >= seq).find(|kept| kept.entry.seq == seq)
+    }
+
+    /// Appends an entry that was checked against [`AuthorLog::head`].
+    pub fn append(&mut self, kept: KeptEntry) {
+        if self.audiences.last().is_none_or(|(_, audience)| *audience != kept.entry.audience) {
+            self.audiences.push((kept.entry.seq, kept.entry.audience));
+        }
+        self.recent.push_back(kept);
+        if self.recent.len() > RECENT_ENTRIES_MAX {
+            self.recent.pop_front();
+        }
+    }
+
+    /// Puts the author's signature on the newest entry, which ends a run.
+    pub fn sign_head(&mut self, signature: Signature) {
+        if let Some(head) = self.recent.back_mut() {
+            head.signature = Some(signature);
+        }
+    }
+
+    /// The first entries after number `after` that `reader` may have, as one run.
+    pub fn next_for(&self, reader: &PeerId, after: u64, chain: &Chain) -> Next {
+        let Some(from) = self.first_readable(reader, after, chain) else { return Next::Nothing };
+        match self.recent.front() {
+            Some(oldest) if oldest.entry.seq <= from => {
+                let start = self.recent.partition_point(|kept| kept.entry.seq < from);
+                run_of(self.recent.range(start..)).map_or(Next::Nothing, Next::Run)
+            }
+            _ => Next::Fetch(from),
+        }
+    }
+
+    /// The number of the first entry after `after` whose audience has `reader` in it.
+    fn first_readable(&self, reader: &PeerId, after: u64, chain: &Chain) -> Option<u64> {
+        let last = self.head_seq();
+        let ends = self.audiences.iter().skip(1).map(|(start, _)| start - 1).chain([last]);
+        self.audiences.iter().zip(ends).find_map(|((start, audience), end)| {
+            let may_read = chain.roster(audience).is_some_and(|roster| is_member(roster, reader));
+            (end > after && may_read).then_some((*start).max(after.saturating_add(1)))
+        })
+    }
+}
+
+/// The longest run that begins with the first of `entries`: consecutive, of one audience, within the bounds, and ending
+/// where the author signed.
+pub fn run_of<'k>(entries: impl IntoIterator<Item = &'k KeptEntry>) -> Option<Run> {
+    let mut run: Vec<Entry> = Vec::new();
+    let mut bytes = 0;
+    let mut signed = None;
+    for kept in entries {
+        bytes += encode(&kept.entry).len();
+        let fits = run.len() < RUN_ENTRIES_MAX && bytes <= RUN_BYTES_MAX;
+        let follows = run
+            .last()
+            .is_none_or(|last| last.seq.checked_add(1) == Some(kept.entry.seq) && last.audience == kept.entry.audience);
+        if !fits || !follows {
+            break;
+        }
+        run.push(kept.entry.clone());
+        if let Some(signature) = kept.signature {
+            signed = Some((run.len(), signature));
+        }
+    }
+    let (length, signature) = signed?;
+    run.truncate(length);
+    Some(Run { entries: Few::try_from(run).ok()?, signature })
+}

@@ -1,0 +1,141 @@
+//! What the user wants.
+
+use super::{Node, ctx};
+use crate::core::consent::roster::settings_are_sound;
+use crate::core::event::{Command, Event, Failure, KnockRef, Leaving};
+use crate::core::io::Output;
+use crate::core::room::Ctx;
+use crate::core::time::Now;
+use crate::identity::{RoomName, Verified};
+use crate::limits::TEXT_BYTES_MAX;
+use crate::wire::{Deletion, ProposalHash, RoomId, ToServer};
+
+impl Node {
+    pub(super) fn command(&mut self, now: Now, command: Command, out: &mut Vec<Output>) {
+        let done = match command {
+            Command::Say { room, text } => {
+                self.say(now, &room, vec![text], out);
+                Ok(())
+            }
+            Command::Approve(knock) => self.decide(now, knock, true, out),
+            Command::Deny(knock) => self.decide(now, knock, false, out),
+            Command::Create { room, size, settings } => {
+                if settings_are_sound(size, &settings) {
+                    self.create(now, room, size, settings, out)
+                } else {
+                    Err(Failure::BadSettings)
+                }
+            }
+            Command::Join(room) => self.join(now, room, out),
+            Command::Leave(room) => self.leave(now, room, out),
+            Command::List => self.ask_server(ToServer::List(()), out),
+            Command::Members(room) => self.members(now, room, out),
+            Command::Delete(room) => self.delete(now, room, out),
+            // Answered by the driver, before the node ever sees the server.
+            Command::Pin { .. } => Ok(()),
+            Command::Quit => {
+                self.quit(now, out);
+                Ok(())
+            }
+        };
+        if let Err(failure) = done {
+            out.push(Output::Tell(Event::Failed(failure)));
+        }
+    }
+
+    pub(super) fn say(&mut self, now: Now, room: &RoomName, texts: Vec<String>, out: &mut Vec<Output>) {
+        if let Some(long) = texts.iter().find(|text| text.len() > TEXT_BYTES_MAX) {
+            let failure = Failure::TextTooLong { bytes: long.len() };
+            return out.push(Output::Tell(Event::Failed(failure)));
+        }
+        let Some(id) = self.room_named(room) else {
+            return out.push(Output::Tell(Event::Failed(Failure::NotInRoom(room.clone()))));
+        };
+        let mut ctx = ctx!(self, now, out);
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.say(&mut ctx, texts);
+        }
+    }
+
+    fn decide(&mut self, now: Now, knock: KnockRef, yes: bool, out: &mut Vec<Output>) -> Result<(), Failure> {
+        let (id, hash) = self.find_knock(knock)?;
+        let mut ctx = ctx!(self, now, out);
+        self.rooms.get_mut(&id).ok_or(Failure::NoSuchKnock)?.decide(&mut ctx, hash, yes)
+    }
+
+    fn find_knock(&self, knock: KnockRef) -> Result<(RoomId, ProposalHash), Failure> {
+        match knock {
+            KnockRef::Id(hash) => {
+                let mut rooms = self.rooms.iter().filter(|(_, room)| room.has_knock(&hash));
+                rooms.next().map(|(id, _)| (*id, hash)).ok_or(Failure::NoSuchKnock)
+            }
+            KnockRef::Name { room, name } => {
+                let id = self.room_named(&room).ok_or(Failure::NotInRoom(room))?;
+                match self.rooms[&id].knocks_of(&name)[..] {
+                    [] => Err(Failure::NoSuchKnock),
+                    [hash] => Ok((id, hash)),
+                    _ => Err(Failure::AmbiguousName(name)),
+                }
+            }
+        }
+    }
+
+    pub(super) fn ask_server(&self, message: ToServer, out: &mut Vec<Output>) -> Result<(), Failure> {
+        if !self.server_up {
+            return Err(Failure::NoServer);
+        }
+        out.push(Output::ToServer(message));
+        Ok(())
+    }
+
+    fn leave(&mut self, now: Now, room: RoomName, out: &mut Vec<Output>) -> Result<(), Failure> {
+        if self.stop_knocking(now, &room, out) {
+            return Ok(());
+        }
+        let id = self.room_named(&room).ok_or(Failure::NotInRoom(room))?;
+        self.leave_room(now, id, out);
+        Ok(())
+    }
+
+    /// Signs that we leave, and forgets the room.
+    pub(super) fn leave_room(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
+        let mut ctx = ctx!(self, now, out);
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.leave(&mut ctx);
+        }
+        self.forget(id, Leaving::Asked, out);
+    }
+
+    fn members(&mut self, now: Now, room: RoomName, out: &mut Vec<Output>) -> Result<(), Failure> {
+        let id = self.room_named(&room).ok_or(Failure::NotInRoom(room))?;
+        let mut ctx = ctx!(self, now, out);
+        let room = &self.rooms[&id];
+        let (epoch, size) = (room.chain.current().epoch, room.chain.genesis().size);
+        let members = room.people(&ctx);
+        ctx.tell(Event::Members { room: room.name.clone(), epoch, size, members });
+        Ok(())
+    }
+
+    fn delete(&mut self, _: Now, room: RoomName, out: &mut Vec<Output>) -> Result<(), Failure> {
+        let rooms = self.rooms.values().chain(self.dormant.values());
+        let named = rooms.into_iter().find(|known| known.name == room);
+        // A creator who left has kept no genesis; the server knows the room by name alone then, and we by nothing.
+        let known = named.ok_or_else(|| Failure::NotInRoom(room.clone()))?;
+        if known.chain.genesis().creator != self.id() {
+            return Err(Failure::NotCreator(room));
+        }
+        let deletion = Deletion { room: known.id(), by: self.id() };
+        let deletion = Verified::sign(deletion, &*self.signer).into_signed();
+        self.ask_server(ToServer::Delete(deletion), out)
+    }
+
+    fn quit(&mut self, now: Now, out: &mut Vec<Output>) {
+        let knocking: Vec<RoomName> = self.joining.keys().cloned().collect();
+        for room in knocking {
+            self.stop_knocking(now, &room, out);
+        }
+        // Asked twice, it ends now.
+        let since = if self.quitting.is_some() { 0 } else { now.mono_ms };
+        self.quitting = Some(since);
+    }
+}

@@ -1,0 +1,237 @@
+//! Links to peers: whom to dial, which of two connections to keep, whom to let go (DESIGN.md §4 rule 1, §6).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use super::{Node, ctx};
+use crate::core::event::Misdeed;
+use crate::core::io::{CloseReason, LinkId, Output};
+use crate::core::room::{Ctx, Link, Room};
+use crate::core::time::Now;
+use crate::identity::PeerId;
+use crate::limits::{CANDIDATES_MAX, STRANGER_WAIT_S, STRANGERS_MAX};
+use crate::wire::{PeerMessage, RoomId};
+
+/// First and longest wait between two attempts to reach a peer, in milliseconds; doubled each time.
+const REDIAL_MS: (u64, u64) = (500, 30_000);
+
+/// A connection of somebody we do not know, or not yet: nothing is sent on it, and nothing read from it counts.
+#[derive(Debug, Clone)]
+pub(super) struct Stranger {
+    /// Who, by their TLS key.
+    peer: PeerId,
+    /// The connection.
+    link: Link,
+    /// When it is closed unless an admission names them.
+    until: u64,
+    /// What they said meanwhile, since whoever adopts first speaks first.
+    said: Vec<PeerMessage>,
+}
+
+/// Messages kept of a stranger who may be about to be known: a greeting has four and the open decisions.
+const STRANGER_MESSAGES_MAX: usize = 16;
+
+/// A peer we are trying to reach.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Dialling {
+    /// When to dial next.
+    next_at: u64,
+    /// Attempts in a row that failed.
+    failed: u32,
+    /// Whether an attempt is under way.
+    busy: bool,
+}
+
+impl Node {
+    /// A connection stands. Both sides may have dialled: the one that the lower key dialled is kept, and both sides see
+    /// that alike; what was on its way on the other is sent again from the frontiers.
+    pub(super) fn link_up(&mut self, now: Now, peer: PeerId, id: LinkId, link: Link, out: &mut Vec<Output>) {
+        self.dialling.remove(&peer);
+        if !self.is_known(&peer) {
+            return self.hold_stranger(now, peer, id, link, out);
+        }
+        let by_lower = |link: &Link| link.dialled == (self.signer.id() < peer);
+        if let Some(old) = self.links.get(&peer) {
+            if by_lower(old) && !by_lower(&link) {
+                return out.push(Output::Close { link: id, why: CloseReason::Duplicate });
+            }
+            out.push(Output::Close { link: old.id, why: CloseReason::Duplicate });
+            self.peers.remove(&old.id);
+        }
+        self.peers.insert(id, peer);
+        self.links.insert(peer, link);
+        let mut ctx = ctx!(self, now, out);
+        for room in self.rooms.values_mut().filter(|room| room.has(&peer)) {
+            room.link_up(&mut ctx, peer);
+        }
+    }
+
+    fn is_known(&self, peer: &PeerId) -> bool {
+        self.rooms.values().any(|room| room.has(peer))
+    }
+
+    fn hold_stranger(&mut self, now: Now, peer: PeerId, id: LinkId, link: Link, out: &mut Vec<Output>) {
+        if self.strangers.len() >= STRANGERS_MAX {
+            return out.push(Output::Close { link: id, why: CloseReason::NotMember });
+        }
+        let until = now.after_s(STRANGER_WAIT_S);
+        self.strangers.insert(id, Stranger { peer, link, until, said: Vec::new() });
+    }
+
+    /// Somebody may have become a member: their waiting connections are links now.
+    pub(super) fn welcome_strangers(&mut self, now: Now, out: &mut Vec<Output>) {
+        let strangers = std::mem::take(&mut self.strangers);
+        let (known, rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            strangers.into_iter().partition(|(_, stranger)| self.is_known(&stranger.peer));
+        self.strangers = rest;
+        for (id, stranger) in known {
+            self.link_up(now, stranger.peer, id, stranger.link, out);
+            for message in stranger.said {
+                self.from_peer(now, id, message, out);
+            }
+        }
+    }
+
+    pub(super) fn link_down(&mut self, now: Now, id: LinkId, out: &mut Vec<Output>) {
+        self.strangers.remove(&id);
+        // A connection that was replaced is not in use any more.
+        let Some(peer) = self.peers.remove(&id) else { return };
+        let remote = self.links.remove(&peer).map(|link| link.remote);
+        let mut ctx = ctx!(self, now, out);
+        for room in self.rooms.values_mut().filter(|room| room.has(&peer)) {
+            if let Some(remote) = remote {
+                remember(room, peer, remote);
+            }
+            room.link_down(&mut ctx, peer);
+        }
+        self.dial_soon(now, peer);
+    }
+
+    pub(super) fn peer_malformed(&mut self, now: Now, id: LinkId, out: &mut Vec<Output>) {
+        let Some(peer) = self.peers.get(&id).copied() else { return };
+        let mut ctx = ctx!(self, now, out);
+        for room in self.rooms.values_mut().filter(|room| room.has(&peer)) {
+            room.blame(&mut ctx, Some(peer), Misdeed::Malformed);
+        }
+    }
+
+    pub(super) fn from_peer(&mut self, now: Now, id: LinkId, message: PeerMessage, out: &mut Vec<Output>) {
+        if let Some(stranger) = self.strangers.get_mut(&id) {
+            if stranger.said.len() < STRANGER_MESSAGES_MAX {
+                stranger.said.push(message);
+            }
+            return;
+        }
+        let Some(peer) = self.peers.get(&id).copied() else { return };
+        let Some(room) = room_of(&message) else { return };
+        let mut ctx = ctx!(self, now, out);
+        // A room that the peer has no seat in is none of their business, whatever they say about it.
+        let Some(room) = self.rooms.get_mut(&room).filter(|room| room.has(&peer)) else { return };
+        match message {
+            PeerMessage::Head(head) => room.on_head(&mut ctx, peer, head),
+            PeerMessage::Step((_, step)) => room.on_step(&mut ctx, step, Some(peer)),
+            PeerMessage::Knock(knock) => {
+                if !room.is_flooded() {
+                    room.on_knock(&mut ctx, knock, u32::MAX, Some(peer));
+                    room.settle(&mut ctx);
+                }
+            }
+            PeerMessage::Drop(drop) => room.on_drop(&mut ctx, drop, Some(peer)),
+            PeerMessage::Consent(consent) => room.on_consent(&mut ctx, consent, Some(peer)),
+            PeerMessage::Frontier((_, frontier)) => room.on_frontier(&mut ctx, peer, &frontier),
+            PeerMessage::Run(run) => room.on_run(&mut ctx, peer, run),
+            PeerMessage::Links((_, roster, bits)) => room.on_links(&mut ctx, peer, roster, &bits),
+            PeerMessage::Candidates((_, addresses)) => drop(room.addresses.insert(peer, addresses.into_vec())),
+            PeerMessage::Bye(_) => {}
+        }
+    }
+
+    pub(super) fn own_addresses(&mut self, now: Now, addresses: Vec<SocketAddr>, out: &mut Vec<Output>) {
+        self.addresses = addresses;
+        let mut ctx = ctx!(self, now, out);
+        for room in self.rooms.values() {
+            room.offer_addresses(&mut ctx, &self.addresses);
+        }
+    }
+
+    /// There is news about where a peer is: no waiting.
+    pub(super) fn dial_soon(&mut self, now: Now, peer: PeerId) {
+        let dialling = self.dialling.entry(peer).or_default();
+        dialling.failed = 0;
+        dialling.next_at = now.mono_ms;
+    }
+
+    pub(super) fn dial_failed(&mut self, now: Now, peer: PeerId) {
+        let Some(dialling) = self.dialling.get_mut(&peer) else { return };
+        dialling.busy = false;
+        dialling.failed = dialling.failed.saturating_add(1);
+        let wait = (REDIAL_MS.0 << dialling.failed.min(8)).min(REDIAL_MS.1);
+        dialling.next_at = now.after_ms(wait + rand::RngExt::random_range(&mut self.rng, 0..=wait / 4));
+    }
+
+    /// Dials whom we should have a link with and have not; lets go of links and strangers we have no room with.
+    pub(super) fn tend_links(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.welcome_strangers(now, out);
+        let overdue = |stranger: &Stranger| stranger.until <= now.mono_ms;
+        for (id, _) in self.strangers.extract_if(.., |_, stranger| overdue(stranger)) {
+            out.push(Output::Close { link: id, why: CloseReason::NotMember });
+        }
+        let wanted: BTreeSet<PeerId> = self.everybody().map(|member| member.key).collect();
+        for (_, link) in self.links.extract_if(.., |peer, _| !wanted.contains(peer)) {
+            self.peers.remove(&link.id);
+            out.push(Output::Close { link: link.id, why: CloseReason::NotMember });
+        }
+        self.dialling.retain(|peer, _| wanted.contains(peer));
+        if self.quitting.is_some() {
+            return;
+        }
+        for peer in wanted.iter().filter(|peer| !self.links.contains_key(peer)) {
+            let candidates = candidates(self.rooms.values(), peer);
+            let dialling = self.dialling.entry(*peer).or_default();
+            if !dialling.busy && dialling.next_at <= now.mono_ms && !candidates.is_empty() {
+                dialling.busy = true;
+                out.push(Output::Dial { peer: *peer, candidates });
+            }
+        }
+    }
+
+    /// The earliest moment at which a peer is to be dialled or a stranger let go.
+    pub(super) fn links_due(&self) -> Option<u64> {
+        let reachable = |peer: &PeerId| !candidates(self.rooms.values(), peer).is_empty();
+        let dials = self.dialling.iter().filter(|(peer, dialling)| !dialling.busy && reachable(peer));
+        let strangers = self.strangers.values().map(|stranger| stranger.until);
+        dials.map(|(_, dialling)| dialling.next_at).chain(strangers).min()
+    }
+}
+
+/// Where a peer may be reached, by what any common room knows.
+fn candidates<'r>(rooms: impl Iterator<Item = &'r Room>, peer: &PeerId) -> Vec<SocketAddr> {
+    let known = rooms.filter(|room| room.has(peer)).filter_map(|room| room.addresses.get(peer)).flatten();
+    let all: BTreeSet<SocketAddr> = known.copied().collect();
+    all.into_iter().take(CANDIDATES_MAX).collect()
+}
+
+/// A link that stood proves an address better than any introduction.
+fn remember(room: &mut Room, peer: PeerId, remote: SocketAddr) {
+    let addresses = room.addresses.entry(peer).or_default();
+    if !addresses.contains(&remote) {
+        addresses.insert(0, remote);
+        addresses.truncate(CANDIDATES_MAX);
+    }
+}
+
+/// The room that a message is about.
+fn room_of(message: &PeerMessage) -> Option<RoomId> {
+    match message {
+        PeerMessage::Head(head) => Some(head.unverified().room),
+        PeerMessage::Knock(knock) => Some(knock.unverified().room),
+        PeerMessage::Drop(drop) => Some(drop.room),
+        PeerMessage::Consent(consent) => Some(consent.unverified().room),
+        PeerMessage::Run(run) => run.entries.first().map(|entry| entry.room),
+        PeerMessage::Step((room, _))
+        | PeerMessage::Frontier((room, _))
+        | PeerMessage::Links((room, _, _))
+        | PeerMessage::Candidates((room, _)) => Some(*room),
+        PeerMessage::Bye(_) => None,
+    }
+}

@@ -1,0 +1,268 @@
+//! One client: its rooms, its links, its server, and what its user wants.
+//!
+//! [`Node::handle`] is the only door in. It finds out whom an input concerns and hands it on: to a room, to the line of
+//! knocks of our own ([`joining`]), to the links. It never does any IO.
+
+mod commands;
+mod joining;
+mod links;
+mod server;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::consent::chain::Chain;
+use super::event::{Ending, Event, Failure, Leaving, Misdeed};
+use super::io::{Change, Input, Kept, LinkId, Output};
+use super::log::{AuthorLog, Log};
+use super::room::{Ctx, Fate, Link, Room};
+use super::time::Now;
+use crate::identity::{Name, PeerId, RoomName, Scheme, Signer};
+use crate::wire::RoomId;
+
+use joining::Joining;
+use links::{Dialling, Stranger};
+
+/// Milliseconds without any progress after which a quitting client stops waiting for acknowledgements.
+const QUIT_PATIENCE_MS: u64 = 10_000;
+
+/// What a node is made with.
+#[derive(Debug)]
+pub struct Config {
+    /// What the user is called.
+    pub name: Name,
+    /// Whether others may see that name in the server's list.
+    pub listed: bool,
+    /// The server's password, where it wants one.
+    pub password: Option<String>,
+    /// For salts, nonces and waiting times: 32 bytes nobody else knows.
+    pub seed: [u8; 32],
+}
+
+/// One client.
+#[derive(Debug)]
+pub struct Node {
+    /// The user's name.
+    name: Name,
+    /// Whether the server may list it.
+    listed: bool,
+    /// For the server.
+    password: Option<String>,
+    /// The user's key.
+    signer: Arc<dyn Signer>,
+    /// How signatures are checked.
+    scheme: Arc<dyn Scheme>,
+    /// For salts, nonces and waiting times.
+    rng: StdRng,
+    /// Rooms we are in.
+    rooms: BTreeMap<RoomId, Room>,
+    /// Rooms we have a seat in by what the store says, and have not asked to come back to.
+    dormant: BTreeMap<RoomId, Room>,
+    /// Logs of rooms we are not in any more.
+    logs: BTreeMap<RoomId, BTreeMap<PeerId, AuthorLog>>,
+    /// Rooms we want to be in.
+    joining: BTreeMap<RoomName, Joining>,
+    /// The connection in use with each peer.
+    links: BTreeMap<PeerId, Link>,
+    /// Whose each connection is.
+    peers: BTreeMap<LinkId, PeerId>,
+    /// Connections of peers we do not know, or not yet.
+    strangers: BTreeMap<LinkId, Stranger>,
+    /// Whom we are trying to reach.
+    dialling: BTreeMap<PeerId, Dialling>,
+    /// Our own addresses.
+    addresses: Vec<SocketAddr>,
+    /// Whether the server has welcomed us.
+    server_up: bool,
+    /// Since when we want to end, as of the last progress.
+    quitting: Option<u64>,
+    /// Whether [`Output::End`] was given.
+    ended: bool,
+}
+
+/// The context of a room, borrowed from the fields of a node that rooms do not touch.
+macro_rules! ctx {
+    ($node:ident, $now:expr, $out:expr) => {
+        Ctx {
+            now: $now,
+            signer: &*$node.signer,
+            scheme: &*$node.scheme,
+            rng: &mut $node.rng,
+            out: $out,
+            links: &$node.links,
+            server_up: $node.server_up,
+        }
+    };
+}
+use ctx;
+
+impl Node {
+    /// A client with what it had kept. Rooms it was in wait until the user asks for them.
+    pub fn new(config: Config, signer: Arc<dyn Signer>, scheme: Arc<dyn Scheme>, kept: Kept) -> Self {
+        let mut logs: BTreeMap<RoomId, BTreeMap<PeerId, AuthorLog>> = BTreeMap::new();
+        for (room, author, log) in kept.logs {
+            logs.entry(room).or_default().insert(author, log);
+        }
+        let me = signer.id();
+        let mut dormant = BTreeMap::new();
+        for room in kept.rooms {
+            let Ok(genesis) = room.genesis.verify(&*scheme) else { continue };
+            let Ok(chain) = Chain::reopen(genesis, room.base, room.steps, &*scheme) else { continue };
+            let log = Log::reopen(logs.remove(&chain.room()).unwrap_or_default(), &me);
+            let mut reopened = Room::new(chain, log, me);
+            reopened.recall(room.consents, room.head_counter, &*scheme);
+            dormant.insert(reopened.id(), reopened);
+        }
+        Node {
+            name: config.name,
+            listed: config.listed,
+            password: config.password,
+            signer,
+            scheme,
+            rng: StdRng::from_seed(config.seed),
+            rooms: BTreeMap::new(),
+            dormant,
+            logs,
+            joining: BTreeMap::new(),
+            links: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            strangers: BTreeMap::new(),
+            dialling: BTreeMap::new(),
+            addresses: Vec::new(),
+            server_up: false,
+            quitting: None,
+            ended: false,
+        }
+    }
+
+    /// Our own key.
+    pub fn id(&self) -> PeerId {
+        self.signer.id()
+    }
+
+    /// Takes one input, and appends what is to be done about it.
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
+        if self.ended {
+            return;
+        }
+        match input {
+            Input::Command(command) => self.command(now, command, out),
+            Input::Say { room, texts } => self.say(now, &room, texts, out),
+            Input::ServerConnected { exporter } => self.greet_server(exporter, out),
+            Input::FromServer(message) => self.from_server(now, message, out),
+            Input::ServerLost => self.server_lost(now),
+            Input::LinkUp { peer, link, dialled, remote, rtt_ms } => {
+                self.link_up(now, peer, link, Link { id: link, dialled, remote, rtt_ms }, out);
+            }
+            Input::FromPeer { link, message } => self.from_peer(now, link, message, out),
+            Input::PeerMalformed { link } => self.peer_malformed(now, link, out),
+            Input::LinkDown { link } => self.link_down(now, link, out),
+            Input::DialFailed { peer } => self.dial_failed(now, peer),
+            Input::Addresses(addresses) => self.own_addresses(now, addresses, out),
+            Input::Fetched { room, reader, entries, .. } => {
+                let mut ctx = ctx!(self, now, out);
+                if let Some(room) = self.rooms.get_mut(&room) {
+                    room.on_fetched(&mut ctx, reader, &entries);
+                }
+            }
+            Input::NotKept { why } => self.not_kept(why, out),
+            Input::Wake => {}
+        }
+        self.pass_time(now, out);
+        self.leave_abandoned(now, out);
+        self.tend_links(now, out);
+        self.try_to_end(now, out);
+    }
+
+    /// When [`Input::Wake`] is wanted next, on the monotonic clock in milliseconds.
+    pub fn next_wake(&self) -> Option<u64> {
+        let rooms = self.rooms.values().filter_map(Room::due);
+        let joining = self.joining.values().filter_map(|joining| joining.gives_up_at);
+        let quitting = self.quitting.map(|since| since + QUIT_PATIENCE_MS);
+        rooms.chain(joining).chain(self.links_due()).chain(quitting).min()
+    }
+
+    fn pass_time(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.give_up_knocking(now, out);
+        let mut ctx = ctx!(self, now, out);
+        for room in self.rooms.values_mut() {
+            room.note_cut_off(&ctx);
+            if room.due().is_some_and(|due| due <= now.mono_ms) {
+                room.lapse(&mut ctx);
+                room.absences_due(&mut ctx);
+                room.settle(&mut ctx);
+                room.frontier_flush(&mut ctx);
+                room.resend_due(&mut ctx);
+            }
+        }
+    }
+
+    /// Rooms whose others all went on without us: out, and knock again.
+    fn leave_abandoned(&mut self, now: Now, out: &mut Vec<Output>) {
+        let ctx = ctx!(self, now, out);
+        let fates = self.rooms.iter().filter(|(_, room)| room.fate(&ctx) == Fate::Abandoned);
+        let abandoned: Vec<RoomId> = fates.map(|(id, _)| *id).collect();
+        for id in abandoned {
+            self.abandon(now, id, out);
+        }
+    }
+
+    fn abandon(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
+        if let Some(name) = self.forget(id, Leaving::DroppedByOthers, out) {
+            if self.quitting.is_none() {
+                self.knock_anew(now, name, out);
+            }
+        }
+    }
+
+    /// Takes a room off the list; its logs stay, since our own must go on where it ended.
+    fn forget(&mut self, id: RoomId, why: Leaving, out: &mut Vec<Output>) -> Option<RoomName> {
+        let room = self.rooms.remove(&id)?;
+        out.push(Output::Persist(Change::Gone { room: id }));
+        out.push(Output::Tell(Event::Left { room: room.name.clone(), why }));
+        self.logs.insert(id, room.log.into_authors());
+        Some(room.name)
+    }
+
+    /// The room of a name that we are in.
+    fn room_named(&self, name: &RoomName) -> Option<RoomId> {
+        self.rooms.iter().find(|(_, room)| room.name == *name).map(|(id, _)| *id)
+    }
+
+    /// The store refused: nothing that was to follow has happened, and nothing more can be promised.
+    fn not_kept(&mut self, why: String, out: &mut Vec<Output>) {
+        out.push(Output::Tell(Event::Failed(Failure::NotKept { why })));
+    }
+
+    fn blame_server(out: &mut Vec<Output>, room: Option<RoomName>, what: Misdeed) {
+        out.push(Output::Tell(Event::Misbehaviour { room, by: None, what }));
+    }
+
+    /// Ends once all that was said has arrived where it can, or nothing moves any more.
+    fn try_to_end(&mut self, now: Now, out: &mut Vec<Output>) {
+        let Some(since) = self.quitting else { return };
+        let me = self.id();
+        let (mut all, mut lost) = (true, false);
+        for room in self.rooms.values() {
+            let (room_all, room_lost) = room.delivered_to_all_linked(&me);
+            all &= room_all;
+            lost |= room_lost;
+        }
+        let hopeless = now.mono_ms >= since + QUIT_PATIENCE_MS;
+        if !((all && !lost) || hopeless) {
+            return;
+        }
+        let ids: Vec<RoomId> = self.rooms.keys().copied().collect();
+        for id in ids {
+            self.leave_room(now, id, out);
+        }
+        self.ended = true;
+        let ending = if all && !lost { Ending::Done } else { Ending::Undelivered };
+        out.push(Output::Tell(Event::Ended(ending)));
+        out.push(Output::End);
+    }
+}

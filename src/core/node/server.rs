@@ -1,0 +1,180 @@
+//! What the server says. It is only ever believed about where people are and what comes next; who is a member, and what
+//! was said, is for signatures alone.
+
+use super::{Node, ctx};
+use crate::core::event::{Event, Failure, Leaving, Misdeed, RoomSummary};
+use crate::core::io::Output;
+use crate::core::room::Ctx;
+use crate::core::time::Now;
+use crate::identity::{RoomName, Signed, Verified};
+use crate::wire::{Deletion, FromServer, Hello, Member, RefusalCode, RoomId, RosterHash, Text, ToServer};
+
+impl Node {
+    /// Proves our key to a server whose certificate was accepted.
+    pub(super) fn greet_server(&mut self, exporter: [u8; 32], out: &mut Vec<Output>) {
+        let hello = Hello { exporter, key: self.id(), name: self.name.clone(), listed: self.listed };
+        let hello = Verified::sign(hello, &*self.signer).into_signed();
+        let password = self.password.as_deref().map(Text::cut);
+        out.push(Output::ToServer(ToServer::Hello((hello, password))));
+    }
+
+    pub(super) fn server_lost(&mut self, _: Now) {
+        self.server_up = false;
+        for room in self.rooms.values_mut() {
+            room.online.clear();
+        }
+    }
+
+    pub(super) fn from_server(&mut self, now: Now, message: FromServer, out: &mut Vec<Output>) {
+        match message {
+            FromServer::Welcome(_) => self.welcomed(now, out),
+            FromServer::Refused((room, code, why)) => self.refused(now, room, code, why.as_str(), out),
+            FromServer::Rooms((rooms, people)) => {
+                let summary = |line: crate::wire::RoomLine| RoomSummary {
+                    room: line.name,
+                    members: line.members,
+                    size: line.size,
+                    knocking: line.knocking,
+                };
+                let rooms = rooms.into_vec().into_iter().map(summary).collect();
+                out.push(Output::Tell(Event::Rooms { rooms, people: people.into_vec() }));
+            }
+            FromServer::Shown(shown) => self.on_shown(now, shown, out),
+            FromServer::KnockState((knock, phase)) => self.on_knock_state(now, knock, phase, out),
+            FromServer::KnockOver((knock, end)) => self.on_knock_over(now, knock, end, out),
+            FromServer::Admitted(admission) => self.on_admitted(now, admission, out),
+            FromServer::RosterIs((room, roster)) => self.on_roster_is(now, room, roster, out),
+            FromServer::Unknown(room) => self.restore(room, out),
+            FromServer::Deleted(deletion) => self.deleted(deletion, out),
+            FromServer::Introduce((room, peer, addresses)) => {
+                let id = room;
+                if let Some(room) = self.rooms.get_mut(&id).filter(|room| room.has(&peer)) {
+                    room.addresses.insert(peer, addresses.into_vec());
+                    self.dial_soon(now, peer);
+                }
+            }
+            other => self.about_room(now, other, out),
+        }
+    }
+
+    fn about_room(&mut self, now: Now, message: FromServer, out: &mut Vec<Output>) {
+        let id = match &message {
+            FromServer::Knock((knock, _)) => knock.unverified().room,
+            FromServer::Drop(drop) => drop.room,
+            FromServer::Consent(consent) => consent.unverified().room,
+            FromServer::Step((room, _)) | FromServer::Presence((room, _, _)) | FromServer::Reported((room, _, _)) => {
+                *room
+            }
+            _ => return,
+        };
+        let mut ctx = ctx!(self, now, out);
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        match message {
+            FromServer::Knock((knock, left_ms)) => {
+                if !room.is_flooded() {
+                    room.on_knock(&mut ctx, knock, left_ms, None);
+                    room.settle(&mut ctx);
+                }
+            }
+            FromServer::Drop(drop) => room.on_drop(&mut ctx, drop, None),
+            FromServer::Consent(consent) => room.on_consent(&mut ctx, consent, None),
+            FromServer::Step((_, step)) => room.on_step(&mut ctx, step, None),
+            FromServer::Presence((_, key, true)) if room.has(&key) => drop(room.online.insert(key)),
+            FromServer::Presence((_, key, _)) => drop(room.online.remove(&key)),
+            // A report tells when to try again, nothing more: reachability is what we see ourselves.
+            FromServer::Reported((_, key, _)) if room.has(&key) => self.dial_soon(now, key),
+            _ => {}
+        }
+    }
+
+    fn welcomed(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.server_up = true;
+        let mut ctx = ctx!(self, now, out);
+        for room in self.rooms.values_mut() {
+            room.note_cut_off(&ctx);
+            ctx.to_server(ToServer::Attach((room.id(), room.chain.head())));
+        }
+        self.resume_joining(out);
+    }
+
+    fn refused(&mut self, now: Now, room: Option<RoomName>, code: RefusalCode, why: &str, out: &mut Vec<Output>) {
+        if !self.server_up {
+            let failure = match code {
+                RefusalCode::Password => Failure::PasswordRefused,
+                RefusalCode::NameTaken => Failure::NameTaken(self.name.clone()),
+                _ => Failure::ServerRefused { why: why.escape_debug().to_string() },
+            };
+            out.push(Output::Tell(Event::Failed(failure)));
+            // Trying again would only be refused again, except when it was too much at once.
+            if code != RefusalCode::TooMany {
+                out.push(Output::GiveUpServer);
+            }
+            return;
+        }
+        if let Some(room) = room.as_ref().filter(|room| self.joining.contains_key(room)) {
+            return self.on_join_refused(room, code, out);
+        }
+        let seated = room.as_ref().and_then(|room| self.room_named(room));
+        match (code, seated) {
+            // We came back to a room whose name belongs to others by now: theirs is the one to knock at.
+            (RefusalCode::RoomExists, Some(id)) if !self.rooms[&id].settled => self.abandon(now, id, out),
+            (RefusalCode::NotCreator, _) if room.is_some() => {
+                let failure = room.map(Failure::NotCreator);
+                out.extend(failure.map(|failure| Output::Tell(Event::Failed(failure))));
+            }
+            (RefusalCode::NoSuchRoom, _) if room.is_some() => {
+                let failure = room.map(Failure::NoSuchRoom);
+                out.extend(failure.map(|failure| Output::Tell(Event::Failed(failure))));
+            }
+            _ => {
+                let why = why.escape_debug().to_string();
+                out.push(Output::Tell(Event::Failed(Failure::ServerRefused { why })));
+            }
+        }
+    }
+
+    /// The roster that the server knows the room to be on.
+    fn on_roster_is(&mut self, now: Now, id: RoomId, roster: RosterHash, out: &mut Vec<Output>) {
+        let mut ctx = ctx!(self, now, out);
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let Some(missed) = room.chain.steps_after(&roster) else {
+            // It is on a roster that we know nothing of, although it has told us all the steps it has from ours: those
+            // who keep the name have gone another way. Who was just coming back knocks; who has company stays.
+            let alone = room.others(&ctx.me()).is_empty();
+            if !room.settled || alone {
+                self.abandon(now, id, out);
+            }
+            return;
+        };
+        for step in missed {
+            ctx.out.push(Output::ToServer(ToServer::Step((id, step.clone()))));
+        }
+        room.confirm_seat(&mut ctx);
+        room.offer_addresses(&mut ctx, &self.addresses);
+        room.repeat_to_server(&mut ctx);
+    }
+
+    /// The server has lost the room: the members have not.
+    fn restore(&mut self, id: RoomId, out: &mut Vec<Output>) {
+        let Some(room) = self.rooms.get(&id) else { return };
+        let restored = (room.chain.genesis().as_signed().clone(), room.chain.current().clone());
+        out.push(Output::ToServer(ToServer::Restore(restored)));
+    }
+
+    fn deleted(&mut self, deletion: Signed<Deletion>, out: &mut Vec<Output>) {
+        let id = deletion.unverified().room;
+        let Some(room) = self.rooms.get(&id) else { return };
+        let (name, creator) = (room.name.clone(), room.chain.genesis().creator);
+        match deletion.verify(&*self.scheme) {
+            Ok(deletion) if deletion.by == creator => drop(self.forget(id, Leaving::Deleted, out)),
+            _ => Self::blame_server(out, Some(name), Misdeed::BadSignature),
+        }
+    }
+
+    /// Every current member of every room but ourselves.
+    pub(super) fn everybody(&self) -> impl Iterator<Item = &Member> {
+        let me = self.id();
+        let members = self.rooms.values().flat_map(|room| room.chain.current().members.iter());
+        members.filter(move |member| member.key != me)
+    }
+}

@@ -1,0 +1,215 @@
+//! Who can be reached, for how long they could not, and when to go on without them (DESIGN.md §4 rules 6 and 7).
+
+use std::collections::BTreeSet;
+
+use super::{Ctx, Fate, Room};
+use crate::core::consent::roster::is_member;
+use crate::core::event::{Event, Path};
+use crate::core::time::left_s;
+use crate::identity::PeerId;
+use crate::wire::{Few, PeerMessage, Roster, RosterHash, Step};
+
+/// Milliseconds a lost link has to come back before people are told: a link that is replaced by a better one flickers.
+const QUIET_MS: u64 = 2_000;
+
+/// Milliseconds after a refused drop before it is proposed again, doubled at random: views need time to agree.
+const DROP_RETRY_MS: u64 = 1_000;
+
+/// Milliseconds for which having been cut off ourselves explains why the others went on.
+const CUT_OFF_MEMORY_MS: u64 = 15_000;
+
+/// A member who can be reached by no path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Absence {
+    /// Since when.
+    since: u64,
+    /// Whether people were told.
+    told: bool,
+}
+
+impl Room {
+    /// Grace of this room, in milliseconds.
+    fn grace_ms(&self) -> u64 {
+        u64::from(self.chain.genesis().settings.grace_s) * 1000
+    }
+
+    /// The members we reach: over our own links, or over those that linked members say they have.
+    fn reachable(&self, ctx: &Ctx<'_>) -> BTreeSet<PeerId> {
+        let direct = self.readers.keys().filter(|peer| ctx.links.contains_key(peer));
+        let relayed = self.adverts.values().flatten();
+        direct.chain(relayed).copied().filter(|key| self.has(key)).collect()
+    }
+
+    /// Something about links or seats changed: starts and ends absences, and tells the others about our own links.
+    pub(super) fn reach_changed(&mut self, ctx: &mut Ctx<'_>) {
+        self.note_cut_off(ctx);
+        self.advertise(ctx);
+        let reachable = self.reachable(ctx);
+        for key in self.others(&ctx.me()) {
+            if reachable.contains(&key) {
+                if self.absent.remove(&key).is_some_and(|absence| absence.told) {
+                    self.tell_path(ctx, &key, None);
+                }
+            } else {
+                let since = ctx.now.mono_ms;
+                self.absent.entry(key).or_insert(Absence { since, told: false });
+            }
+        }
+        self.weigh_drops(ctx);
+    }
+
+    fn tell_path(&self, ctx: &mut Ctx<'_>, key: &PeerId, grace_s: Option<u64>) {
+        // A direct link has told its own story when it came up.
+        let path = self.path(ctx, key);
+        if let (Some(name), false) = (self.name_of(key), matches!(path, Path::Direct { .. })) {
+            ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s });
+        }
+    }
+
+    /// Tells the linked members which members we have links with.
+    pub(super) fn advertise(&mut self, ctx: &mut Ctx<'_>) {
+        let linked: BTreeSet<PeerId> = self.readers.keys().copied().collect();
+        // A new roster renumbers the bits, so it is told anew even when the links stay.
+        self.advertised = linked;
+        let message = self.links_message(ctx);
+        self.to_all(ctx, &message);
+    }
+
+    /// Our links, as a bitmap over the current roster.
+    pub(super) fn links_message(&self, _: &Ctx<'_>) -> PeerMessage {
+        let members = &self.chain.current().members;
+        let mut bits = vec![0u8; members.len().div_ceil(8)];
+        for (at, member) in members.iter().enumerate() {
+            if self.readers.contains_key(&member.key) {
+                bits[at / 8] |= 1 << (at % 8);
+            }
+        }
+        PeerMessage::Links((self.id(), self.chain.head(), Few::first_of(bits)))
+    }
+
+    /// A linked member says which links they have.
+    pub fn on_links(&mut self, ctx: &mut Ctx<'_>, from: PeerId, roster: RosterHash, bits: &[u8]) {
+        let Some(roster) = self.chain.roster(&roster) else { return };
+        let linked =
+            |(at, _): &(usize, &crate::wire::Member)| bits.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1);
+        let linked = roster.members.iter().enumerate().filter(linked).map(|(_, member)| member.key).collect();
+        if self.adverts.insert(from, linked) != self.adverts.get(&from).cloned() {
+            self.reach_changed(ctx);
+        }
+        self.feed(ctx, from);
+    }
+
+    /// Seats were given or taken: those who came have the grace to link, those who went are forgotten.
+    pub(super) fn seats_changed(&mut self, ctx: &mut Ctx<'_>, after: &Roster) {
+        self.absent.retain(|key, _| is_member(after, key));
+        self.left.retain(|key| is_member(after, key));
+        self.readers.retain(|key, _| is_member(after, key));
+        self.adverts.retain(|key, _| is_member(after, key));
+        self.online.retain(|key| is_member(after, key));
+        self.addresses.retain(|key, _| is_member(after, key));
+        self.delivered.retain(|key, _| is_member(after, key));
+        for key in self.others(&ctx.me()) {
+            if ctx.links.contains_key(&key) && !self.readers.contains_key(&key) {
+                self.link_up(ctx, key);
+            }
+        }
+        self.reach_changed(ctx);
+    }
+
+    /// Others took a step from a roster of ours that leaves us behind: by that they have left us.
+    pub(super) fn went_without_me(&mut self, ctx: &mut Ctx<'_>, departed: Vec<PeerId>, step: Option<Step>) {
+        let new: Vec<PeerId> = departed.into_iter().filter(|key| self.has(key) && !self.left.contains(key)).collect();
+        if new.is_empty() {
+            return;
+        }
+        self.left.extend(new);
+        // Somebody else may not have heard it from them.
+        if let Some(step) = step {
+            let message = PeerMessage::Step((self.id(), step));
+            let others: Vec<PeerId> = self.readers.keys().filter(|key| !self.left.contains(key)).copied().collect();
+            for peer in others {
+                ctx.to_peer(&peer, message.clone());
+            }
+        }
+        self.weigh_drops(ctx);
+    }
+
+    /// Those we have to go on without: who left, and who was out of reach for the whole grace.
+    fn gone(&self, ctx: &Ctx<'_>) -> Vec<PeerId> {
+        let grace = self.grace_ms();
+        let lapsed = self.absent.iter().filter(|(_, absence)| absence.since + grace <= ctx.now.mono_ms);
+        let gone: BTreeSet<PeerId> =
+            lapsed.map(|(key, _)| *key).chain(self.left.iter().copied()).filter(|key| self.has(key)).collect();
+        gone.into_iter().collect()
+    }
+
+    /// Signs the drop of exactly those who are gone, and a no to drops of anybody we reach.
+    pub(super) fn weigh_drops(&mut self, ctx: &mut Ctx<'_>) {
+        if self.fate_after_departures(ctx) == Fate::Abandoned {
+            return;
+        }
+        let gone = self.gone(ctx);
+        let reachable = self.reachable(ctx);
+        for (hash, drop) in self.drops_to_answer(&ctx.me()) {
+            let wrong = |key: &PeerId| reachable.contains(key) && !self.left.contains(key);
+            if drop.dropped.iter().any(wrong) {
+                self.refuse_drop(ctx, hash);
+                self.drop_not_before = ctx.now.after_ms(DROP_RETRY_MS);
+            }
+        }
+        if gone.is_empty() || ctx.now.mono_ms < self.drop_not_before {
+            return;
+        }
+        if let Some(drop) = self.drop_of(gone) {
+            self.drop_not_before =
+                ctx.now.after_ms(DROP_RETRY_MS + rand::RngExt::random_range(ctx.rng, 0..DROP_RETRY_MS));
+            self.sign_drop(ctx, drop);
+        }
+    }
+
+    /// Whether everybody went on without us while it was we who could not be reached: then we are out, and knock again.
+    /// Somebody who was there when all others left simply stays, alone.
+    pub(super) fn fate_after_departures(&self, ctx: &Ctx<'_>) -> Fate {
+        let others = self.others(&ctx.me());
+        let all_left = !others.is_empty() && others.iter().all(|key| self.left.contains(key));
+        let recently = |at: u64| ctx.now.mono_ms < at.saturating_add(CUT_OFF_MEMORY_MS);
+        let was_cut_off = !self.settled || self.cut_off.since.is_some() || self.cut_off.ended.is_some_and(recently);
+        if all_left && was_cut_off { Fate::Abandoned } else { Fate::On }
+    }
+
+    /// Keeps account of whether we are the ones who can't be reached.
+    pub fn note_cut_off(&mut self, ctx: &Ctx<'_>) {
+        let alone = self.readers.is_empty() && !ctx.server_up;
+        match (alone, self.cut_off.since) {
+            (true, None) => self.cut_off.since = Some(ctx.now.mono_ms),
+            (false, Some(_)) => self.cut_off = super::CutOff { since: None, ended: Some(ctx.now.mono_ms) },
+            _ => {}
+        }
+    }
+
+    /// Time passed: tells of absences that lasted, and drops whose grace is over.
+    pub fn absences_due(&mut self, ctx: &mut Ctx<'_>) {
+        let grace = self.grace_ms();
+        let lasting: Vec<PeerId> = self
+            .absent
+            .iter()
+            .filter(|(_, absence)| !absence.told && absence.since + QUIET_MS <= ctx.now.mono_ms)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in lasting {
+            let Some(absence) = self.absent.get_mut(&key) else { continue };
+            absence.told = true;
+            let left = left_s(ctx.now, absence.since.saturating_add(grace));
+            self.tell_path(ctx, &key, Some(left));
+        }
+        self.weigh_drops(ctx);
+    }
+
+    /// The earliest moment at which [`Room::absences_due`] has something to do.
+    pub(super) fn absence_due(&self) -> Option<u64> {
+        let grace = self.grace_ms();
+        let told = |absence: &Absence| if absence.told { absence.since + grace } else { absence.since + QUIET_MS };
+        let due = self.absent.values().map(told).chain(self.left.iter().map(|_| 0)).min()?;
+        Some(due.max(self.drop_not_before))
+    }
+}

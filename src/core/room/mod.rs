@@ -1,0 +1,335 @@
+//! One room, as one of its members sees it: who is in, who is there, what is said.
+//!
+//! A room never decides alone. It is handed what was heard, notes what was verified, signs what its user or the rules say,
+//! and hands everything to be done to its [`Ctx`].
+
+mod absence;
+mod membership;
+mod names;
+mod talk;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+
+use rand::rngs::StdRng;
+
+use super::consent::ballots::Ballots;
+use super::consent::chain::Chain;
+use super::consent::roster::is_member;
+use super::event::{Entrance, Event, Misdeed, Path, Person};
+use super::io::{Change, LinkId, Output};
+use super::log::Log;
+use super::time::Now;
+use crate::identity::{Name, PeerId, RoomName, Scheme, Signed, Signer, Verified};
+use crate::limits::CANDIDATES_MAX;
+use crate::wire::{Consent, Few, Head, PeerMessage, Proposal, RoomId, Run, ToServer};
+
+use absence::Absence;
+use talk::{Pending, Reader};
+
+/// What a room needs of the node around it, for the time of one input.
+pub(super) struct Ctx<'n> {
+    /// When it is.
+    pub now: Now,
+    /// Who we are.
+    pub signer: &'n dyn Signer,
+    /// How signatures are checked.
+    pub scheme: &'n dyn Scheme,
+    /// For salts and nonces.
+    pub rng: &'n mut StdRng,
+    /// What is to be done.
+    pub out: &'n mut Vec<Output>,
+    /// The links to peers.
+    pub links: &'n BTreeMap<PeerId, Link>,
+    /// Whether we are logged in at the server.
+    pub server_up: bool,
+}
+
+/// The connection in use with a peer.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    /// Which.
+    pub id: LinkId,
+    /// Whether this side dialled it.
+    pub dialled: bool,
+    /// Where the peer is.
+    pub remote: SocketAddr,
+    /// Its round trip when it came up, in milliseconds.
+    pub rtt_ms: u32,
+}
+
+impl Ctx<'_> {
+    /// Our own key.
+    pub fn me(&self) -> PeerId {
+        self.signer.id()
+    }
+
+    /// Tells the user.
+    pub fn tell(&mut self, event: Event) {
+        self.out.push(Output::Tell(event));
+    }
+
+    /// Keeps something.
+    pub fn persist(&mut self, change: Change) {
+        self.out.push(Output::Persist(change));
+    }
+
+    /// Says something to the server, if it is there; whoever attaches later is told anew.
+    pub fn to_server(&mut self, message: ToServer) {
+        if self.server_up {
+            self.out.push(Output::ToServer(message));
+        }
+    }
+
+    /// Says something to a peer, if there is a link.
+    pub fn to_peer(&mut self, peer: &PeerId, message: PeerMessage) {
+        if let Some(link) = self.links.get(peer) {
+            self.out.push(Output::ToPeer { link: link.id, message });
+        }
+    }
+}
+
+/// What an input made of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It goes on.
+    On,
+    /// The others went on without us: out, and knock again.
+    Abandoned,
+}
+
+/// One room.
+#[derive(Debug)]
+pub(super) struct Room {
+    /// What people call it.
+    pub name: RoomName,
+    /// Who is in, and how it came to that.
+    pub chain: Chain,
+    /// What is being decided.
+    ballots: Ballots,
+    /// What was said.
+    pub log: Log,
+    /// How far each linked member is with each log.
+    readers: BTreeMap<PeerId, Reader>,
+    /// Members connected to the server, by its word.
+    pub online: BTreeSet<PeerId>,
+    /// Members we can reach by no path, and since when.
+    absent: BTreeMap<PeerId, Absence>,
+    /// Members who went on without us, by their own signatures.
+    left: BTreeSet<PeerId>,
+    /// With whom each linked member says to have links.
+    adverts: BTreeMap<PeerId, BTreeSet<PeerId>>,
+    /// What we last told the others about our own links.
+    advertised: BTreeSet<PeerId>,
+    /// Where members can be reached.
+    pub addresses: BTreeMap<PeerId, Vec<SocketAddr>>,
+    /// Our own texts that not everybody has yet, by number.
+    pending: BTreeMap<u64, Pending>,
+    /// How far each member has our own log.
+    delivered: BTreeMap<PeerId, u64>,
+    /// Runs for a roster we are not on yet.
+    early: VecDeque<Run>,
+    /// Answers to proposals we do not know yet.
+    orphans: VecDeque<Verified<Consent>>,
+    /// How often each newcomer was denied here, and until when they are muted.
+    denials: BTreeMap<PeerId, (u32, u64)>,
+    /// When the user was last asked, for the limit per minute.
+    prompts: VecDeque<u64>,
+    /// Counter of our newest head.
+    head_counter: u64,
+    /// Counter of each member's newest head.
+    heads: BTreeMap<PeerId, u64>,
+    /// When what we have of the logs is to be told to the others.
+    frontier_due: Option<u64>,
+    /// Not before this moment is another drop proposed.
+    drop_not_before: u64,
+    /// Whether the server or a member confirmed our seat, so that the user was told we are in.
+    pub settled: bool,
+    /// Since when we have neither links nor server, and when that last ended.
+    pub cut_off: CutOff,
+}
+
+/// Whether we ourselves were the ones who could not be reached.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CutOff {
+    /// Since when we have neither a link nor the server.
+    since: Option<u64>,
+    /// When that last ended.
+    ended: Option<u64>,
+}
+
+impl Room {
+    /// A room just founded, entered or opened again.
+    pub fn new(chain: Chain, log: Log, me: PeerId) -> Self {
+        Room {
+            name: chain.genesis().name.clone(),
+            ballots: Ballots::new(me),
+            chain,
+            log,
+            readers: BTreeMap::new(),
+            online: BTreeSet::new(),
+            absent: BTreeMap::new(),
+            left: BTreeSet::new(),
+            adverts: BTreeMap::new(),
+            advertised: BTreeSet::new(),
+            addresses: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            delivered: BTreeMap::new(),
+            early: VecDeque::new(),
+            orphans: VecDeque::new(),
+            denials: BTreeMap::new(),
+            prompts: VecDeque::new(),
+            head_counter: 0,
+            heads: BTreeMap::new(),
+            frontier_due: None,
+            drop_not_before: 0,
+            settled: false,
+            cut_off: CutOff::default(),
+        }
+    }
+
+    /// Puts back what this client had signed over the last roster, so that it never signs against itself.
+    pub fn recall(&mut self, consents: Vec<(Proposal, Signed<Consent>)>, head_counter: u64, scheme: &dyn Scheme) {
+        self.head_counter = head_counter;
+        let size = self.chain.genesis().size;
+        for (proposal, consent) in consents {
+            let Ok(consent) = consent.verify(scheme) else { continue };
+            // What the last step has overtaken no longer opens, and needs not.
+            if self.ballots.open(self.chain.current(), proposal, size, None, scheme).is_ok() {
+                let _ = self.ballots.note(consent);
+            }
+        }
+    }
+
+    /// Which room this is.
+    pub fn id(&self) -> RoomId {
+        self.chain.room()
+    }
+
+    /// Whether `key` has a seat.
+    pub fn has(&self, key: &PeerId) -> bool {
+        is_member(self.chain.current(), key)
+    }
+
+    /// Every member but ourselves.
+    pub fn others(&self, me: &PeerId) -> Vec<PeerId> {
+        let keys = self.chain.current().members.iter().map(|member| member.key);
+        keys.filter(|key| key != me).collect()
+    }
+
+    /// How a member is reached.
+    pub fn path(&self, ctx: &Ctx<'_>, key: &PeerId) -> Path {
+        if let Some(link) = ctx.links.get(key) {
+            return Path::Direct { rtt_ms: Some(link.rtt_ms) };
+        }
+        let via = self.adverts.iter().find(|(via, linked)| ctx.links.contains_key(via) && linked.contains(key));
+        via.and_then(|(via, _)| self.name_of(via)).map_or(Path::None, |via| Path::Relayed { via })
+    }
+
+    /// Who is in, for the eye.
+    pub fn people(&self, ctx: &Ctx<'_>) -> Vec<Person> {
+        let me = ctx.me();
+        let person =
+            |key: PeerId, name: &Name| Person { name: name.clone(), key, me: key == me, path: self.path(ctx, &key) };
+        self.chain.current().members.iter().map(|member| person(member.key, &member.name)).collect()
+    }
+
+    /// A link with a member has come up: tell them where we are, and what we have.
+    pub fn link_up(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
+        let Some(link) = ctx.links.get(&peer) else { return };
+        let rtt_ms = link.rtt_ms;
+        self.readers.insert(peer, Reader::new(ctx.now));
+        self.adverts.remove(&peer);
+        if let Some(name) = self.name_of(&peer) {
+            let path = Path::Direct { rtt_ms: Some(rtt_ms) };
+            ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s: None });
+        }
+        self.greet(ctx, peer);
+        self.reach_changed(ctx);
+    }
+
+    /// The link with a member is gone.
+    pub fn link_down(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
+        if self.readers.remove(&peer).is_some() {
+            self.adverts.remove(&peer);
+            ctx.to_server(ToServer::Report((self.id(), peer)));
+            self.reach_changed(ctx);
+        }
+    }
+
+    /// All that a member needs to hear first on a link: our head, what is being decided, our links, what we have.
+    pub fn greet(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
+        let head = self.sign_head(ctx);
+        ctx.to_peer(&peer, PeerMessage::Head(head));
+        for message in self.open_decisions() {
+            ctx.to_peer(&peer, message);
+        }
+        ctx.to_peer(&peer, self.links_message(ctx));
+        self.send_frontier(ctx, peer);
+    }
+
+    /// Our newest head.
+    fn sign_head(&mut self, ctx: &mut Ctx<'_>) -> Signed<Head> {
+        self.head_counter = self.head_counter.saturating_add(1);
+        let room = self.id();
+        ctx.persist(Change::HeadCounter { room, counter: self.head_counter });
+        let head = Head { room, roster: self.chain.head(), counter: self.head_counter, by: ctx.me() };
+        Verified::sign(head, ctx.signer).into_signed()
+    }
+
+    /// A member says which roster they are on.
+    pub fn on_head(&mut self, ctx: &mut Ctx<'_>, from: PeerId, head: Signed<Head>) {
+        let Ok(head) = head.verify(ctx.scheme) else { return self.blame(ctx, Some(from), Misdeed::BadSignature) };
+        let newest = self.heads.get(&from).copied().unwrap_or(0);
+        if head.by != from || head.counter <= newest {
+            return;
+        }
+        self.heads.insert(from, head.counter);
+        if head.roster == self.chain.head() {
+            self.confirm_seat(ctx);
+        }
+        if let Some(steps) = self.chain.steps_after(&head.roster) {
+            let room = self.id();
+            for step in steps {
+                ctx.to_peer(&from, PeerMessage::Step((room, step.clone())));
+            }
+        }
+        // Whoever opens a room while the link already stands has missed our greeting.
+        let greeted = self.readers.get_mut(&from).map(|reader| std::mem::replace(&mut reader.greeted, true));
+        if greeted == Some(false) {
+            self.greet(ctx, from);
+        }
+    }
+
+    /// Tells the user that we are in, once.
+    pub fn tell_joined(&mut self, ctx: &mut Ctx<'_>, how: Entrance) {
+        if !std::mem::replace(&mut self.settled, true) {
+            let (epoch, members) = (self.chain.current().epoch, self.people(ctx));
+            ctx.tell(Event::Joined { room: self.name.clone(), epoch, members, how });
+        }
+    }
+
+    /// The server, or a member, is on a roster of ours: we still have our seat.
+    pub fn confirm_seat(&mut self, ctx: &mut Ctx<'_>) {
+        self.tell_joined(ctx, Entrance::Returned);
+    }
+
+    /// We have just come in, or back: links that stand already are links of this room, and whoever has none has the
+    /// grace to come.
+    pub fn seats_taken_up(&mut self, ctx: &mut Ctx<'_>) {
+        let current = self.chain.current().clone();
+        self.seats_changed(ctx, &current);
+    }
+
+    /// Offers our own addresses to the members of the current roster, through the server.
+    pub fn offer_addresses(&self, ctx: &mut Ctx<'_>, own: &[SocketAddr]) {
+        let addresses: Few<SocketAddr, CANDIDATES_MAX> = Few::first_of(own.iter().copied());
+        ctx.to_server(ToServer::Candidates((self.id(), self.chain.head(), addresses)));
+    }
+
+    /// Tells the user that somebody broke a rule, without effect.
+    pub fn blame(&self, ctx: &mut Ctx<'_>, by: Option<PeerId>, what: Misdeed) {
+        let by = by.and_then(|key| self.name_of(&key));
+        ctx.tell(Event::Misbehaviour { room: Some(self.name.clone()), by, what });
+    }
+}
