@@ -85,7 +85,7 @@ impl Hub {
                 biased;
                 _ = self.stop.wait_for(|stop| *stop) => return,
                 // A flood of inputs must not keep what is due from happening.
-                () = until(wake) => self.rendezvous.handle(self.now(), Input::Wake, &mut outputs),
+                () = until(wake) => waiting.push(ToHub::Input(Input::Wake)),
                 taken = self.inputs.recv_many(&mut waiting, HUB_INPUTS_AT_ONCE_MAX) => if taken == 0 { return },
             }
             for input in waiting.drain(..) {

@@ -17,5 +17,7 @@ pub mod config;
 mod hub;
 mod run;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use run::{Server, StartError};
