@@ -56,6 +56,9 @@ pub const RUN_ENTRIES_MAX: usize = 64;
 /// Bytes of entries in one run: leaves room for the frame around it.
 pub const RUN_BYTES_MAX: usize = 48 * 1024;
 
+/// Highest number of an entry in its author's log: exact in SQLite and in JSON, and 285 years of a million a second away.
+pub const SEQ_MAX: u64 = 1 << 53;
+
 /// Heads of other authors that an entry names as seen: the newest few carry the order, the rest follow from them.
 pub const SEEN_HEADS_MAX: usize = 8;
 
@@ -94,6 +97,27 @@ pub const ROOMS_PER_SERVER_MAX: usize = 16_384;
 
 /// Rooms one key may have created at a server at a time, so that nobody takes all the names.
 pub const ROOMS_PER_CREATOR_MAX: usize = 64;
+
+/// Names one server keeps: at some 200 bytes each they fit in memory twice over, and a flood of new keys ends here.
+pub const NAMES_PER_SERVER_MAX: usize = 262_144;
+
+/// Seconds without any connected member after which a server forgets a room, by default: a server's restart and everybody's
+/// reconnecting take far less, and a name that nobody uses should be free again the same evening.
+pub const EMPTY_ROOM_TTL_S_DEFAULT: u64 = 600;
+
+/// Bytes of steps that a server keeps per room: sixteen admissions to a full room, hundreds to a small one.
+pub const STEPS_BYTES_KEPT_MAX: usize = 256 * 1024;
+
+/// Knocks per key and minute that a server takes: enough for a person who is refused and asks again, few enough that no
+/// program keeps a room busy (THREATS.md row 9).
+pub const KNOCKS_PER_MINUTE_MAX: usize = 6;
+
+/// Milliseconds after a knock's deadline in which a server still waits for the members' last answers to arrive.
+pub const KNOCK_SLACK_MS: u64 = 5_000;
+
+/// Different answers of one member to one proposal that a server passes on: two already show that the member says
+/// different things (THREATS.md row 11).
+pub const ANSWERS_KEPT_MAX: usize = 2;
 
 /// Bytes that wait for one link before the core stops feeding it; then the frontier feeds it (DESIGN.md §6).
 pub const LINK_QUEUE_BYTES_MAX: usize = 512 * 1024;
@@ -210,6 +234,30 @@ pub const REASON_BYTES_MAX: usize = 256;
 
 /// Bytes of a server's password.
 pub const PASSWORD_BYTES_MAX: usize = 128;
+
+/// Longest line of the JSON face's input, in bytes: a full text of which every byte is escaped fits twice over.
+pub const JSON_LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Lines that may wait for the screen; then the face waits.
+pub const SCREEN_LINES_WAITING_MAX: usize = 64;
+
+/// Code points that one character on screen may be made of: the longest emoji families have ten.
+pub const CLUSTER_CHARS_MAX: usize = 12;
+
+/// Columns of a sentence from outside (a server's reason, a system's error) on screen.
+pub const REASON_COLUMNS_MAX: usize = 300;
+
+/// Newcomers' prompts that a face remembers; the oldest goes first.
+pub const PROMPTS_REMEMBERED_MAX: usize = 64;
+
+/// Keys whose names a face remembers to tell look-alikes apart: the largest room four times over.
+pub const NAMES_REMEMBERED_MAX: usize = 1024;
+
+/// Bytes of the peer's log file before it is put aside at the next start.
+pub const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Seconds that a stopped program waits for its last messages to be delivered.
+pub const QUIT_WITHIN_S: u64 = 10;
 
 // The admission of a full room: per member a key, a name with its length and a signature; around it genesis and knock.
 const _: () = assert!(ROOM_SIZE_MAX as usize * (32 + 1 + NAME_BYTES_MAX + 64) + 2048 <= FRAME_BYTES_MAX);

@@ -1,4 +1,99 @@
 //! The chat program without a face: the driver that carries out what the core decides.
+//!
+//! [`start`] is the only door; behind it run one loop ([`driver`]), one task for the server, and one per link.
 
 pub mod api;
+pub mod config;
+mod driver;
 pub mod identity_file;
+pub mod pins;
+mod server_task;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use self::api::{Chat, Event, Options, StartError};
+use self::driver::{Arrival, Driver, Parts};
+use self::pins::Pins;
+use self::server_task::ServerTask;
+use crate::core::node::{Config, Node};
+use crate::identity::{Ed25519, Signer as _};
+use crate::net::PeerEndpoint;
+use crate::store::peer::PeerStore;
+
+/// The name of the history in the data folder.
+const HISTORY_FILE_NAME: &str = "history.db";
+
+/// Commands and arrivals that wait; beyond that whoever brings more waits too.
+const WAITING_MAX: usize = 1024;
+
+/// Starts a chat: its identity, its history, its socket. The server is dialled in the background, for as long as the chat
+/// runs; nothing waits for it.
+///
+/// # Errors
+/// [`StartError`] when one of the three can't be had.
+pub async fn start(options: Options) -> Result<Chat, StartError> {
+    let (identity, _) = identity_file::load_or_create(&options.data_dir)?;
+    let lock = lock(&options.data_dir)?;
+    let file = options.data_dir.join(HISTORY_FILE_NAME);
+    let cant_open = |why: crate::store::StoreError| StartError::Store { file: file.clone(), why: why.to_string() };
+    let store = PeerStore::open(&file).map_err(cant_open)?;
+    let kept = store.load().map_err(cant_open)?;
+    let listen = options.listen;
+    let endpoint = PeerEndpoint::bind(listen, &identity).map_err(|why| StartError::Listen { listen, why })?;
+    let endpoint = Arc::new(endpoint);
+
+    let config = Config {
+        name: options.name.clone(),
+        listed: options.listed,
+        password: options.password.clone(),
+        seed: rand::random(),
+    };
+    let fingerprint = identity.id().fingerprint();
+    let node = Node::new(config, Arc::new(identity), Arc::new(Ed25519), kept);
+
+    let (commands_in, commands) = mpsc::channel(WAITING_MAX);
+    let (events, events_out) = mpsc::channel(WAITING_MAX);
+    let (to_self, arrivals) = mpsc::channel(WAITING_MAX);
+    let (pin_answers, answers) = mpsc::channel(1);
+
+    let _ = events.send(Event::Ready { name: options.name.clone(), fingerprint }).await;
+    let server = ServerTask {
+        endpoint: Arc::clone(&endpoint),
+        server: options.server.clone(),
+        pins: Pins::in_dir(&options.data_dir),
+        ask: options.ask_before_pinning,
+        answers,
+        arrivals: to_self.clone(),
+    };
+    let server = tokio::spawn(server.run());
+    tokio::spawn(accept(Arc::clone(&endpoint), to_self.clone()));
+    let parts = Parts { node, store, endpoint, commands, events, arrivals, to_self, pin_answers };
+    let driver = Driver::new(&options, parts);
+    tokio::spawn(async move {
+        driver.run().await;
+        server.abort();
+        drop(lock);
+    });
+    Ok(Chat { commands: commands_in, events: events_out })
+}
+
+/// Two chats on one identity would both write its log, which others must take for a forgery.
+fn lock(data_dir: &Path) -> Result<File, StartError> {
+    let file = data_dir.join("lock");
+    let failed = |why: String| StartError::Store { file: file.clone(), why };
+    let lock = File::create(&file).map_err(|error| failed(error.to_string()))?;
+    lock.try_lock().map_err(|_| failed("another p2pchat is running on this data folder".to_owned()))?;
+    Ok(lock)
+}
+
+async fn accept(endpoint: Arc<PeerEndpoint>, arrivals: mpsc::Sender<Arrival>) {
+    while let Some(connection) = endpoint.accept().await {
+        if arrivals.send(Arrival::Accepted(connection)).await.is_err() {
+            return;
+        }
+    }
+}

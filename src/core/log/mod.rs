@@ -13,7 +13,7 @@ use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::is_member;
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme, Signer, Verified};
-use crate::limits::{RUN_BYTES_MAX, RUN_ENTRIES_MAX, SEEN_HEADS_MAX};
+use crate::limits::{RUN_BYTES_MAX, RUN_ENTRIES_MAX, SEEN_HEADS_MAX, SEQ_MAX};
 use crate::wire::{Body, Entry, EntryId, Few, RosterHash, Run, Tip, encode};
 
 /// The logs of one room.
@@ -151,7 +151,7 @@ impl Log {
             [] => return Err(Misdeed::Malformed.into()),
             [first, ..] => (first, &run.entries[run.entries.len() - 1]),
         };
-        if first.room != chain.room() || first.author == *me {
+        if first.room != chain.room() || first.author == *me || last.seq > SEQ_MAX {
             return Err(Misdeed::Malformed.into());
         }
         let author = first.author;

@@ -87,7 +87,7 @@ impl Node {
         for (id, stranger) in known {
             self.link_up(now, stranger.peer, id, stranger.link, out);
             for message in stranger.said {
-                self.from_peer(now, id, message, out);
+                self.on_peer_message(now, id, message, out);
             }
         }
     }
@@ -115,7 +115,7 @@ impl Node {
         }
     }
 
-    pub(super) fn from_peer(&mut self, now: Now, id: LinkId, message: PeerMessage, out: &mut Vec<Output>) {
+    pub(super) fn on_peer_message(&mut self, now: Now, id: LinkId, message: PeerMessage, out: &mut Vec<Output>) {
         if let Some(stranger) = self.strangers.get_mut(&id) {
             if stranger.said.len() < STRANGER_MESSAGES_MAX {
                 stranger.said.push(message);

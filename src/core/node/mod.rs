@@ -153,12 +153,12 @@ impl Node {
             Input::Command(command) => self.command(now, command, out),
             Input::Say { room, texts } => self.say(now, &room, texts, out),
             Input::ServerConnected { exporter } => self.greet_server(exporter, out),
-            Input::FromServer(message) => self.from_server(now, message, out),
+            Input::FromServer(message) => self.on_server_message(now, message, out),
             Input::ServerLost => self.server_lost(now),
             Input::LinkUp { peer, link, dialled, remote, rtt_ms } => {
                 self.link_up(now, peer, link, Link { id: link, dialled, remote, rtt_ms }, out);
             }
-            Input::FromPeer { link, message } => self.from_peer(now, link, message, out),
+            Input::FromPeer { link, message } => self.on_peer_message(now, link, message, out),
             Input::PeerMalformed { link } => self.peer_malformed(now, link, out),
             Input::LinkDown { link } => self.link_down(now, link, out),
             Input::DialFailed { peer } => self.dial_failed(now, peer),

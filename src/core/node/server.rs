@@ -25,7 +25,7 @@ impl Node {
         }
     }
 
-    pub(super) fn from_server(&mut self, now: Now, message: FromServer, out: &mut Vec<Output>) {
+    pub(super) fn on_server_message(&mut self, now: Now, message: FromServer, out: &mut Vec<Output>) {
         match message {
             FromServer::Welcome(_) => self.welcomed(now, out),
             FromServer::Refused((room, code, why)) => self.refused(now, room, code, why.as_str(), out),

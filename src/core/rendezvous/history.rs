@@ -1,0 +1,57 @@
+//! The recent steps of a room, for members that come back and were not there.
+
+use std::collections::VecDeque;
+
+use super::kept::PastStep;
+use crate::identity::PeerId;
+use crate::limits::{STEPS_BYTES_KEPT_MAX, STEPS_KEPT_MAX};
+use crate::wire::{Proposal, RosterHash, Step, encode};
+
+/// Steps in a row, the last one leading to the room's roster.
+#[derive(Debug, Clone, Default)]
+pub(super) struct History {
+    /// Oldest first.
+    steps: VecDeque<PastStep>,
+    /// What they come to, encoded.
+    bytes: usize,
+}
+
+impl History {
+    /// From what was kept.
+    pub(super) fn new(kept: Vec<PastStep>) -> Self {
+        let mut history = History::default();
+        kept.into_iter().for_each(|step| history.push(step));
+        history
+    }
+
+    /// The next step was taken; the oldest are given up beyond the limits, never this one.
+    pub(super) fn push(&mut self, step: PastStep) {
+        self.bytes += encode(&step.step).len();
+        self.steps.push_back(step);
+        while self.steps.len() > 1 && (self.steps.len() > STEPS_KEPT_MAX || self.bytes > STEPS_BYTES_KEPT_MAX) {
+            self.bytes -= self.steps.pop_front().map_or(0, |oldest| encode(&oldest.step).len());
+        }
+    }
+
+    /// The epoch of the oldest roster that a step is known from.
+    pub(super) fn oldest(&self) -> u64 {
+        self.steps.front().map_or(0, |step| step.epoch)
+    }
+
+    /// The steps from an older roster on, for somebody who was in it; none if it isn't known, or if they were not.
+    ///
+    /// Anybody can name a roster's hash, since newcomers are shown it; who came and went is the members' to know.
+    pub(super) fn since(&self, roster: RosterHash, key: &PeerId, is_member: bool) -> impl Iterator<Item = &Step> {
+        let since = || self.steps.iter().skip_while(move |step| step.from != roster).map(|step| &step.step);
+        let was_member = since().find_map(|step| match &step.proposal {
+            Proposal::Admit(knock) => (knock.unverified().key == *key).then_some(false),
+            Proposal::Drop(drop) => drop.dropped.contains(key).then_some(true),
+        });
+        since().filter(move |_| was_member.unwrap_or(is_member))
+    }
+
+    /// All that is kept, oldest first.
+    pub(super) fn to_kept(&self) -> Vec<PastStep> {
+        self.steps.iter().cloned().collect()
+    }
+}

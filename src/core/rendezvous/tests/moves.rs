@@ -1,0 +1,168 @@
+//! How rooms move on, how members leave, and how they are found again after a restart.
+
+use super::rig::*;
+use crate::core::consent::roster::verify_step;
+use crate::core::consent::testing::step_signed_by;
+use crate::core::rendezvous::{Change, Config, Kept};
+use crate::identity::Ed25519;
+use crate::wire::{Decision, FromServer, Proposal, RefusalCode, Roster, Step, ToServer};
+
+fn drop_step(roster: &Roster, dropped: &[u8], by: &[u8]) -> (Proposal, Step, Roster) {
+    let proposal = Proposal::Drop(drop_of(roster, dropped, 0));
+    let signers: Vec<_> = by.iter().map(|who| identity(*who)).collect();
+    let step = step_signed_by(&proposal, &signers);
+    let next = verify_step(roster, &step, 8, &Ed25519).unwrap();
+    (proposal, step, next)
+}
+
+fn propose(rig: &mut Rig, by: u8, proposal: &Proposal) -> Told {
+    let Proposal::Drop(drop) = proposal else { unreachable!() };
+    rig.say(by, ToServer::Drop(drop.clone()))
+}
+
+#[test]
+fn a_drop_signed_by_all_who_stay_moves_the_room_and_the_dropped_are_shown_it() {
+    let (mut rig, roster) = Rig::room_of(3);
+    let (proposal, step, next) = drop_step(&roster, &[3], &[1, 2]);
+    propose(&mut rig, 1, &proposal);
+    rig.say(1, answer(&proposal, 1, Decision::Yes));
+    let told = rig.say(2, answer(&proposal, 2, Decision::Yes));
+    assert!(told.contains(&(3, FromServer::Step((roster.room, step.clone())))));
+    let members: Vec<_> = by_key(vec![1, 2]).into_iter().map(|who| (who, roster_is(&next))).collect();
+    assert_eq!(told[told.len() - 2..], members);
+    assert!(matches!(&rig.kept[..], [Change::RoomMoved { roster, .. }] if *roster == next));
+
+    rig.hang_up(3);
+    rig.log_in(3);
+    let told = rig.say(3, attach(roster.room, roster.hash()));
+    assert_eq!(told, [(3, FromServer::Step((roster.room, step))), (3, roster_is(&next))], "later, too");
+}
+
+#[test]
+fn a_leave_never_takes_the_room_along_in_rooms_of_two_and_more() {
+    for size in [2, 3, 5] {
+        let (mut rig, roster) = Rig::room_of(size);
+        let others: Vec<u8> = (2..=size).collect();
+        let (leave, _, _) = drop_step(&roster, &others, &[1]);
+        propose(&mut rig, 1, &leave);
+        let told = rig.say(1, answer(&leave, 1, Decision::Yes));
+        let others = by_key(others);
+        let expected: Vec<_> = others
+            .iter()
+            .map(|who| (*who, passed_on(&leave, 1, Decision::Yes)))
+            .chain(others.iter().map(|who| (*who, presence(roster.room, 1, false))))
+            .collect();
+        assert_eq!(told, expected);
+        assert!(rig.kept.is_empty(), "the room stays where it is");
+        assert_eq!(rig.say(1, attach(roster.room, roster.hash())), [(1, roster_is(&roster))], "gone is gone");
+        let told = rig.say(1, ToServer::Knock(knock(&roster, 1).into_signed()));
+        assert_eq!(refusals(&told), [(1, RefusalCode::Invalid)]);
+
+        // Whoever comes later is shown that they left; then the others sign it, and the room moves on.
+        rig.hang_up(2);
+        rig.log_in(2);
+        let told = rig.say(2, attach(roster.room, roster.hash()));
+        assert!(told.contains(&(2, passed_on(&leave, 1, Decision::Yes))));
+        let signers: Vec<u8> = (2..=size).collect();
+        let (without, _, next) = drop_step(&roster, &[1], &signers);
+        propose(&mut rig, 2, &without);
+        signers.iter().for_each(|who| {
+            rig.say(*who, answer(&without, *who, Decision::Yes));
+        });
+        assert!(matches!(&rig.kept[..], [Change::RoomMoved { roster, .. }] if *roster == next), "{size}");
+    }
+}
+
+#[test]
+fn half_a_room_moves_it_on_when_the_other_half_is_not_here() {
+    let (mut rig, roster) = Rig::room_of(2);
+    rig.hang_up(2);
+    let (proposal, step, next) = drop_step(&roster, &[2], &[1]);
+    propose(&mut rig, 1, &proposal);
+    assert_eq!(rig.say(1, answer(&proposal, 1, Decision::Yes)), [(1, roster_is(&next))]);
+    rig.log_in(2);
+    let told = rig.say(2, attach(roster.room, roster.hash()));
+    assert_eq!(told, [(2, FromServer::Step((roster.room, step))), (2, roster_is(&next))]);
+    // What the other half signed meanwhile is for a roster the room is no longer on.
+    let (_, other, _) = drop_step(&roster, &[1], &[2]);
+    assert_eq!(rig.say(2, ToServer::Step((roster.room, other))), [(2, roster_is(&next))]);
+}
+
+#[test]
+fn of_two_halves_that_are_both_here_one_goes_on_and_the_room_stays_whole_till_then() {
+    let (mut rig, roster) = Rig::room_of(4);
+    let (_, left, _) = drop_step(&roster, &[3, 4], &[1, 2]);
+    let (_, right, next) = drop_step(&roster, &[1, 2], &[3, 4]);
+    let told = rig.say(1, ToServer::Step((roster.room, left)));
+    assert!(told.contains(&(3, FromServer::Drop(drop_of(&roster, &[3, 4], 0)))), "the evidence is passed on");
+    assert_eq!(told.last(), Some(&(1, roster_is(&roster))));
+    assert!(rig.kept.is_empty());
+    let told = rig.say(3, ToServer::Step((roster.room, right.clone())));
+    assert!(told.contains(&(4, FromServer::Step((roster.room, right)))));
+    assert!(matches!(&rig.kept[..], [Change::RoomMoved { roster, .. }] if *roster == next));
+}
+
+#[test]
+fn the_last_member_closes_the_room() {
+    let (mut rig, roster) = Rig::room_of(1);
+    assert_eq!(rig.say(1, ToServer::Close(roster.room)), []);
+    assert_eq!(rig.kept, [Change::RoomGone(roster.room)]);
+    assert_eq!(rig.say(1, ToServer::Close(roster.room)), []);
+}
+
+#[test]
+fn a_server_that_lost_everything_is_rebuilt_by_its_members() {
+    let (_, roster) = Rig::room_of(3);
+    let mut rig = Rig::with(Config::default(), Kept::default());
+    rig.log_in_all(&[1, 2, 9]);
+    assert_eq!(rig.say(1, attach(roster.room, roster.hash())), [(1, FromServer::Unknown(roster.room))]);
+    let restore = || ToServer::Restore((genesis(1, "lobby").into_signed(), roster.clone()));
+    assert_eq!(refusals(&rig.say(9, restore())), [(9, RefusalCode::NotMember)]);
+    assert_eq!(rig.say(1, restore()), [(1, roster_is(&roster))]);
+    assert!(matches!(&rig.kept[..], [Change::RoomKept(kept)] if kept.roster == roster));
+    // Two members that restore at once don't get in each other's way.
+    let told = rig.say(2, restore());
+    assert_eq!(told[0], (2, roster_is(&roster)));
+    assert_eq!(told[1..], [(1, presence(roster.room, 2, true)), (2, presence(roster.room, 1, true))]);
+
+    let (_, another) = Rig::room_of(2);
+    let mut wrong = another.clone();
+    wrong.room = crate::wire::RoomId([0; 32]);
+    let told = rig.say(1, ToServer::Restore((genesis(1, "cellar").into_signed(), wrong)));
+    assert_eq!(refusals(&told), [(1, RefusalCode::Invalid)]);
+}
+
+#[test]
+fn a_server_that_was_away_is_brought_forward_step_by_step() {
+    let (mut rig, roster) = Rig::room_of(3);
+    rig.log_in(9);
+    let admit9 = admit(&knock(&roster, 9));
+    let step = step_signed_by(&admit9, &[1, 2, 3].map(identity));
+    let next = verify_step(&roster, &step, 8, &Ed25519).unwrap();
+    let (_, second, last) = drop_step(&next, &[3], &[1, 2, 9]);
+    // The newest member comes first: its roster isn't known here, so it brings the steps from the one that is.
+    assert_eq!(rig.say(9, attach(roster.room, last.hash())), [(9, roster_is(&roster))]);
+    let told = rig.say(9, ToServer::Step((roster.room, step.clone())));
+    assert!(matches!(told[0], (9, FromServer::Admitted(_))));
+    assert!(told.contains(&(1, FromServer::Step((roster.room, step)))) && told.contains(&(1, roster_is(&next))));
+    assert!(told.contains(&(9, roster_is(&next))) && told.contains(&(2, presence(roster.room, 9, true))));
+    rig.say(9, ToServer::Step((roster.room, second)));
+    assert!(matches!(&rig.kept[..], [Change::RoomMoved { roster, oldest: 0, .. }] if *roster == last));
+}
+
+#[test]
+fn a_refused_drop_can_be_proposed_again_and_never_completes() {
+    let (mut rig, roster) = Rig::room_of(3);
+    let (first, _, _) = drop_step(&roster, &[3], &[1, 2]);
+    propose(&mut rig, 1, &first);
+    assert_eq!(propose(&mut rig, 2, &first), [], "the same drop again is no news");
+    rig.say(1, answer(&first, 1, Decision::Yes));
+    rig.say(2, answer(&first, 2, Decision::No));
+    rig.say(2, answer(&first, 2, Decision::Yes));
+    assert!(rig.kept.is_empty());
+    let again = Proposal::Drop(drop_of(&roster, &[3], 1));
+    assert!(propose(&mut rig, 1, &again).iter().any(|(who, _)| *who == 2));
+    rig.say(1, answer(&again, 1, Decision::Yes));
+    rig.say(2, answer(&again, 2, Decision::Yes));
+    assert_eq!(rig.kept.len(), 1);
+}

@@ -1,0 +1,416 @@
+//! The one loop: wait for something, hand it to the core, carry out what comes back, in order.
+//!
+//! What waits is handled together, and kept in one transaction before anything behind it is sent or shown. The loop waits
+//! for the disk and for its face, never for a peer: links have their own tasks and bounded queues.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout};
+
+use super::api::Options;
+use crate::core::event::{Command, Ending, Event, Failure};
+use crate::core::io::{Change, CloseReason, Input, LinkId, Output};
+use crate::core::node::Node;
+use crate::core::time::Now;
+use crate::identity::{PeerId, RoomName};
+use crate::limits::{RUN_ENTRIES_MAX, TEXT_BYTES_MAX};
+use crate::net::{CloseCode, FrameError, Link, PeerConnection, PeerEndpoint, Reader, Writer};
+use crate::store::peer::PeerStore;
+use crate::wire::{FromServer, PeerMessage, ToServer};
+
+/// Inputs handled together at most: bounds how long the first of them waits for its answer.
+const BATCH_MAX: usize = 256;
+
+/// Time the other side has to read what was sent last, before a connection is closed.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Time between two attempts to write to a disk that refused.
+const DISK_RETRY: Duration = Duration::from_secs(1);
+
+/// What the tasks around the loop bring.
+pub(super) enum Arrival {
+    /// A connection of a peer who dialled.
+    Accepted(PeerConnection),
+    /// A dial of ours ended.
+    Dialled(PeerId, Option<PeerConnection>),
+    /// A peer said something.
+    FromPeer(LinkId, PeerMessage),
+    /// A connection to a peer is gone; whether the peer broke a rule.
+    LinkEnded(LinkId, bool),
+    /// A server was accepted.
+    ServerConnected { exporter: [u8; 32], writer: Writer<ToServer>, link: Link },
+    /// The server said something.
+    FromServer(FromServer),
+    /// The server is gone.
+    ServerLost,
+    /// For the user.
+    Tell(Event),
+}
+
+/// A connection to a peer, as the driver holds it.
+struct Wire {
+    link: Link,
+    writer: Writer<PeerMessage>,
+}
+
+/// The loop's state.
+pub(super) struct Driver {
+    /// Who decides.
+    pub node: Node,
+    /// What is kept.
+    pub store: PeerStore,
+    /// The socket.
+    pub endpoint: Arc<PeerEndpoint>,
+    /// The server, as the user named it.
+    pub server_name: String,
+    /// From the face.
+    pub commands: mpsc::Receiver<Command>,
+    /// To the face.
+    pub events: mpsc::Sender<Event>,
+    /// From the tasks.
+    pub arrivals: mpsc::Receiver<Arrival>,
+    /// For new tasks.
+    pub to_self: mpsc::Sender<Arrival>,
+    /// Answers about certificates, for the server's task.
+    pub pin_answers: mpsc::Sender<bool>,
+    /// Running connections.
+    wires: BTreeMap<LinkId, Wire>,
+    /// The running connection to the server.
+    server: Option<(Link, Writer<ToServer>)>,
+    /// Whether the server has welcomed us on it.
+    welcomed: bool,
+    /// The number of the next connection.
+    next_link: u64,
+    /// The zero of the monotonic clock.
+    started: Instant,
+    /// Set once the server refused us for good.
+    server_given_up: bool,
+    /// Set once all is over.
+    ended: bool,
+}
+
+/// The channels of a driver and its node, before it runs.
+pub(super) struct Parts {
+    /// Who decides.
+    pub node: Node,
+    /// What is kept.
+    pub store: PeerStore,
+    /// The socket.
+    pub endpoint: Arc<PeerEndpoint>,
+    /// From the face.
+    pub commands: mpsc::Receiver<Command>,
+    /// To the face.
+    pub events: mpsc::Sender<Event>,
+    /// From the tasks.
+    pub arrivals: mpsc::Receiver<Arrival>,
+    /// For new tasks.
+    pub to_self: mpsc::Sender<Arrival>,
+    /// Answers about certificates.
+    pub pin_answers: mpsc::Sender<bool>,
+}
+
+impl Driver {
+    pub(super) fn new(options: &Options, parts: Parts) -> Self {
+        Driver {
+            node: parts.node,
+            store: parts.store,
+            endpoint: parts.endpoint,
+            server_name: options.server.clone(),
+            commands: parts.commands,
+            events: parts.events,
+            arrivals: parts.arrivals,
+            to_self: parts.to_self,
+            pin_answers: parts.pin_answers,
+            wires: BTreeMap::new(),
+            server: None,
+            welcomed: false,
+            next_link: 0,
+            started: Instant::now(),
+            server_given_up: false,
+            ended: false,
+        }
+    }
+
+    /// Runs until the user has quit and all is said.
+    pub(super) async fn run(mut self) {
+        let own = self.endpoint.local_candidates();
+        self.step(VecDeque::from([Input::Addresses(own)])).await;
+        let mut commands_open = true;
+        while !self.ended {
+            let wake = self
+                .node
+                .next_wake()
+                .map(|at| tokio::time::Instant::from_std(self.started + Duration::from_millis(at)));
+            let mut inputs = VecDeque::new();
+            tokio::select! {
+                command = self.commands.recv(), if commands_open => match command {
+                    Some(command) => self.on_command(command, &mut inputs).await,
+                    None => {
+                        commands_open = false;
+                        inputs.push_back(Input::Command(Command::Quit));
+                    }
+                },
+                Some(arrival) = self.arrivals.recv() => self.on_arrival(arrival, &mut inputs).await,
+                () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)), if wake.is_some() => {
+                    inputs.push_back(Input::Wake);
+                }
+            }
+            self.gather(&mut inputs).await;
+            self.step(inputs).await;
+        }
+        self.close_all().await;
+    }
+
+    /// Takes what else waits already, so that it shares a transaction.
+    async fn gather(&mut self, inputs: &mut VecDeque<Input>) {
+        while inputs.len() < BATCH_MAX {
+            if let Ok(arrival) = self.arrivals.try_recv() {
+                self.on_arrival(arrival, inputs).await;
+            } else if let Ok(command) = self.commands.try_recv() {
+                self.on_command(command, inputs).await;
+            } else {
+                return;
+            }
+        }
+    }
+
+    async fn on_command(&mut self, command: Command, inputs: &mut VecDeque<Input>) {
+        match command {
+            Command::Pin { accept } => drop(self.pin_answers.try_send(accept)),
+            Command::Say { room, text } if text.len() <= TEXT_BYTES_MAX => say_together(inputs, room, text),
+            command => inputs.push_back(Input::Command(command)),
+        }
+    }
+
+    async fn on_arrival(&mut self, arrival: Arrival, inputs: &mut VecDeque<Input>) {
+        match arrival {
+            Arrival::Accepted(connection) | Arrival::Dialled(_, Some(connection)) => {
+                inputs.push_back(self.open(connection));
+            }
+            Arrival::Dialled(peer, None) => inputs.push_back(Input::DialFailed { peer }),
+            Arrival::FromPeer(link, message) => inputs.push_back(Input::FromPeer { link, message }),
+            Arrival::LinkEnded(link, misbehaved) => {
+                if let Some(wire) = self.wires.remove(&link) {
+                    if misbehaved {
+                        inputs.push_back(Input::PeerMalformed { link });
+                        wire.link.close(CloseCode::ProtocolError, "your last bytes were no message of this protocol");
+                    }
+                    inputs.push_back(Input::LinkDown { link });
+                }
+            }
+            Arrival::ServerConnected { exporter, writer, link } => {
+                self.server = Some((link, writer));
+                inputs.push_back(Input::ServerConnected { exporter });
+            }
+            Arrival::FromServer(message) => {
+                if matches!(message, FromServer::Welcome(_)) && !std::mem::replace(&mut self.welcomed, true) {
+                    self.tell(Event::ServerUp { server: self.server_name.clone() }).await;
+                }
+                inputs.push_back(Input::FromServer(message));
+            }
+            Arrival::ServerLost => {
+                self.server = None;
+                if std::mem::replace(&mut self.welcomed, false) && !self.server_given_up {
+                    self.tell(Event::ServerDown { server: self.server_name.clone() }).await;
+                }
+                inputs.push_back(Input::ServerLost);
+            }
+            Arrival::Tell(event) => self.tell(event).await,
+        }
+    }
+
+    /// Starts to read from a connection.
+    fn open(&mut self, connection: PeerConnection) -> Input {
+        self.next_link += 1;
+        let link_id = LinkId(self.next_link);
+        let (peer, dialled, remote) = (connection.peer, connection.dialled, connection.remote());
+        let (link, reader, writer) = connection.open(|_| {});
+        let rtt_ms = u32::try_from(link.rtt().as_millis()).unwrap_or(u32::MAX);
+        tokio::spawn(read_peer(link_id, reader, self.to_self.clone()));
+        self.wires.insert(link_id, Wire { link, writer });
+        Input::LinkUp { peer, link: link_id, dialled, remote, rtt_ms }
+    }
+
+    /// Hands inputs to the core and carries out what comes of them, until nothing more does.
+    async fn step(&mut self, mut inputs: VecDeque<Input>) {
+        while !inputs.is_empty() {
+            let mut outputs = Vec::new();
+            for input in inputs.drain(..) {
+                self.node.handle(self.now(), input, &mut outputs);
+            }
+            if !self.persist(&outputs).await {
+                return;
+            }
+            for output in outputs {
+                if let Some(input) = self.carry_out(output).await {
+                    inputs.push_back(input);
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        let mono_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Now { mono_ms, wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    /// Puts all that is to be kept on disk. A disk that refuses is asked again until it takes it or the user gives up:
+    /// until then nothing is sent, shown or answered, so nothing is lost. `false` when the user gave up.
+    async fn persist(&mut self, outputs: &[Output]) -> bool {
+        let changes: Vec<&Change> = outputs
+            .iter()
+            .filter_map(|output| match output {
+                Output::Persist(change) => Some(change),
+                _ => None,
+            })
+            .collect();
+        if changes.is_empty() {
+            return true;
+        }
+        let mut told = false;
+        loop {
+            let store = &mut self.store;
+            let kept = tokio::task::block_in_place(|| store.apply(changes.iter().copied()));
+            let Err(error) = kept else { return true };
+            tracing::error!(%error, "the history can't be written");
+            if !std::mem::replace(&mut told, true) {
+                self.tell(Event::Failed(Failure::NotKept { why: error.to_string() })).await;
+            }
+            let quit = async {
+                loop {
+                    match self.commands.recv().await {
+                        Some(Command::Quit) | None => return,
+                        Some(_) => {}
+                    }
+                }
+            };
+            if timeout(DISK_RETRY, quit).await.is_ok() {
+                self.ended = true;
+                self.tell(Event::Ended(Ending::Undelivered)).await;
+                return false;
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, output: Output) -> Option<Input> {
+        match output {
+            Output::Persist(_) => {}
+            Output::ToServer(message) => {
+                if let Some((link, writer)) = &self.server
+                    && let Err(error) = writer.send(&message)
+                {
+                    tracing::warn!(%error, "the server does not keep up");
+                    link.close(CloseCode::Overloaded, "too slow");
+                }
+            }
+            Output::ToPeer { link, message } => {
+                if let Some(wire) = self.wires.get(&link)
+                    && let Err(error) = wire.writer.send(&message)
+                {
+                    tracing::warn!(%error, "a member does not keep up");
+                    wire.link.close(CloseCode::Overloaded, "too slow");
+                }
+            }
+            Output::Dial { peer, candidates } => {
+                let (endpoint, arrivals) = (Arc::clone(&self.endpoint), self.to_self.clone());
+                tokio::spawn(async move {
+                    let dialled = endpoint.dial(peer, &candidates).await;
+                    if let Err(error) = &dialled {
+                        tracing::debug!(?peer, %error, "no link");
+                    }
+                    let _ = arrivals.send(Arrival::Dialled(peer, dialled.ok())).await;
+                });
+            }
+            Output::Close { link, why } => {
+                if let Some(wire) = self.wires.remove(&link) {
+                    tokio::spawn(close(wire, why));
+                }
+            }
+            Output::Fetch { room, reader, author, from } => {
+                let store = &self.store;
+                let fetched = tokio::task::block_in_place(|| store.fetch(&room, &author, from));
+                let entries = fetched.unwrap_or_else(|error| {
+                    tracing::error!(%error, "the history can't be read");
+                    Vec::new()
+                });
+                return Some(Input::Fetched { room, reader, author, entries });
+            }
+            Output::Tell(event) => self.tell(event).await,
+            Output::GiveUpServer => {
+                self.server_given_up = true;
+                if let Some((link, _)) = self.server.take() {
+                    link.close(CloseCode::Normal, "");
+                }
+            }
+            Output::End => self.ended = true,
+        }
+        None
+    }
+
+    async fn tell(&mut self, event: Event) {
+        // A face that is gone has dropped its commands too, which is a quit.
+        let _ = self.events.send(event).await;
+    }
+
+    /// Says the last words and waits, a little, until they were read.
+    async fn close_all(mut self) {
+        let mut closing = tokio::task::JoinSet::new();
+        for (_, wire) in std::mem::take(&mut self.wires) {
+            closing.spawn(close(wire, CloseReason::GoingAway));
+        }
+        if let Some((link, writer)) = self.server.take() {
+            closing.spawn(async move {
+                writer.finish().await;
+                let _ = timeout(LINGER, link.closed()).await;
+                link.close(CloseCode::GoingAway, "");
+            });
+        }
+        while closing.join_next().await.is_some() {}
+        self.endpoint.close(CloseCode::GoingAway, "").await;
+    }
+}
+
+/// Adds a text to a `Say` that waits already, so that one signature and one transaction serve both.
+fn say_together(inputs: &mut VecDeque<Input>, room: RoomName, text: String) {
+    match inputs.back_mut() {
+        Some(Input::Say { room: same, texts }) if *same == room && texts.len() < RUN_ENTRIES_MAX => texts.push(text),
+        _ => inputs.push_back(Input::Say { room, texts: vec![text] }),
+    }
+}
+
+/// Reads until the connection ends. Backpressure is the channel: a full one stops the reading, and QUIC the sender.
+async fn read_peer(link: LinkId, mut reader: Reader<PeerMessage>, arrivals: mpsc::Sender<Arrival>) {
+    let misbehaved = loop {
+        match reader.next().await {
+            Ok(Some(message)) => {
+                if arrivals.send(Arrival::FromPeer(link, message)).await.is_err() {
+                    return;
+                }
+            }
+            Ok(None) => break false,
+            Err(error) => {
+                tracing::debug!(?link, %error, "a link ended");
+                break matches!(error, FrameError::Malformed(_));
+            }
+        }
+    };
+    let _ = arrivals.send(Arrival::LinkEnded(link, misbehaved)).await;
+}
+
+/// Sends what waits, gives the other side time to read it, and closes. Whoever reads last should be the one to close:
+/// closing discards what the other side has not read.
+async fn close(wire: Wire, why: CloseReason) {
+    let (code, reason) = match why {
+        CloseReason::Duplicate => (CloseCode::Duplicate, "there is a better connection"),
+        CloseReason::NotMember => (CloseCode::NotMember, "we share no room"),
+        CloseReason::Misbehaved => (CloseCode::ProtocolError, "that breaks the protocol"),
+        CloseReason::GoingAway => (CloseCode::GoingAway, "leaving"),
+    };
+    wire.writer.finish().await;
+    let _ = timeout(LINGER, wire.link.closed()).await;
+    wire.link.close(code, reason);
+}
