@@ -88,8 +88,10 @@ impl Config {
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(file).map_err(|why| ConfigError::Unreadable { file: file.to_owned(), why })?;
-        let config: Config = toml::from_str(&text)
-            .map_err(|why| ConfigError::Invalid { file: file.to_owned(), why: why.to_string() })?;
+        let config: Config = toml::from_str(&text).map_err(|why| {
+            let line = why.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            ConfigError::Invalid { file: file.to_owned(), line, why: why.message().to_owned() }
+        })?;
         if config.password.is_some() {
             refuse_open_to_others(file)?;
         }
@@ -166,11 +168,13 @@ pub enum ConfigError {
         why: io::Error,
     },
     /// Not TOML, or a setting that this program doesn't know.
-    #[error("{file} is not a valid configuration: {why}")]
+    #[error("{file} is not a valid configuration, in line {line}: {why}")]
     Invalid {
         /// Which.
         file: PathBuf,
-        /// Where and what.
+        /// Where, counted from 1.
+        line: usize,
+        /// What.
         why: String,
     },
     /// A password that others could have read.

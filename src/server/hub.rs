@@ -21,6 +21,7 @@ use crate::store::rendezvous::RendezvousStore;
 use crate::wire::{FromServer, RefusalCode};
 
 /// What sessions tell the hub.
+#[allow(clippy::large_enum_variant, reason = "nearly all are inputs; boxing each would cost more than it saves")]
 pub(super) enum ToHub {
     /// A client may be written to from now on; always before any input of its.
     Opened {
