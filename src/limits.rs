@@ -217,6 +217,15 @@ pub const IDLE_BUFFER_BYTES_MAX: usize = 4 * 1024;
 /// Seconds that the last bytes may take to leave when a link is closed in an orderly way.
 pub const FINISH_WITHIN_S: u64 = 2;
 
+/// Inputs that may wait for the rendezvous; sessions wait beyond it, and flow control makes their clients wait.
+pub const HUB_INPUTS_WAITING_MAX: usize = 1024;
+
+/// Inputs whose changes are kept in one transaction: enough to hide a disk's flush, few enough to answer soon.
+pub const HUB_INPUTS_AT_ONCE_MAX: usize = 256;
+
+/// Seconds between two attempts to write to a database that refuses.
+pub const STORE_RETRY_S: u64 = 1;
+
 /// Minutes that a clock may be off before a knock's expiry is believed over the own clock (THREATS.md row 22).
 pub const CLOCK_SLACK_S: u64 = 300;
 

@@ -1,1 +1,7 @@
-fn main() {}
+//! The rendezvous program: arguments in, library called.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    p2pchat::server::cli::main(std::env::args_os())
+}

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Endpoint, Incoming};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::endpoint::exporter;
 use super::gate::{Gate, Seats};
-use super::{CloseCode, Link, Reader, Writer, tls, transport};
+use super::{CloseCode, Link, Reader, ServerKey, Writer, transport};
 use crate::identity::Fingerprint;
 use crate::limits::*;
 use crate::wire::{FromServer, ToServer};
@@ -50,25 +49,13 @@ pub struct RendezvousListener {
 }
 
 impl RendezvousListener {
-    /// Listens on `listen`, port 0 for any, with a certificate chain (the server's own first) and its key. Needs a tokio
-    /// runtime.
+    /// Listens on `listen`, port 0 for any; `[::]` takes IPv4 too. Needs a tokio runtime.
     ///
     /// # Errors
-    /// `InvalidInput` when the key is not the certificate's or of an unknown kind; else what the system says about the
-    /// address.
-    pub fn bind(
-        listen: SocketAddr,
-        chain: Vec<CertificateDer<'static>>,
-        key: PrivateKeyDer<'static>,
-        limits: ListenerLimits,
-    ) -> std::io::Result<RendezvousListener> {
-        let invalid = |why: String| std::io::Error::new(std::io::ErrorKind::InvalidInput, why);
-        let fingerprint = chain
-            .first()
-            .and_then(tls::certificate_fingerprint)
-            .ok_or_else(|| invalid("the certificate is not an X.509 version 3 certificate".to_owned()))?;
-        let tls = tls::serving(chain, key).map_err(|error| invalid(error.to_string()))?;
-        let config = transport::accepting(tls, transport::towards_client(), SERVER_HANDSHAKES_AT_ONCE_MAX);
+    /// When the address is in use or not ours.
+    pub fn bind(listen: SocketAddr, key: ServerKey, limits: ListenerLimits) -> std::io::Result<RendezvousListener> {
+        let fingerprint = key.fingerprint();
+        let config = transport::accepting(key.tls, transport::towards_client(), SERVER_HANDSHAKES_AT_ONCE_MAX);
         let endpoint = transport::bind(listen, config)?;
         let bound = endpoint.local_addr()?;
         let (waiting, accepted) = mpsc::channel(LINKS_WAITING_MAX);

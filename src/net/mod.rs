@@ -31,5 +31,5 @@ pub use endpoint::{DialError, PeerConnection, PeerEndpoint, ServerConnection, Se
 pub use framed::{FrameError, Reader, SendError, Writer};
 pub use link::Link;
 pub use listener::{ClientConnection, ListenerLimits, RendezvousListener};
-pub use tls::ServerCertificate;
+pub use tls::{ServerCertificate, ServerKey, ServerKeyError};
 pub use transport::CloseCode;

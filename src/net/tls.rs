@@ -16,6 +16,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -23,6 +24,7 @@ use rustls::version::TLS13;
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, RootCertStore, SignatureScheme,
 };
+use zeroize::Zeroizing;
 
 use crate::identity::{Fingerprint, Identity, PeerId};
 use crate::wire::{ALPN_PEER, ALPN_RENDEZVOUS};
@@ -109,14 +111,9 @@ pub(super) fn dialling_server_with_alpn(alpn: &[u8]) -> (Arc<QuicClientConfig>, 
     (quic_client(config), note)
 }
 
-/// For serving clients, which prove their key in their hello and not by TLS.
-///
-/// # Errors
-/// When the key is of an unknown kind or isn't the certificate's.
-pub(super) fn serving(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<Arc<QuicServerConfig>, Error> {
+/// For serving clients, which prove their key in their hello and not by TLS. Fails when the key is of an unknown kind or
+/// isn't the certificate's.
+fn serving(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Arc<QuicServerConfig>, Error> {
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
         .with_no_client_auth()
@@ -125,8 +122,67 @@ pub(super) fn serving(
     Ok(quic_server(config))
 }
 
+/// What a server shows and proves: a certificate chain with its key, of which is known that they fit.
+pub struct ServerKey {
+    pub(super) tls: Arc<QuicServerConfig>,
+    fingerprint: Fingerprint,
+}
+
+impl ServerKey {
+    /// Out of two PEM texts: a chain, the server's own certificate first, and the key of that one (PKCS#8, PKCS#1 or
+    /// SEC 1).
+    ///
+    /// # Errors
+    /// [`ServerKeyError`] names the text that is at fault.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, ServerKeyError> {
+        let chain = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| ServerKeyError::Certificate)?;
+        let fingerprint = chain.first().and_then(certificate_fingerprint).ok_or(ServerKeyError::Certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| ServerKeyError::Key)?;
+        let tls = serving(chain, key).map_err(|error| match error {
+            Error::InconsistentKeys(_) => ServerKeyError::Mismatch,
+            _ => ServerKeyError::Key,
+        })?;
+        Ok(ServerKey { tls, fingerprint })
+    }
+
+    /// A new self-signed certificate and its key, as PEM texts. Its names and dates mean nothing: clients pin the key.
+    pub fn new_pem() -> (String, Zeroizing<String>) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])
+            .expect("a constant DNS name and a fresh key make a certificate");
+        (made.cert.pem(), Zeroizing::new(made.signing_key.serialize_pem()))
+    }
+
+    /// The words of the public key.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+}
+
+/// Never shows the key.
+impl std::fmt::Debug for ServerKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ServerKey({})", self.fingerprint)
+    }
+}
+
+/// Why two texts are not a server's certificate and key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ServerKeyError {
+    /// The first holds no certificate, or one that isn't X.509 version 3.
+    #[error("it holds no X.509 version 3 certificate in PEM form")]
+    Certificate,
+    /// The second holds no private key, or one of an unknown kind.
+    #[error("it holds no private key in PEM form that this program understands")]
+    Key,
+    /// The key is another certificate's.
+    #[error("the key does not belong to the certificate")]
+    Mismatch,
+}
+
 /// The words of a certificate's public key; `None` if it is no X.509 v3 certificate.
-pub(super) fn certificate_fingerprint(certificate: &CertificateDer<'_>) -> Option<Fingerprint> {
+fn certificate_fingerprint(certificate: &CertificateDer<'_>) -> Option<Fingerprint> {
     let parsed = ParsedCertificate::try_from(certificate).ok()?;
     Some(Fingerprint::of_spki(parsed.subject_public_key_info().as_ref()))
 }
@@ -381,6 +437,19 @@ mod tests {
         assert_eq!(client.tls13_tickets_received(), 0);
         let proved = key_of(&server.peer_certificates().unwrap()[0]).unwrap();
         assert_eq!(proved, Identity::from_seed(&[1; 32]).id());
+    }
+
+    #[test]
+    fn a_made_certificate_fits_its_key_and_no_other() {
+        let ((certificate, key), (_, other)) = (ServerKey::new_pem(), ServerKey::new_pem());
+        let made = |chain: &str, key: &str| ServerKey::from_pem(chain.as_bytes(), key.as_bytes());
+        let one = made(&certificate, &key).unwrap();
+        assert_eq!(one.fingerprint(), made(&certificate, &key).unwrap().fingerprint());
+        assert_eq!(made(&certificate, &other).unwrap_err(), ServerKeyError::Mismatch);
+        assert_eq!(made(&certificate, &certificate).unwrap_err(), ServerKeyError::Key);
+        assert_eq!(made(&key, &key).unwrap_err(), ServerKeyError::Certificate);
+        assert_eq!(made("", "").unwrap_err(), ServerKeyError::Certificate);
+        assert!(!format!("{one:?}").contains("PRIVATE"));
     }
 
     #[test]
