@@ -128,6 +128,30 @@ pub const REASON_BYTES_MAX: usize = 256;
 /// Bytes of a server's password.
 pub const PASSWORD_BYTES_MAX: usize = 128;
 
+/// Longest line of the JSON face's input, in bytes: a full text of which every byte is escaped fits twice over.
+pub const JSON_LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Lines that may wait for the screen; then the face waits.
+pub const SCREEN_LINES_WAITING_MAX: usize = 64;
+
+/// Code points that one character on screen may be made of: the longest emoji families have ten.
+pub const CLUSTER_CHARS_MAX: usize = 12;
+
+/// Columns of a sentence from outside (a server's reason, a system's error) on screen.
+pub const REASON_COLUMNS_MAX: usize = 300;
+
+/// Newcomers' prompts that a face remembers; the oldest goes first.
+pub const PROMPTS_REMEMBERED_MAX: usize = 64;
+
+/// Keys whose names a face remembers to tell look-alikes apart: the largest room four times over.
+pub const NAMES_REMEMBERED_MAX: usize = 1024;
+
+/// Bytes of the peer's log file before it is put aside at the next start.
+pub const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Seconds that a stopped program waits for its last messages to be delivered.
+pub const QUIT_WITHIN_S: u64 = 10;
+
 // The admission of a full room: per member a key, a name with its length and a signature; around it genesis and knock.
 const _: () = assert!(ROOM_SIZE_MAX as usize * (32 + 1 + NAME_BYTES_MAX + 64) + 2048 <= FRAME_BYTES_MAX);
 const _: () = assert!(RUN_BYTES_MAX + 1024 <= FRAME_BYTES_MAX);

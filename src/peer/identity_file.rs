@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::identity::Identity;
+use crate::identity::{Fingerprint, Identity, Signer as _};
 
 /// The name of the file in the data folder.
 pub const FILE_NAME: &str = "identity";
@@ -27,6 +27,14 @@ pub fn load_or_create(data_dir: &Path) -> Result<(Identity, bool), IdentityFileE
         }
         Err(why) => Err(IdentityFileError::Unreadable { file, why }),
     }
+}
+
+/// The words of the identity in `data_dir`, which is made if there is none.
+///
+/// # Errors
+/// As [`load_or_create`].
+pub fn fingerprint(data_dir: &Path) -> Result<Fingerprint, IdentityFileError> {
+    load_or_create(data_dir).map(|(identity, _)| identity.id().fingerprint())
 }
 
 fn load(mut open: File, file: &Path) -> Result<Identity, IdentityFileError> {
@@ -125,7 +133,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::identity::Signer as _;
 
     #[test]
     fn an_identity_is_made_once_and_found_again() {

@@ -1,1 +1,197 @@
-//! ui
+//! Faces: everything between a chat and whoever uses it, a person at a terminal or a program.
+//!
+//! Knows [`crate::peer::api`] and nothing else of the program. Nothing from outside reaches a terminal before it passed
+//! [`escape`]; every sentence about a failure stands in [`words`].
+
+pub mod args;
+pub mod demo;
+pub mod escape;
+pub mod exit;
+pub mod json;
+pub mod knocks;
+pub mod lines;
+pub mod log;
+pub mod notices;
+pub mod once;
+pub mod pipe;
+pub mod plain;
+pub mod port;
+pub mod session;
+pub mod settle;
+pub mod slash;
+pub mod stop;
+pub mod terminal;
+pub mod words;
+pub mod wrap;
+
+#[cfg(test)]
+#[allow(missing_docs, reason = "named for what they are")]
+pub mod corpus;
+
+use std::future::Future;
+use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use self::args::{Action, Args, Global};
+use self::exit::Exit;
+use self::once::Ask;
+use self::session::Opening;
+use self::settle::Settled;
+use self::words::Said;
+use crate::peer::api::{Chat, Creation, Options, StartError, remember_name};
+
+/// Bytes of output that wait to be written together while events come in.
+const OUTPUT_BYTES: usize = 64 * 1024;
+
+/// The program `p2pchat`: does what the command line says, with chats that `start` starts.
+pub fn main<F, S>(start: F) -> ExitCode
+where
+    F: FnOnce(Options) -> S,
+    S: Future<Output = Result<Chat, StartError>>,
+{
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error).into(),
+    };
+    let as_json = args.global.json || matches!(args.command, Action::Json);
+    let (exit, said) = run(args, start);
+    if let Some(said) = said {
+        if as_json {
+            println!("{}", json::error_text(&said));
+        } else {
+            let _ = io::stderr().write_all(said.to_stderr().as_bytes());
+        }
+    }
+    exit.into()
+}
+
+/// Help goes to standard output, a mistake to standard error; both end here.
+fn usage(error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Done;
+    }
+    // The message repeats what was typed, which may have been pasted from anywhere.
+    let _ = writeln!(io::stderr(), "{}", escape::lines(&error.render().to_string()));
+    Exit::Usage
+}
+
+fn run<F, S>(args: Args, start: F) -> (Exit, Option<Said>)
+where
+    F: FnOnce(Options) -> S,
+    S: Future<Output = Result<Chat, StartError>>,
+{
+    let Args { mut global, command } = args;
+    match command {
+        Action::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "p2pchat", &mut script);
+            return print_whole(script);
+        }
+        Action::Man => return man(),
+        Action::Demo => return demo::run(),
+        Action::Json => global.json = true,
+        _ => {}
+    }
+    let settled = match settle::settle(&global) {
+        Ok(settled) => settled,
+        Err((exit, said)) => return (exit, Some(said)),
+    };
+    let face = match command {
+        Action::Whoami => return once::whoami(&settled, global.json, &mut io::stdout().lock()),
+        Action::List => Face::Once(Ask::List),
+        Action::Delete { room } => Face::Once(Ask::Delete(room)),
+        Action::Json => Face::Chat(Opening::Nothing, pipe::Choices::default(), settled.config.create),
+        Action::Join(join) => {
+            let creation = settled.creation(&join.how);
+            let create = join.create.then_some(creation);
+            let offer = settled.may_ask.then_some(creation);
+            Face::Chat(Opening::Join { room: join.room, create, offer }, choices(join.pipe), creation)
+        }
+        Action::Create(create) => {
+            let creation = settled.creation(&create.how);
+            Face::Chat(Opening::Create { room: create.room, creation }, choices(create.pipe), creation)
+        }
+        Action::Completions { .. } | Action::Man | Action::Demo => return (Exit::Done, None),
+    };
+    let options = match settled.options(&global) {
+        Ok(options) => options,
+        Err((exit, said)) => return (exit, Some(said)),
+    };
+    if let Err(why) = log::start(&settled.log_file, &settled.config.log) {
+        let message = format!("can't log to {}: {}", words::shown(settled.log_file.display()), words::shown(why));
+        return (Exit::Failed, Some(Said::new("log", message, Some("--log-file FILE names another".to_owned()))));
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(why) => return (Exit::Failed, Some(Said::new("runtime", words::shown(why), None))),
+    };
+    let outcome = runtime.block_on(chat(options, face, &global, &settled, start));
+    // A thread that still waits for standard input would keep the runtime for ever.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// What the chat is for.
+enum Face {
+    Once(Ask),
+    Chat(Opening, pipe::Choices, Creation),
+}
+
+async fn chat<F, S>(options: Options, face: Face, global: &Global, settled: &Settled, start: F) -> (Exit, Option<Said>)
+where
+    F: FnOnce(Options) -> S,
+    S: Future<Output = Result<Chat, StartError>>,
+{
+    let name = options.name.clone();
+    let stop = match stop::on_signals() {
+        Ok(stop) => stop,
+        Err(why) => return (Exit::Failed, Some(Said::new("signals", words::shown(why), None))),
+    };
+    let chat = match start(options).await {
+        Ok(chat) => chat,
+        Err(why) => return (Exit::Failed, Some(words::start_error(&why))),
+    };
+    if let Err(why) = remember_name(&settled.data_dir, &name) {
+        tracing::warn!(%why, "the name is not remembered");
+    }
+    let stdout = || BufWriter::with_capacity(OUTPUT_BYTES, io::stdout());
+    let stdin = || tokio::io::BufReader::with_capacity(OUTPUT_BYTES, tokio::io::stdin());
+    match face {
+        Face::Once(ask) => once::run(chat, ask, global.json, io::stdout(), stop).await,
+        Face::Chat(opening, _, creation) if global.json => {
+            (json::run(chat, opening, creation, stdin(), stdout(), stop).await, None)
+        }
+        Face::Chat(opening, ..) if io::stdin().is_terminal() => {
+            let (terminal, closing) = match terminal::open() {
+                Ok(opened) => opened,
+                Err(why) => return (Exit::Failed, Some(Said::new("terminal", words::shown(why), None))),
+            };
+            let outcome = plain::run(chat, opening, terminal, stop).await;
+            closing.finish();
+            outcome
+        }
+        Face::Chat(opening, choices, _) => {
+            (pipe::run(chat, opening, choices, stdin(), stdout(), io::stderr(), stop).await, None)
+        }
+    }
+}
+
+fn choices(pipe: args::Pipe) -> pipe::Choices {
+    pipe::Choices { no_commands: pipe.no_commands, raw: pipe.raw }
+}
+
+fn man() -> (Exit, Option<Said>) {
+    let mut page = Vec::new();
+    match clap_mangen::Man::new(Args::command()).render(&mut page) {
+        Ok(()) => print_whole(page),
+        Err(why) => (Exit::Failed, Some(Said::new("output", words::shown(why), None))),
+    }
+}
+
+fn print_whole(bytes: Vec<u8>) -> (Exit, Option<Said>) {
+    let text = String::from_utf8_lossy(&bytes);
+    once::write_lines(&mut io::stdout().lock(), &[text.trim_end().to_owned()])
+}

@@ -1,0 +1,203 @@
+//! The command line, as it is typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+use super::exit::EXIT_HELP;
+use crate::peer::api::limits::*;
+use crate::peer::api::{Name, RoomName};
+
+const EXAMPLES: &str = "\
+Examples:
+  p2pchat demo                                see it at work on this machine
+  p2pchat join lobby                          knock at the room, then chat
+  p2pchat join lobby --server chat.example    the same at another server
+  p2pchat create team --size 8                found a room for eight
+  tail -f log | p2pchat join ops              say each line of a pipe";
+
+/// Group chat nobody enters without everyone's signed consent.
+#[derive(Debug, Parser)]
+#[command(
+    name = "p2pchat",
+    version,
+    before_help = EXAMPLES,
+    after_help = EXIT_HELP,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    disable_help_subcommand = false
+)]
+pub struct Args {
+    /// What is said with every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Action,
+}
+
+/// What is said with every command.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Global {
+    /// Rendezvous server [default: from the config, else localhost:4433]
+    #[arg(long, global = true, value_name = "HOST[:PORT]", env = "P2PCHAT_SERVER", value_parser = server)]
+    pub server: Option<String>,
+    /// What others see [default: from the config, else as at the first run]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub name: Option<Name>,
+    /// Folder of the identity and the history [default: $XDG_DATA_HOME/p2pchat]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Config file [default: $XDG_CONFIG_HOME/p2pchat/config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// UDP address that other members connect to; port 0 takes any [default: [::]:0]
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Speak JSON, one object a line, in both directions
+    #[arg(long, global = true, conflicts_with = "plain")]
+    pub json: bool,
+    /// Speak in plain lines, without drawing (the default for now)
+    #[arg(long, global = true)]
+    pub plain: bool,
+    /// Never ask anything
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// File whose first line is the server's password
+    #[arg(long, global = true, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Log file [default: $XDG_STATE_HOME/p2pchat/p2pchat.log]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Action {
+    /// Knock at a room, and chat in it once everyone agrees
+    Join(Join),
+    /// Found a room, and wait in it for others to knock
+    Create(Create),
+    /// Show the server's rooms, and the people who chose to be listed
+    List,
+    /// Delete a room that you created
+    Delete {
+        /// Which room
+        room: RoomName,
+    },
+    /// Show your name, your key's fingerprint and where they are kept
+    Whoami,
+    /// Show the whole idea on this machine, in under a minute
+    Demo,
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+    /// Speak JSON without being in a room yet
+    #[command(hide = true)]
+    Json,
+}
+
+/// Arguments of `join`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Join {
+    /// Which room
+    pub room: RoomName,
+    /// Make the room if it doesn't exist
+    #[arg(long)]
+    pub create: bool,
+    /// How the room is made.
+    #[command(flatten)]
+    pub how: How,
+    /// How lines in a pipe are treated.
+    #[command(flatten)]
+    pub pipe: Pipe,
+}
+
+/// Arguments of `create`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Create {
+    /// What the room is called
+    pub room: RoomName,
+    /// How the room is made.
+    #[command(flatten)]
+    pub how: How,
+    /// How lines in a pipe are treated.
+    #[command(flatten)]
+    pub pipe: Pipe,
+}
+
+/// How a room is made.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct How {
+    /// Most members, 2 to 256 [default: 64]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(i64::from(ROOM_SIZE_MIN)..=i64::from(ROOM_SIZE_MAX)))]
+    pub size: Option<u16>,
+    /// Time to answer a knock; silence is a no [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(i64::from(CONSENT_TIMEOUT_S_MIN)..=i64::from(CONSENT_TIMEOUT_S_MAX)))]
+    pub consent_timeout: Option<u16>,
+    /// Time that a member who can't be reached keeps their seat [default: 120]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(i64::from(GRACE_S_MIN)..=i64::from(GRACE_S_MAX)))]
+    pub grace: Option<u32>,
+}
+
+/// How lines in a pipe are treated.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub struct Pipe {
+    /// In a pipe: say every line, even if it reads like a command
+    #[arg(long)]
+    pub no_commands: bool,
+    /// In a pipe: pass the others' control characters on
+    #[arg(long)]
+    pub raw: bool,
+}
+
+/// `HOST` or `HOST:PORT`, of characters that addresses and domain names have.
+fn server(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']' | '%');
+    if text.is_empty() || text.len() > 255 || !text.chars().all(fits) {
+        return Err("write HOST or HOST:PORT".to_owned());
+    }
+    let after_host = text.rsplit_once(']').map_or(text, |(_, rest)| rest);
+    match after_host.split_once(':') {
+        Some((_, port)) if !port.contains(':') && !port.parse::<u16>().is_ok_and(|port| port > 0) => {
+            Err("the port is a number from 1 to 65535".to_owned())
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn servers_are_hosts_with_or_without_a_port() {
+        for good in ["localhost", "chat.example:4433", "192.0.2.1", "[::1]:4433", "2001:db8::1", "[::1]"] {
+            assert_eq!(server(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "a b", "host:", "host:0", "host:70000", "host:http", "\u{1b}[m"] {
+            assert!(server(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_short_form_needs_a_room_only() {
+        let args = Args::try_parse_from(["p2pchat", "join", "lobby"]).unwrap();
+        assert!(matches!(args.command, Action::Join(Join { create: false, .. })));
+        assert!(Args::try_parse_from(["p2pchat", "join"]).is_err());
+        assert!(Args::try_parse_from(["p2pchat", "join", "lobby", "--size", "1"]).is_err());
+        assert!(Args::try_parse_from(["p2pchat", "join", "a b"]).is_err());
+    }
+}

@@ -1,0 +1,162 @@
+//! For tests: one of everything that a chat can tell, with the worst text that each may hold.
+
+use std::path::PathBuf;
+
+use crate::peer::api::*;
+
+/// Steers terminals, ends lines, reverses text.
+pub const EVIL: &str = "\u{1b}]52;c;cm0=\u{7}\u{9b}2J\r\n\u{202e}evil";
+
+pub const REFUSALS: [Refusal; 11] = [
+    Refusal::Denied,
+    Refusal::Expired,
+    Refusal::Full,
+    Refusal::NoSuchRoom,
+    Refusal::RoomExists,
+    Refusal::NameTaken,
+    Refusal::NobodyThere,
+    Refusal::TooMany,
+    Refusal::Withdrawn,
+    Refusal::Forged,
+    Refusal::Other,
+];
+
+pub fn lobby() -> RoomName {
+    "lobby".parse().unwrap()
+}
+
+pub fn name(name: &str) -> Name {
+    name.parse().unwrap()
+}
+
+pub fn words(byte: u8) -> Fingerprint {
+    PeerId([byte; 32]).fingerprint()
+}
+
+pub fn knock_of(byte: u8, who: &str) -> Event {
+    Event::Knock {
+        room: lobby(),
+        knock: ProposalHash([byte; 32]),
+        name: name(who),
+        key: PeerId([byte; 32]),
+        expires_in_s: 60,
+        yes: vec![name("bob")],
+        waiting: vec![name("carol"), name("alice")],
+        looks_like: None,
+        seen_before: false,
+    }
+}
+
+pub fn message(byte: u8, from: &str, text: &str) -> Event {
+    Event::Message {
+        room: lobby(),
+        id: EntryId([byte; 32]),
+        from: name(from),
+        key: PeerId([byte; 32]),
+        mine: from == "alice",
+        seq: 7,
+        text: text.to_owned(),
+        sent_at_ms: 1_795_226_400_123,
+    }
+}
+
+pub fn joined(how: Entrance) -> Event {
+    Event::Joined { room: lobby(), epoch: 3, members: people(), how }
+}
+
+pub fn people() -> Vec<Person> {
+    let person = |byte, who, me, path| Person { name: name(who), key: PeerId([byte; 32]), me, path };
+    vec![
+        person(2, "bob", false, Path::Direct { rtt_ms: Some(12) }),
+        person(1, "alice", true, Path::None),
+        person(3, "carol", false, Path::Relayed { via: name("bob") }),
+    ]
+}
+
+pub fn failures() -> Vec<Failure> {
+    vec![
+        Failure::NotInRoom(lobby()),
+        Failure::AlreadyThere(lobby()),
+        Failure::NoSuchKnock,
+        Failure::AmbiguousName(name("bob")),
+        Failure::AnotherDecisionOpen { name: name("bob") },
+        Failure::AlreadyAnswered,
+        Failure::TextTooLong { bytes: 5000 },
+        Failure::BadSettings,
+        Failure::NoServer,
+        Failure::ServerUnreachable { server: EVIL.into(), why: EVIL.into() },
+        Failure::ServerChanged { server: EVIL.into(), pinned: words(1), shown: words(2), file: PathBuf::from(EVIL) },
+        Failure::ServerNotTrusted { server: EVIL.into() },
+        Failure::PasswordRefused,
+        Failure::ServerRefused { why: EVIL.into() },
+        Failure::NameTaken(name("bob")),
+        Failure::NotCreator(lobby()),
+        Failure::NoSuchRoom(lobby()),
+        Failure::NotKept { why: EVIL.into() },
+    ]
+}
+
+pub fn events() -> Vec<Event> {
+    let server = || EVIL.to_owned();
+    let room = lobby;
+    let knock = || ProposalHash([4; 32]);
+    let link = |path, grace_s| Event::Link { room: room(), name: name("bob"), path, grace_s };
+    let left = |reason| Event::MemberLeft { room: room(), name: name("bob"), key: PeerId([2; 32]), reason, epoch: 5 };
+    let mut events = vec![
+        Event::Ready { name: name("alice"), fingerprint: words(1) },
+        Event::PinWanted { server: server(), fingerprint: words(9) },
+        Event::Pinned { server: server(), fingerprint: words(9) },
+        Event::ServerUp { server: server() },
+        Event::ServerDown { server: server() },
+        Event::Rooms {
+            rooms: vec![RoomSummary { room: room(), members: 3, size: 64, knocking: true }],
+            people: vec![name("dana")],
+        },
+        Event::Knocking { room: room(), yes: 2, of: 4, expires_in_s: Some(41), ahead: 0 },
+        Event::Knocking { room: room(), yes: 0, of: 4, expires_in_s: None, ahead: 2 },
+        knock_of(4, "dana"),
+        Event::Joined { room: room(), epoch: 0, members: vec![], how: Entrance::Founded },
+        joined(Entrance::Admitted),
+        joined(Entrance::Returned),
+        Event::MemberJoined { room: room(), name: name("dana"), key: PeerId([4; 32]), epoch: 4 },
+        left(Departure::Left),
+        left(Departure::Dropped),
+        left(Departure::Removed),
+        link(Path::Direct { rtt_ms: Some(12) }, None),
+        link(Path::Direct { rtt_ms: None }, None),
+        link(Path::Relayed { via: name("carol") }, None),
+        link(Path::None, Some(120)),
+        message(2, "bob", EVIL),
+        message(1, "alice", "my own"),
+        Event::Delivered { room: room(), id: EntryId([1; 32]), to: 2, of: 3 },
+        Event::Members { room: room(), epoch: 3, size: 64, members: people() },
+    ];
+    for decision in [Answer::Yes, Answer::No, Answer::Silent] {
+        let (name, by) = (name("dana"), name("bob"));
+        events.push(Event::Consent { room: room(), knock: knock(), name, by, decision });
+    }
+    for how in REFUSALS {
+        events.push(Event::KnockOver { room: room(), knock: knock(), name: name("dana"), how });
+        events.push(Event::Refused { room: room(), reason: how });
+    }
+    for why in [Leaving::Asked, Leaving::Deleted, Leaving::DroppedByOthers] {
+        events.push(Event::Left { room: room(), why });
+    }
+    for what in [
+        Misdeed::BadSignature,
+        Misdeed::MissingConsent,
+        Misdeed::SwappedNewcomer,
+        Misdeed::WrongRoster,
+        Misdeed::TwoAnswers,
+        Misdeed::TwoEntries,
+        Misdeed::BrokenChain,
+        Misdeed::WrongAudience,
+        Misdeed::Malformed,
+    ] {
+        events.push(Event::Misbehaviour { room: Some(room()), by: Some(name("bob")), what });
+    }
+    events.push(Event::Misbehaviour { room: None, by: None, what: Misdeed::Malformed });
+    events.extend(failures().into_iter().map(Event::Failed));
+    events.extend([Event::Ended(Ending::Done), Event::Ended(Ending::Undelivered)]);
+    events
+}

@@ -1,0 +1,64 @@
+//! What a program may ask for, by `"do"`.
+
+use serde::Deserialize;
+
+use crate::peer::api::{Command, Creation, KnockRef, Name, ProposalHash, RoomName};
+use crate::ui::words::{Said, shown};
+
+/// One line of input.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+enum Input {
+    Say { room: RoomName, text: String },
+    Approve { knock: String },
+    Deny { knock: String },
+    Create { room: RoomName, size: Option<u16>, consent_timeout: Option<u16>, grace: Option<u32> },
+    Join { room: RoomName },
+    Leave { room: RoomName },
+    List {},
+    Members { room: RoomName },
+    Delete { room: RoomName },
+    Pin { accept: bool },
+    Quit {},
+}
+
+/// Understands one line; `creation` fills in what `create` leaves out.
+///
+/// # Errors
+/// What is wrong with it, as the `error` object says it.
+pub fn parse(line: &str, creation: Creation) -> Result<Command, Said> {
+    let input = serde_json::from_str(line).map_err(|why| {
+        let code = if why.is_data() { "bad_input" } else { "bad_json" };
+        let hint = "one object a line, such as {\"do\":\"say\",\"room\":\"lobby\",\"text\":\"hello\"}";
+        Said::new(code, format!("not understood: {}", shown(why)), Some(hint.to_owned()))
+    })?;
+    Ok(match input {
+        Input::Say { room, text } => Command::Say { room, text },
+        Input::Approve { knock } => Command::Approve(knock_id(&knock)?),
+        Input::Deny { knock } => Command::Deny(knock_id(&knock)?),
+        Input::Create { room, size, consent_timeout, grace } => {
+            let creation = Creation {
+                size: size.unwrap_or(creation.size),
+                consent_timeout: consent_timeout.unwrap_or(creation.consent_timeout),
+                grace: grace.unwrap_or(creation.grace),
+            };
+            Command::Create { room, size: creation.size, settings: creation.settings() }
+        }
+        Input::Join { room } => Command::Join(room),
+        Input::Leave { room } => Command::Leave(room),
+        Input::List {} => Command::List,
+        Input::Members { room } => Command::Members(room),
+        Input::Delete { room } => Command::Delete(room),
+        Input::Pin { accept } => Command::Pin { accept },
+        Input::Quit {} => Command::Quit,
+    })
+}
+
+/// Programs answer by the id that the `knock` object gave them, never by a name that two may share.
+fn knock_id(text: &str) -> Result<KnockRef, Said> {
+    text.parse::<ProposalHash>().map(KnockRef::Id).map_err(|_| {
+        let known = if text.parse::<Name>().is_ok() { " (this is a name)" } else { "" };
+        let message = format!("`knock` must be the id of a knock, 64 hex digits{known}");
+        Said::new("bad_input", message, Some("it is in the field `knock` of the `knock` object".to_owned()))
+    })
+}

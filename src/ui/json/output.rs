@@ -1,0 +1,402 @@
+//! What is told to a program, by `"type"`. The names in here are a promise; `JSON.md` says which.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::peer::api::*;
+use crate::ui::words::{self, Said};
+
+/// Of this face, as `ready` tells it. It grows only when a field or type changes its meaning or goes.
+pub const VERSION: u32 = 1;
+
+/// One line of output.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Output<'a> {
+    Ready {
+        name: &'a str,
+        fingerprint: String,
+        version: u32,
+    },
+    PinWanted {
+        server: &'a str,
+        fingerprint: String,
+    },
+    Pinned {
+        server: &'a str,
+        fingerprint: String,
+    },
+    Server {
+        server: &'a str,
+        state: &'static str,
+    },
+    Rooms {
+        rooms: Vec<RoomLine<'a>>,
+        people: Vec<&'a str>,
+    },
+    Knocking {
+        room: &'a str,
+        yes: u16,
+        of: u16,
+        expires_in_s: Option<u64>,
+        ahead: u16,
+    },
+    Knock {
+        room: &'a str,
+        knock: String,
+        name: &'a str,
+        fingerprint: String,
+        expires_in_s: u64,
+        yes: Vec<&'a str>,
+        waiting: Vec<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        looks_like: Option<&'a str>,
+        seen_before: bool,
+    },
+    Consent {
+        room: &'a str,
+        knock: String,
+        name: &'a str,
+        by: &'a str,
+        decision: &'static str,
+    },
+    KnockOver {
+        room: &'a str,
+        knock: String,
+        name: &'a str,
+        reason: &'static str,
+    },
+    Joined {
+        room: &'a str,
+        epoch: u64,
+        members: Vec<Member<'a>>,
+        how: &'static str,
+    },
+    Refused {
+        room: &'a str,
+        reason: &'static str,
+        message: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
+    },
+    MemberJoined {
+        room: &'a str,
+        name: &'a str,
+        fingerprint: String,
+        epoch: u64,
+    },
+    MemberLeft {
+        room: &'a str,
+        name: &'a str,
+        fingerprint: String,
+        reason: &'static str,
+        epoch: u64,
+    },
+    Link {
+        room: &'a str,
+        name: &'a str,
+        #[serde(flatten)]
+        path: PathFields<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        grace_s: Option<u64>,
+    },
+    Message {
+        room: &'a str,
+        id: String,
+        from: &'a str,
+        fingerprint: String,
+        seq: u64,
+        text: &'a str,
+        sent_at: String,
+        mine: bool,
+    },
+    Delivered {
+        room: &'a str,
+        id: String,
+        to: u16,
+        of: u16,
+    },
+    Members {
+        room: &'a str,
+        epoch: u64,
+        size: u16,
+        members: Vec<Member<'a>>,
+    },
+    Left {
+        room: &'a str,
+        why: &'static str,
+    },
+    Misbehaviour {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        room: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
+        what: &'static str,
+    },
+    Error {
+        code: &'a str,
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<&'a str>,
+    },
+    Ended {
+        how: &'static str,
+    },
+    Whoami {
+        name: Option<&'a str>,
+        fingerprint: String,
+        data_dir: String,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct RoomLine<'a> {
+    room: &'a str,
+    members: u16,
+    size: u16,
+    knocking: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Member<'a> {
+    name: &'a str,
+    fingerprint: String,
+    me: bool,
+    #[serde(flatten)]
+    path: PathFields<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct PathFields<'a> {
+    path: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    via: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rtt_ms: Option<u32>,
+}
+
+/// The line for `event`, without its line break.
+pub fn event_line(event: &Event) -> String {
+    let output = match event {
+        Event::Ready { name, fingerprint } => {
+            Output::Ready { name: name.as_str(), fingerprint: fingerprint.to_string(), version: VERSION }
+        }
+        Event::PinWanted { server, fingerprint } => Output::PinWanted { server, fingerprint: fingerprint.to_string() },
+        Event::Pinned { server, fingerprint } => Output::Pinned { server, fingerprint: fingerprint.to_string() },
+        Event::ServerUp { server } => Output::Server { server, state: "up" },
+        Event::ServerDown { server } => Output::Server { server, state: "down" },
+        Event::Rooms { rooms, people } => {
+            Output::Rooms { rooms: rooms.iter().map(room_line).collect(), people: names(people) }
+        }
+        Event::Knocking { room, yes, of, expires_in_s, ahead } => {
+            Output::Knocking { room: room.as_str(), yes: *yes, of: *of, expires_in_s: *expires_in_s, ahead: *ahead }
+        }
+        Event::Knock { room, knock, name, key, expires_in_s, yes, waiting, looks_like, seen_before } => Output::Knock {
+            room: room.as_str(),
+            knock: knock.to_string(),
+            name: name.as_str(),
+            fingerprint: key.fingerprint().to_string(),
+            expires_in_s: *expires_in_s,
+            yes: names(yes),
+            waiting: names(waiting),
+            looks_like: looks_like.as_ref().map(Name::as_str),
+            seen_before: *seen_before,
+        },
+        Event::Consent { room, knock, name, by, decision } => Output::Consent {
+            room: room.as_str(),
+            knock: knock.to_string(),
+            name: name.as_str(),
+            by: by.as_str(),
+            decision: match decision {
+                Answer::Yes => "yes",
+                Answer::No => "no",
+                Answer::Silent => "silent",
+            },
+        },
+        Event::KnockOver { room, knock, name, how } => Output::KnockOver {
+            room: room.as_str(),
+            knock: knock.to_string(),
+            name: name.as_str(),
+            reason: reason(*how),
+        },
+        Event::Joined { room, epoch, members, how } => Output::Joined {
+            room: room.as_str(),
+            epoch: *epoch,
+            members: members.iter().map(member).collect(),
+            how: match how {
+                Entrance::Founded => "founded",
+                Entrance::Admitted => "admitted",
+                Entrance::Returned => "returned",
+            },
+        },
+        Event::Refused { room, reason: why } => {
+            let Said { message, hint, .. } = words::refusal(room, *why);
+            Output::Refused { room: room.as_str(), reason: reason(*why), message, hint }
+        }
+        Event::MemberJoined { room, name, key, epoch } => Output::MemberJoined {
+            room: room.as_str(),
+            name: name.as_str(),
+            fingerprint: key.fingerprint().to_string(),
+            epoch: *epoch,
+        },
+        Event::MemberLeft { room, name, key, reason, epoch } => Output::MemberLeft {
+            room: room.as_str(),
+            name: name.as_str(),
+            fingerprint: key.fingerprint().to_string(),
+            reason: match reason {
+                Departure::Left => "left",
+                Departure::Dropped => "dropped",
+                Departure::Removed => "removed",
+            },
+            epoch: *epoch,
+        },
+        Event::Link { room, name, path, grace_s } => {
+            Output::Link { room: room.as_str(), name: name.as_str(), path: path_fields(path), grace_s: *grace_s }
+        }
+        Event::Message { room, id, from, key, mine, seq, text, sent_at_ms } => Output::Message {
+            room: room.as_str(),
+            id: id.to_string(),
+            from: from.as_str(),
+            fingerprint: key.fingerprint().to_string(),
+            seq: *seq,
+            text,
+            sent_at: rfc3339(*sent_at_ms),
+            mine: *mine,
+        },
+        Event::Delivered { room, id, to, of } => {
+            Output::Delivered { room: room.as_str(), id: id.to_string(), to: *to, of: *of }
+        }
+        Event::Members { room, epoch, size, members } => Output::Members {
+            room: room.as_str(),
+            epoch: *epoch,
+            size: *size,
+            members: members.iter().map(member).collect(),
+        },
+        Event::Left { room, why } => Output::Left {
+            room: room.as_str(),
+            why: match why {
+                Leaving::Asked => "asked",
+                Leaving::Deleted => "deleted",
+                Leaving::DroppedByOthers => "dropped_by_others",
+            },
+        },
+        Event::Misbehaviour { room, by, what } => Output::Misbehaviour {
+            room: room.as_ref().map(RoomName::as_str),
+            by: by.as_ref().map(Name::as_str),
+            what: misdeed(*what),
+        },
+        Event::Failed(failure) => return error_line(&words::failure(failure)),
+        Event::Ended(how) => Output::Ended {
+            how: match how {
+                Ending::Done => "done",
+                Ending::Undelivered => "undelivered",
+            },
+        },
+    };
+    line(&output)
+}
+
+/// The line for an error.
+pub fn error_line(said: &Said) -> String {
+    line(&Output::Error { code: said.code, message: &said.message, hint: said.hint.as_deref() })
+}
+
+/// The line of `p2pchat list --json`.
+pub fn rooms_line(rooms: &[RoomSummary], people: &[Name]) -> String {
+    line(&Output::Rooms { rooms: rooms.iter().map(room_line).collect(), people: names(people) })
+}
+
+/// The line of `p2pchat whoami --json`.
+pub fn whoami_line(name: Option<&Name>, fingerprint: Fingerprint, data_dir: &std::path::Path) -> String {
+    let data_dir = data_dir.display().to_string();
+    line(&Output::Whoami { name: name.map(Name::as_str), fingerprint: fingerprint.to_string(), data_dir })
+}
+
+fn room_line(summary: &RoomSummary) -> RoomLine<'_> {
+    let RoomSummary { room, members, size, knocking } = summary;
+    RoomLine { room: room.as_str(), members: *members, size: *size, knocking: *knocking }
+}
+
+fn names(names: &[Name]) -> Vec<&str> {
+    names.iter().map(Name::as_str).collect()
+}
+
+fn member(person: &Person) -> Member<'_> {
+    Member {
+        name: person.name.as_str(),
+        fingerprint: person.key.fingerprint().to_string(),
+        me: person.me,
+        path: path_fields(&person.path),
+    }
+}
+
+fn path_fields(path: &Path) -> PathFields<'_> {
+    match path {
+        Path::Direct { rtt_ms } => PathFields { path: "direct", via: None, rtt_ms: *rtt_ms },
+        Path::Relayed { via } => PathFields { path: "relayed", via: Some(via.as_str()), rtt_ms: None },
+        Path::None => PathFields { path: "none", via: None, rtt_ms: None },
+    }
+}
+
+fn reason(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Denied => "denied",
+        Refusal::Expired => "expired",
+        Refusal::Full => "full",
+        Refusal::NoSuchRoom => "no_such_room",
+        Refusal::RoomExists => "room_exists",
+        Refusal::NameTaken => "name_taken",
+        Refusal::NobodyThere => "nobody_there",
+        Refusal::TooMany => "too_many",
+        Refusal::Withdrawn => "withdrawn",
+        Refusal::Forged => "forged",
+        Refusal::Other => "other",
+    }
+}
+
+fn misdeed(what: Misdeed) -> &'static str {
+    match what {
+        Misdeed::BadSignature => "bad_signature",
+        Misdeed::MissingConsent => "missing_consent",
+        Misdeed::SwappedNewcomer => "swapped_newcomer",
+        Misdeed::WrongRoster => "wrong_roster",
+        Misdeed::TwoAnswers => "two_answers",
+        Misdeed::TwoEntries => "two_entries",
+        Misdeed::BrokenChain => "broken_chain",
+        Misdeed::WrongAudience => "wrong_audience",
+        Misdeed::Malformed => "malformed",
+    }
+}
+
+/// RFC 3339, in UTC with three digits of milliseconds. A moment that no calendar has reads as 1970.
+fn rfc3339(ms: u64) -> String {
+    let moment = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
+    format!("{moment:.3}")
+}
+
+/// JSON lets everything above U+001F stand as it is. What acts on a terminal is written by number all the same, which any
+/// reader undoes: somebody will look at this stream in a terminal.
+fn line(output: &Output<'_>) -> String {
+    let plain = serde_json::to_string(output).expect("strings, numbers and lists have a JSON form");
+    if !plain.chars().any(acts) {
+        return plain;
+    }
+    let mut line = String::with_capacity(plain.len() + 16);
+    for c in plain.chars() {
+        if acts(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                write!(line, "\\u{unit:04x}").expect("a string takes all that is written");
+            }
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
+fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}

@@ -1,0 +1,350 @@
+//! The plain face: lines at a terminal, nothing drawn over anything.
+//!
+//! An event never takes the keyboard: answers are typed in full (`/approve NAME`), and what is being typed survives what
+//! comes in. Everything on the screen has passed [`super::escape`].
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::exit::Exit;
+use super::knocks::Knocks;
+use super::notices::{self, notice, pad};
+use super::port::{Port, Turn};
+use super::session::{Opening, Session, Step};
+use super::slash::{self, COMMANDS, Line, Newcomer, Slash};
+use super::stop;
+use super::terminal::{Key, Terminal, Typed};
+use super::words::{self, Said, shown};
+use super::{escape, wrap};
+use crate::peer::api::limits::NAMES_REMEMBERED_MAX;
+use crate::peer::api::{Chat, Command, Ending, Event, KnockRef, Name, PeerId, RoomName};
+
+/// How often the clock of our own knock is shown when nothing else changes.
+const TICK: Duration = Duration::from_secs(10);
+
+/// Columns that short names are padded to, so that texts stand under each other.
+const NAME_COLUMNS: usize = 8;
+
+/// Runs until the chat has ended; what is left to say belongs on standard error when the terminal is restored.
+pub async fn run(
+    chat: Chat,
+    opening: Opening,
+    terminal: Terminal,
+    mut stop: mpsc::Receiver<()>,
+) -> (Exit, Option<Said>) {
+    let mut face = Plain {
+        port: Port::new(chat),
+        room: opening.room().cloned(),
+        session: Session::new(opening),
+        knocks: Knocks::default(),
+        names: BTreeMap::new(),
+        question: None,
+        own_knock: None,
+        leave_asked: false,
+        last_words: None,
+        deadline: None,
+        terminal,
+    };
+    loop {
+        let listening = face.port.is_idle() && !face.session.is_quitting();
+        let tick = face.own_knock.as_ref().map(|knock| knock.tick);
+        tokio::select! {
+            biased;
+            () = stop::reached(face.deadline) => {
+                face.session.worsen(Exit::Failed);
+                let last_words = face.last_words.unwrap_or_else(words::not_in_time);
+                return (face.session.exit(), Some(last_words));
+            }
+            Some(()) = stop.recv() => face.quit(Exit::Done),
+            turn = face.port.next() => match turn {
+                Turn::Event(Event::Ended(how)) => {
+                    face.session.note(&Event::Ended(how));
+                    let undelivered = (how == Ending::Undelivered).then(words::undelivered);
+                    return (face.session.exit(), face.last_words.or(undelivered));
+                }
+                Turn::Event(event) => face.on_event(event).await,
+                Turn::Idle => {}
+                Turn::Gone => {
+                    face.session.worsen(Exit::Failed);
+                    return (face.session.exit(), Some(face.last_words.unwrap_or_else(words::gone)));
+                }
+            },
+            typed = face.terminal.typed.recv(), if listening => match typed {
+                Some(typed) => face.on_typed(typed).await,
+                None => face.quit(Exit::Done),
+            },
+            () = stop::reached(tick) => face.on_tick().await,
+        }
+    }
+}
+
+struct Plain {
+    port: Port,
+    session: Session,
+    room: Option<RoomName>,
+    knocks: Knocks,
+    names: BTreeMap<PeerId, Name>,
+    question: Option<Question>,
+    own_knock: Option<OwnKnock>,
+    leave_asked: bool,
+    last_words: Option<Said>,
+    deadline: Option<Instant>,
+    terminal: Terminal,
+}
+
+/// What the next typed line answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    Pin,
+    Create,
+}
+
+/// The knock of ours that is open, to show its clock.
+struct OwnKnock {
+    yes: u16,
+    of: u16,
+    ends: Instant,
+    tick: Instant,
+}
+
+impl Plain {
+    async fn on_event(&mut self, event: Event) {
+        self.knocks.note(&event);
+        self.note_names(&event);
+        match &event {
+            Event::Message { from, key, mine, text, sent_at_ms, .. } => {
+                if !*mine || self.terminal.takes_back {
+                    self.message(from, key, text, *sent_at_ms).await;
+                }
+            }
+            Event::PinWanted { .. } => {
+                self.question = Some(Question::Pin);
+                self.notices(notice(&event)).await;
+            }
+            Event::Knocking { yes, of, expires_in_s, .. } => self.on_own_knock(&event, *yes, *of, *expires_in_s).await,
+            // Said at the end, or by the question that follows.
+            Event::Refused { .. } => {}
+            Event::Failed(_) if !self.session.is_inside() => {}
+            // At the end everything is left, which is no news.
+            Event::Left { .. } if self.session.is_quitting() => {}
+            _ => self.notices(notice(&event)).await,
+        }
+        if matches!(event, Event::Joined { .. } | Event::Refused { .. } | Event::Left { .. }) {
+            self.own_knock = None;
+        }
+        let was_quitting = self.session.is_quitting();
+        match self.session.note(&event) {
+            Some(Step::Send(command)) => self.port.send(command),
+            Some(Step::Offer) => {
+                self.question = Some(Question::Create);
+                let room = self.room.as_ref().map(shown).unwrap_or_default();
+                self.notices(vec![format!("there is no room {room}. Create it? [y/N]")]).await;
+            }
+            Some(Step::Fail(said)) => {
+                self.last_words = Some(said);
+                self.end();
+            }
+            Some(Step::Quit) => self.end(),
+            None => match event {
+                Event::Failed(failure) if !was_quitting && !self.session.is_inside() => {
+                    self.notices(notices::said(words::failure(&failure))).await;
+                }
+                _ => {}
+            },
+        }
+        self.terminal.saying.store(self.session.is_inside() && self.question.is_none(), Ordering::Relaxed);
+    }
+
+    async fn on_typed(&mut self, typed: Typed) {
+        let leave_asked = std::mem::take(&mut self.leave_asked);
+        match typed.key {
+            Key::End => self.quit(Exit::Done),
+            Key::Interrupt { cleared: true } => {}
+            Key::Interrupt { cleared: false } if leave_asked => self.quit(Exit::Done),
+            Key::Interrupt { cleared: false } => {
+                self.leave_asked = true;
+                self.notices(vec!["Ctrl-C again to leave".to_owned()]).await;
+            }
+            Key::Line(line) => self.on_line(&line).await,
+        }
+        if !self.session.is_quitting() {
+            let _ = typed.go_on.send(());
+        }
+    }
+
+    async fn on_line(&mut self, line: &str) {
+        let meaning = slash::parse(line);
+        if let (Some(question), Line::Say(answer)) = (self.question, &meaning) {
+            self.question = None;
+            return self.answer(question, answer).await;
+        }
+        match meaning {
+            Line::Say(text) if text.is_empty() => {}
+            Line::Say(text) => match &self.room {
+                Some(room) if self.session.is_inside() => {
+                    self.port.send(Command::Say { room: room.clone(), text });
+                }
+                _ => self.notices(vec!["you are not in the room yet; nothing was sent".to_owned()]).await,
+            },
+            Line::Do(slash) => self.carry_out(slash).await,
+            Line::Wrong(usage) => self.notices(vec![format!("usage: {usage}")]).await,
+            Line::Unknown { word, nearest } => {
+                let did_you_mean = match nearest {
+                    Some(name) => format!("did you mean /{name}?"),
+                    None => "/help shows what there is".to_owned(),
+                };
+                let word = escape::field(&word, 24);
+                let say = "To say it, begin with //";
+                self.notices(vec![format!("no command /{word}, nothing was sent; {did_you_mean} {say}")]).await;
+            }
+        }
+    }
+
+    async fn answer(&mut self, question: Question, answer: &str) {
+        let answer = answer.trim();
+        match question {
+            // More than a slip of one key, since it can't be taken back easily.
+            Question::Pin => self.port.send(Command::Pin { accept: answer.eq_ignore_ascii_case("yes") }),
+            Question::Create if answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes") => {
+                if let Some(command) = self.session.create() {
+                    self.port.send(command);
+                }
+            }
+            Question::Create => {
+                self.session.declined();
+                self.end();
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, slash: Slash) {
+        let room = self.room.clone();
+        match (slash, room) {
+            (Slash::Help, _) => {
+                let lines = COMMANDS.iter().map(|entry| format!("{} {}", pad(entry.usage, 15), entry.help));
+                self.notices(lines.collect()).await;
+            }
+            (Slash::Quit, _) => self.quit(Exit::Done),
+            (Slash::List, _) => self.port.send(Command::List),
+            (Slash::Leave, Some(room)) => {
+                self.port.send(Command::Leave(room));
+                if !self.session.is_inside() {
+                    self.quit(Exit::Done);
+                }
+            }
+            (Slash::Members, Some(room)) => self.port.send(Command::Members(room)),
+            (Slash::Delete, Some(room)) => self.port.send(Command::Delete(room)),
+            (Slash::Approve(newcomer), Some(room)) => self.decide(&room, &newcomer, Command::Approve).await,
+            (Slash::Deny(newcomer), Some(room)) => self.decide(&room, &newcomer, Command::Deny).await,
+            (_, None) => self.notices(vec!["you are in no room".to_owned()]).await,
+        }
+    }
+
+    async fn decide(&mut self, room: &RoomName, newcomer: &Newcomer, command: fn(KnockRef) -> Command) {
+        match self.knocks.find(room, newcomer) {
+            Ok(knock) => self.port.send(command(knock)),
+            Err(failure) => self.notices(notices::said(words::failure(&failure))).await,
+        }
+    }
+
+    /// Shows our own knock when a count changes; the clock alone is shown by ticks.
+    async fn on_own_knock(&mut self, event: &Event, yes: u16, of: u16, expires_in_s: Option<u64>) {
+        let now = Instant::now();
+        let changed = self.own_knock.as_ref().is_none_or(|known| (known.yes, known.of) != (yes, of));
+        match expires_in_s {
+            Some(left) => {
+                let tick = match &self.own_knock {
+                    Some(known) if !changed => known.tick,
+                    _ => now + TICK,
+                };
+                self.own_knock = Some(OwnKnock { yes, of, ends: now + Duration::from_secs(left), tick });
+            }
+            None => self.own_knock = None,
+        }
+        if changed {
+            self.notices(notice(event)).await;
+        }
+    }
+
+    async fn on_tick(&mut self) {
+        let Some(knock) = &mut self.own_knock else { return };
+        let now = Instant::now();
+        let left = knock.ends.saturating_duration_since(now).as_secs();
+        let (yes, of) = (knock.yes, knock.of);
+        knock.tick = now + TICK;
+        if left == 0 {
+            self.own_knock = None;
+        } else if let Some(room) = self.room.clone() {
+            self.notices(vec![notices::knocking(&room, yes, of, Some(left), 0)]).await;
+        }
+    }
+
+    fn quit(&mut self, exit: Exit) {
+        if !self.session.is_quitting() {
+            self.session.quit(exit);
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        self.terminal.typed.close();
+        self.port.send(Command::Quit);
+        self.deadline = Some(stop::deadline());
+    }
+
+    fn note_names(&mut self, event: &Event) {
+        let mut note = |key: &PeerId, name: &Name| {
+            if self.names.len() < NAMES_REMEMBERED_MAX || self.names.contains_key(key) {
+                self.names.insert(*key, name.clone());
+            }
+        };
+        match event {
+            Event::Joined { members, .. } | Event::Members { members, .. } => {
+                members.iter().for_each(|person| note(&person.key, &person.name));
+            }
+            Event::MemberJoined { name, key, .. } | Event::Message { from: name, key, .. } => note(key, name),
+            _ => {}
+        }
+    }
+
+    /// The name, with the first words of the key if another key's name looks the same.
+    fn label(&self, name: &Name, key: &PeerId) -> String {
+        let skeleton = name.skeleton();
+        let alike = self.names.iter().any(|(other, known)| other != key && known.skeleton() == skeleton);
+        if alike { format!("{}@{}", shown(name), key.fingerprint().tag()) } else { shown(name) }
+    }
+
+    async fn message(&mut self, from: &Name, key: &PeerId, text: &str, sent_at_ms: u64) {
+        let lead = format!("{} {}  ", self.clock(sent_at_ms), pad(&self.label(from, key), NAME_COLUMNS));
+        self.show(&lead, &escape::text(text)).await;
+    }
+
+    fn clock(&self, ms: u64) -> String {
+        let moment = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        moment.map_or("--:--".to_owned(), |moment| {
+            let time = moment.to_zoned(self.terminal.zone.clone()).time();
+            format!("{:02}:{:02}", time.hour(), time.minute())
+        })
+    }
+
+    async fn notices(&mut self, lines: Vec<String>) {
+        for line in lines {
+            self.show("* ", &line).await;
+        }
+    }
+
+    async fn show(&mut self, lead: &str, text: &str) {
+        let mut rows = wrap::wrap(lead, text, (self.terminal.columns)()).join("\n");
+        rows.push('\n');
+        // A screen that is gone ends the chat by its input, not here.
+        let _ = self.terminal.screen.send(rows).await;
+    }
+}
+
+#[cfg(test)]
+#[path = "plain_tests.rs"]
+mod tests;

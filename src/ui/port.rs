@@ -1,0 +1,95 @@
+//! The face's end of the chat: reads events while commands wait to be taken, so that the two can never block each other.
+
+use std::collections::VecDeque;
+
+use crate::peer::api::{Chat, Command, Event};
+
+/// A chat with the commands that it has not taken yet. A face reads no input while there are any ([`Port::is_idle`]), so
+/// they stay few.
+pub struct Port {
+    chat: Chat,
+    waiting: VecDeque<Command>,
+}
+
+/// What a turn of [`Port::next`] brought.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Something happened.
+    Event(Event),
+    /// All commands are taken.
+    Idle,
+    /// The chat is gone without saying [`Event::Ended`].
+    Gone,
+}
+
+impl Port {
+    /// A port of `chat`.
+    pub fn new(chat: Chat) -> Self {
+        Port { chat, waiting: VecDeque::new() }
+    }
+
+    /// Puts `command` in line.
+    pub fn send(&mut self, command: Command) {
+        self.waiting.push_back(command);
+    }
+
+    /// Whether no command waits.
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whether no event waits, so that what was written may be flushed.
+    pub fn is_calm(&self) -> bool {
+        self.chat.events.is_empty()
+    }
+
+    /// The next event, or that the commands are taken. Losing the future loses nothing.
+    pub async fn next(&mut self) -> Turn {
+        loop {
+            if self.waiting.is_empty() {
+                return self.chat.events.recv().await.map_or(Turn::Gone, Turn::Event);
+            }
+            tokio::select! {
+                biased;
+                permit = self.chat.commands.reserve() => match permit {
+                    Ok(permit) => {
+                        if let Some(command) = self.waiting.pop_front() {
+                            permit.send(command);
+                        }
+                    }
+                    // Its last events may still be there to read.
+                    Err(_) => self.waiting.clear(),
+                },
+                event = self.chat.events.recv() => return event.map_or(Turn::Gone, Turn::Event),
+            }
+            if self.waiting.is_empty() {
+                return Turn::Idle;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::peer::api::Ending;
+
+    #[tokio::test]
+    async fn events_are_read_while_the_chat_takes_no_command() {
+        let (commands, mut taken) = mpsc::channel(1);
+        let (tell, events) = mpsc::channel(1);
+        let mut port = Port::new(Chat { commands, events });
+        port.send(Command::List);
+        port.send(Command::Quit);
+        tell.send(Event::Ended(Ending::Done)).await.unwrap();
+        assert_eq!(port.next().await, Turn::Event(Event::Ended(Ending::Done)));
+        assert!(!port.is_idle());
+        assert_eq!(taken.recv().await, Some(Command::List));
+        assert_eq!(port.next().await, Turn::Idle);
+        assert_eq!(taken.recv().await, Some(Command::Quit));
+        drop(tell);
+        assert_eq!(port.next().await, Turn::Gone);
+    }
+}

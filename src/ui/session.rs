@@ -1,0 +1,252 @@
+//! What the program was started for, and whether that has come to pass: the part that all faces share.
+//!
+//! Decides, never waits: events in, what to do out.
+
+use super::exit::Exit;
+use super::words::{self, Said};
+use crate::peer::api::{Command, Creation, Ending, Event, Failure, Leaving, Refusal, RoomName};
+
+/// What the command line asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opening {
+    /// Be in a room; make it if it doesn't exist and `create` says how.
+    Join {
+        /// Which.
+        room: RoomName,
+        /// How to make it without asking.
+        create: Option<Creation>,
+        /// How to make it if the person says so; `None` where nobody can be asked.
+        offer: Option<Creation>,
+    },
+    /// Make a room that doesn't exist yet, and be in it.
+    Create {
+        /// Which.
+        room: RoomName,
+        /// How.
+        creation: Creation,
+    },
+    /// Nothing: a program on the other side will say.
+    Nothing,
+}
+
+impl Opening {
+    /// The room it is about.
+    pub fn room(&self) -> Option<&RoomName> {
+        match self {
+            Opening::Join { room, .. } | Opening::Create { room, .. } => Some(room),
+            Opening::Nothing => None,
+        }
+    }
+}
+
+/// What a face does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Send this.
+    Send(Command),
+    /// Ask whether to make the room, and send what [`Session::create`] gives if so; else [`Session::declined`].
+    Offer,
+    /// Show this and quit; the exit code is set.
+    Fail(Said),
+    /// Quit; the exit code is set.
+    Quit,
+}
+
+/// How far the opening is.
+#[derive(Debug)]
+pub struct Session {
+    opening: Opening,
+    asked: bool,
+    created: bool,
+    inside: bool,
+    quitting: bool,
+    exit: Exit,
+}
+
+impl Session {
+    /// At the beginning.
+    pub fn new(opening: Opening) -> Self {
+        Session { opening, asked: false, created: false, inside: false, quitting: false, exit: Exit::Done }
+    }
+
+    /// Whether we are in the room that it was started for.
+    pub fn is_inside(&self) -> bool {
+        self.inside
+    }
+
+    /// Whether the end has begun.
+    pub fn is_quitting(&self) -> bool {
+        self.quitting
+    }
+
+    /// Begins the end; with the worse of this and an earlier exit code.
+    pub fn quit(&mut self, exit: Exit) {
+        self.quitting = true;
+        self.worsen(exit);
+    }
+
+    /// The end will not be a success.
+    pub fn worsen(&mut self, exit: Exit) {
+        if self.exit == Exit::Done {
+            self.exit = exit;
+        }
+    }
+
+    /// How the program ends.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// The command that makes the room which was offered.
+    pub fn create(&mut self) -> Option<Command> {
+        match &self.opening {
+            Opening::Join { room, create, offer } => {
+                self.created = true;
+                let creation = create.or(*offer)?;
+                Some(Command::Create { room: room.clone(), size: creation.size, settings: creation.settings() })
+            }
+            Opening::Create { room, creation } => {
+                Some(Command::Create { room: room.clone(), size: creation.size, settings: creation.settings() })
+            }
+            Opening::Nothing => None,
+        }
+    }
+
+    /// The person did not want the room made.
+    pub fn declined(&mut self) {
+        self.quit(Exit::Failed);
+    }
+
+    /// What `event` makes the program do.
+    pub fn note(&mut self, event: &Event) -> Option<Step> {
+        match event {
+            Event::ServerUp { .. } if !self.asked => {
+                self.asked = true;
+                match &self.opening {
+                    Opening::Join { room, .. } => Some(Step::Send(Command::Join(room.clone()))),
+                    Opening::Create { .. } => self.create().map(Step::Send),
+                    Opening::Nothing => None,
+                }
+            }
+            Event::Joined { room, .. } if Some(room) == self.opening.room() => {
+                self.inside = true;
+                None
+            }
+            Event::Refused { room, reason } if self.is_opening(room) => self.refused(*reason),
+            Event::Failed(Failure::NoSuchRoom(room)) if self.is_opening(room) => self.refused(Refusal::NoSuchRoom),
+            Event::Failed(failure) if !self.inside && !self.quitting && self.opening != Opening::Nothing => {
+                let exit = words::failure_exit(failure)?;
+                self.quit(exit);
+                Some(Step::Fail(words::failure(failure)))
+            }
+            Event::Left { room, why } if Some(room) == self.opening.room() && !self.quitting => {
+                self.inside = false;
+                let said = match why {
+                    Leaving::Asked => None,
+                    Leaving::Deleted => Some(words::room_deleted(room)),
+                    Leaving::DroppedByOthers => Some(words::dropped(room)),
+                };
+                self.quit(if said.is_some() { Exit::Failed } else { Exit::Done });
+                Some(said.map_or(Step::Quit, Step::Fail))
+            }
+            Event::Ended(Ending::Undelivered) => {
+                self.worsen(Exit::Failed);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn is_opening(&self, room: &RoomName) -> bool {
+        !self.inside && !self.quitting && Some(room) == self.opening.room()
+    }
+
+    fn refused(&mut self, reason: Refusal) -> Option<Step> {
+        if let Opening::Join { room, create, offer } = &self.opening {
+            match reason {
+                Refusal::NoSuchRoom if create.is_some() && !self.created => return self.create().map(Step::Send),
+                Refusal::NoSuchRoom if offer.is_some() && !self.created => return Some(Step::Offer),
+                // Somebody else made it between our two questions.
+                Refusal::RoomExists if self.created => return Some(Step::Send(Command::Join(room.clone()))),
+                _ => {}
+            }
+        }
+        let said = words::refusal(self.opening.room()?, reason);
+        self.quit(words::refusal_exit(reason));
+        Some(if reason == Refusal::Withdrawn { Step::Quit } else { Step::Fail(said) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::api::Entrance;
+    use crate::ui::corpus::{self, lobby};
+
+    fn join(create: bool, offer: bool) -> Session {
+        let creation = |yes: bool| yes.then(Creation::default);
+        let mut session =
+            Session::new(Opening::Join { room: lobby(), create: creation(create), offer: creation(offer) });
+        let up = Event::ServerUp { server: "here".into() };
+        assert_eq!(session.note(&up), Some(Step::Send(Command::Join(lobby()))));
+        assert_eq!(session.note(&up), None, "a server that comes back is not asked again");
+        session
+    }
+
+    fn refused(reason: Refusal) -> Event {
+        Event::Refused { room: lobby(), reason }
+    }
+
+    #[test]
+    fn a_room_that_does_not_exist_is_made_offered_or_an_error() {
+        let create = Command::Create { room: lobby(), size: 64, settings: Creation::default().settings() };
+        assert_eq!(join(true, false).note(&refused(Refusal::NoSuchRoom)), Some(Step::Send(create.clone())));
+        let mut asking = join(false, true);
+        assert_eq!(asking.note(&refused(Refusal::NoSuchRoom)), Some(Step::Offer));
+        assert_eq!(asking.create(), Some(create));
+        assert_eq!(asking.note(&refused(Refusal::RoomExists)), Some(Step::Send(Command::Join(lobby()))));
+        let mut strict = join(false, false);
+        assert!(matches!(strict.note(&refused(Refusal::NoSuchRoom)), Some(Step::Fail(_))));
+        assert_eq!(strict.exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn every_refusal_has_its_exit_code() {
+        for (reason, exit) in [
+            (Refusal::Denied, Exit::Refused),
+            (Refusal::Expired, Exit::Refused),
+            (Refusal::Full, Exit::Refused),
+            (Refusal::NameTaken, Exit::Failed),
+            (Refusal::Forged, Exit::Identity),
+            (Refusal::Withdrawn, Exit::Done),
+        ] {
+            let mut session = join(false, false);
+            assert!(session.note(&refused(reason)).is_some());
+            assert!(session.is_quitting());
+            assert_eq!(session.exit(), exit, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn failures_end_the_program_only_until_it_is_inside() {
+        let failures = corpus::failures();
+        for failure in &failures {
+            let mut session = join(false, false);
+            let ends = session.note(&Event::Failed(failure.clone())).is_some();
+            assert_eq!(ends, words::failure_exit(failure).is_some(), "{failure:?}");
+            let mut inside = join(false, false);
+            inside.note(&corpus::joined(Entrance::Admitted));
+            assert_eq!(inside.note(&Event::Failed(failure.clone())), None, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn being_thrown_out_is_a_failure_and_leaving_is_not() {
+        for (why, exit) in [(Leaving::Asked, Exit::Done), (Leaving::DroppedByOthers, Exit::Failed)] {
+            let mut session = join(false, false);
+            session.note(&corpus::joined(Entrance::Admitted));
+            assert!(session.note(&Event::Left { room: lobby(), why }).is_some());
+            assert_eq!(session.exit(), exit);
+        }
+    }
+}

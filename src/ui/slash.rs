@@ -1,0 +1,270 @@
+//! What a person types, as what it means: a text to say, or one of the commands in the table below.
+//!
+//! Never sends what looks like a command and isn't one: it answers with the nearest name. `//` begins a text with `/`.
+
+use crate::peer::api::{Name, ProposalHash};
+
+/// A typed line, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// To be said, exactly so.
+    Say(String),
+    /// To be done.
+    Do(Slash),
+    /// A command that doesn't exist.
+    Unknown {
+        /// As typed, without the slash.
+        word: String,
+        /// The command of the most similar name, if one is similar.
+        nearest: Option<&'static str>,
+    },
+    /// A command with wrong arguments; how it is used.
+    Wrong(&'static str),
+}
+
+/// A command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Slash {
+    /// Show the table.
+    Help,
+    /// Show the server's rooms.
+    List,
+    /// Show who is in the room.
+    Members,
+    /// Let a newcomer in.
+    Approve(Newcomer),
+    /// Refuse a newcomer.
+    Deny(Newcomer),
+    /// Leave the room.
+    Leave,
+    /// Delete the room at the server.
+    Delete,
+    /// Leave and end.
+    Quit,
+}
+
+/// How an answer names the newcomer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Newcomer {
+    /// By the name in the prompt, and, where two keys knock under one name, by the first two words too: `bob@acid-otter`.
+    Named {
+        /// What they want to be called.
+        name: Name,
+        /// The fingerprint's first two words.
+        tag: Option<String>,
+    },
+    /// By the id of the knock, as logs and programs have it.
+    Knock(ProposalHash),
+}
+
+/// One row of the table.
+pub struct Entry {
+    /// What is typed after the slash.
+    pub name: &'static str,
+    /// Other words for it.
+    pub aliases: &'static [&'static str],
+    /// How it is typed in full.
+    pub usage: &'static str,
+    /// What it does, in a few words.
+    pub help: &'static str,
+    parse: fn(&str) -> Option<Slash>,
+}
+
+/// Every command.
+pub const COMMANDS: &[Entry] = &[
+    Entry {
+        name: "approve",
+        aliases: &[],
+        usage: "/approve NAME",
+        help: "let a newcomer in; everybody must",
+        parse: |rest| newcomer(rest).map(Slash::Approve),
+    },
+    Entry {
+        name: "deny",
+        aliases: &[],
+        usage: "/deny NAME",
+        help: "refuse a newcomer; one no is enough",
+        parse: |rest| newcomer(rest).map(Slash::Deny),
+    },
+    Entry {
+        name: "members",
+        aliases: &["names", "who"],
+        usage: "/members",
+        help: "show who is in the room and how they are reached",
+        parse: |rest| alone(rest, Slash::Members),
+    },
+    Entry {
+        name: "list",
+        aliases: &["rooms"],
+        usage: "/list",
+        help: "show the server's rooms",
+        parse: |rest| alone(rest, Slash::List),
+    },
+    Entry {
+        name: "leave",
+        aliases: &["part"],
+        usage: "/leave",
+        help: "leave the room; coming back means knocking again",
+        parse: |rest| alone(rest, Slash::Leave),
+    },
+    Entry {
+        name: "delete",
+        aliases: &[],
+        usage: "/delete",
+        help: "delete the room at the server, if you created it",
+        parse: |rest| alone(rest, Slash::Delete),
+    },
+    Entry {
+        name: "help",
+        aliases: &["?"],
+        usage: "/help",
+        help: "show this",
+        parse: |rest| rest.split_whitespace().nth(1).is_none().then_some(Slash::Help),
+    },
+    Entry {
+        name: "quit",
+        aliases: &["exit", "q"],
+        usage: "/quit",
+        help: "leave and end (also :q)",
+        parse: |rest| alone(rest, Slash::Quit),
+    },
+];
+
+/// Understands a line typed at a terminal.
+pub fn parse(line: &str) -> Line {
+    if line.trim() == ":q" {
+        return Line::Do(Slash::Quit);
+    }
+    let Some(command) = line.strip_prefix('/') else { return Line::Say(line.to_owned()) };
+    if command.starts_with('/') {
+        return Line::Say(command.to_owned());
+    }
+    let (word, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+    match COMMANDS.iter().find(|entry| entry.name == word || entry.aliases.contains(&word)) {
+        Some(entry) => (entry.parse)(rest.trim()).map_or(Line::Wrong(entry.usage), Line::Do),
+        None => Line::Unknown { word: word.to_owned(), nearest: nearest(word) },
+    }
+}
+
+/// Understands a line that a script wrote: only what is exactly a command is one, all else is said as it stands.
+pub fn parse_scripted(line: &str) -> Line {
+    match parse(line) {
+        Line::Do(slash) => Line::Do(slash),
+        _ => Line::Say(line.to_owned()),
+    }
+}
+
+fn alone(rest: &str, slash: Slash) -> Option<Slash> {
+    rest.is_empty().then_some(slash)
+}
+
+fn newcomer(rest: &str) -> Option<Newcomer> {
+    if let Ok(knock) = rest.parse() {
+        return Some(Newcomer::Knock(knock));
+    }
+    let (name, tag) = match rest.split_once('@') {
+        Some((name, tag)) => (name, Some(tag.to_owned())),
+        None => (rest, None),
+    };
+    Some(Newcomer::Named { name: name.parse().ok()?, tag })
+}
+
+/// The command at most two letters away, or of which the word is the beginning.
+fn nearest(word: &str) -> Option<&'static str> {
+    // Longer words are no slip of the finger, and measuring them would cost.
+    if word.is_empty() || word.len() > 16 {
+        return None;
+    }
+    let distance = |name: &str| if name.starts_with(word) { 1 } else { distance(word, name) };
+    COMMANDS.iter().map(|entry| (distance(entry.name), entry.name)).min().filter(|(d, _)| *d <= 2).map(|(_, n)| n)
+}
+
+/// Letters to add, leave out, change or swap with their neighbour to get from one word to the other.
+fn distance(left: &str, right: &str) -> usize {
+    let (left, right): (Vec<_>, Vec<_>) = (left.chars().collect(), right.chars().collect());
+    let mut rows = vec![vec![0; right.len() + 1]; left.len() + 1];
+    for i in 0..=left.len() {
+        for j in 0..=right.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let changed = rows[i - 1][j - 1] + usize::from(left[i - 1] != right[j - 1]);
+                let mut best = changed.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                if i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
+                    best = best.min(rows[i - 2][j - 2] + 1);
+                }
+                best
+            };
+        }
+    }
+    rows[left.len()][right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str, tag: Option<&str>) -> Newcomer {
+        Newcomer::Named { name: name.parse().unwrap(), tag: tag.map(str::to_owned) }
+    }
+
+    #[test]
+    fn lines_mean_what_the_table_says() {
+        use Line::{Do, Say};
+        let unknown = |word: &str, nearest| Line::Unknown { word: word.to_owned(), nearest };
+        let table = [
+            ("hello", Say("hello".into())),
+            ("", Say("".into())),
+            ("  /quit", Say("  /quit".into())),
+            ("//quit", Say("/quit".into())),
+            ("/approve bob", Do(Slash::Approve(named("bob", None)))),
+            ("/approve  bob ", Do(Slash::Approve(named("bob", None)))),
+            ("/approve bob@acid-otter", Do(Slash::Approve(named("bob", Some("acid-otter"))))),
+            ("/deny Zoë", Do(Slash::Deny(named("Zoë", None)))),
+            ("/approve", Line::Wrong("/approve NAME")),
+            ("/approve two names", Line::Wrong("/approve NAME")),
+            ("/members", Do(Slash::Members)),
+            ("/who", Do(Slash::Members)),
+            ("/list", Do(Slash::List)),
+            ("/list all", Line::Wrong("/list")),
+            ("/leave", Do(Slash::Leave)),
+            ("/delete", Do(Slash::Delete)),
+            ("/help", Do(Slash::Help)),
+            ("/help approve", Do(Slash::Help)),
+            ("/quit", Do(Slash::Quit)),
+            ("/q", Do(Slash::Quit)),
+            (":q", Do(Slash::Quit)),
+            (":q ", Do(Slash::Quit)),
+            (":quit", Say(":quit".into())),
+            ("/aprove bob", unknown("aprove", Some("approve"))),
+            ("/quti", unknown("quti", Some("quit"))),
+            ("/memb", unknown("memb", Some("members"))),
+            ("/dance", unknown("dance", None)),
+            ("/", unknown("", None)),
+        ];
+        for (line, meaning) in table {
+            assert_eq!(parse(line), meaning, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_names_a_knock() {
+        let id = "ab".repeat(32);
+        assert_eq!(parse(&format!("/deny {id}")), Line::Do(Slash::Deny(Newcomer::Knock(id.parse().unwrap()))));
+    }
+
+    #[test]
+    fn a_script_says_all_that_is_no_command() {
+        for text in ["//quit", "/dance", "/approve", " /quit", ""] {
+            assert_eq!(parse_scripted(text), Line::Say(text.into()));
+        }
+        assert_eq!(parse_scripted("/leave"), Line::Do(Slash::Leave));
+    }
+
+    #[test]
+    fn no_word_answers_to_two_commands() {
+        let mut words: Vec<_> = COMMANDS.iter().flat_map(|e| e.aliases.iter().chain([&e.name])).collect();
+        words.sort_unstable();
+        assert!(words.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+}

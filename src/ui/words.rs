@@ -1,0 +1,343 @@
+//! Every sentence about what went wrong, once, for people and for programs: a code, what happened, what to do next.
+//!
+//! What is not our own words in them (names, reasons of the server or the system) has passed [`super::escape`].
+
+use std::fmt::Display;
+
+use super::escape;
+use super::exit::Exit;
+use crate::peer::api::limits::*;
+use crate::peer::api::{ConfigError, Failure, IdentityFileError, Misdeed, Refusal, RoomName, StartError};
+
+/// Something that went wrong, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// For programs; stable.
+    pub code: &'static str,
+    /// What happened.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Said {
+    /// From its parts.
+    pub fn new(code: &'static str, message: impl Into<String>, hint: impl Into<Option<String>>) -> Self {
+        Said { code, message: message.into(), hint: hint.into() }
+    }
+
+    /// As shown on standard error, each line ended.
+    pub fn to_stderr(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("error: {}\n  hint: {hint}\n", self.message),
+            None => format!("error: {}\n", self.message),
+        }
+    }
+}
+
+/// A name, a room, a path or a reason from outside, within our own sentence.
+pub fn shown(outside: impl Display) -> String {
+    escape::field(&outside.to_string(), REASON_COLUMNS_MAX)
+}
+
+fn hint(text: impl Into<String>) -> Option<String> {
+    Some(text.into())
+}
+
+/// Why something asked for could not be done.
+pub fn failure(failure: &Failure) -> Said {
+    match failure {
+        Failure::NotInRoom(room) => Said::new(
+            "not_in_room",
+            format!("you are not in the room {}", shown(room)),
+            hint("join it first; nothing was sent"),
+        ),
+        Failure::AlreadyThere(room) => {
+            Said::new("already_there", format!("you are in {} already, or knocking at it", shown(room)), None)
+        }
+        Failure::NoSuchKnock => Said::new(
+            "no_such_knock",
+            "nobody of that name is knocking, or it is over",
+            hint("names are written as in the prompt"),
+        ),
+        Failure::AmbiguousName(name) => Said::new(
+            "ambiguous_name",
+            format!("several newcomers call themselves {}", shown(name)),
+            hint("add the first two words of the key: /approve NAME@word-word"),
+        ),
+        Failure::AnotherDecisionOpen { name } => Said::new(
+            "another_decision_open",
+            format!("you said yes to {}, and the others have not decided yet", shown(name)),
+            hint("answer again when that knock is over: one newcomer at a time"),
+        ),
+        Failure::AlreadyAnswered => Said::new(
+            "already_answered",
+            "you have answered this knock already",
+            hint("an answer is signed and stands"),
+        ),
+        Failure::TextTooLong { bytes } => Said::new(
+            "text_too_long",
+            format!("the text has {bytes} bytes and was not sent; {TEXT_BYTES_MAX} is the most"),
+            hint("send it in several messages"),
+        ),
+        Failure::BadSettings => Said::new(
+            "bad_settings",
+            "the room can't be created like this",
+            hint(format!(
+                "size {ROOM_SIZE_MIN} to {ROOM_SIZE_MAX}, consent timeout {CONSENT_TIMEOUT_S_MIN} to \
+                 {CONSENT_TIMEOUT_S_MAX} s, grace {GRACE_S_MIN} to {GRACE_S_MAX} s"
+            )),
+        ),
+        Failure::NoServer => Said::new(
+            "no_server",
+            "the server is not connected, and this needs it",
+            hint("chats go on without it; try again when it is back"),
+        ),
+        Failure::ServerUnreachable { server, why } => Said::new(
+            "server_unreachable",
+            format!("the server {} could not be reached: {}", shown(server), shown(why)),
+            hint("is it running, and is UDP let through? Name another with --server HOST:PORT"),
+        ),
+        Failure::ServerChanged { server, pinned, shown: now, file } => Said::new(
+            "server_changed",
+            format!(
+                "the server {} is not the one you met before: it was {pinned} and now shows {now}. Somebody may be \
+                 between you and it",
+                shown(server)
+            ),
+            hint(format!(
+                "ask its operator for the fingerprint by another way; if the new one is right, delete the line of this \
+                 server from {}",
+                shown(file.display())
+            )),
+        ),
+        Failure::ServerNotTrusted { server } => Said::new(
+            "server_not_trusted",
+            format!("the fingerprint of {} was not accepted; nothing was sent to it", shown(server)),
+            hint("ask the server's operator for its fingerprint, then join again"),
+        ),
+        Failure::PasswordRefused => Said::new(
+            "password_refused",
+            "the server wants a password, or another one",
+            hint("put it in a file that only you can read, and say --password-file FILE"),
+        ),
+        Failure::ServerRefused { why } => {
+            Said::new("server_refused", format!("the server refused: {}", shown(why)), hint("try again in a minute"))
+        }
+        Failure::NameTaken(name) => Said::new(
+            "name_taken",
+            format!("the name {} belongs to somebody else at this server", shown(name)),
+            hint("choose another with --name NAME"),
+        ),
+        Failure::NotCreator(room) => Said::new(
+            "not_creator",
+            format!("only the creator may delete {}", shown(room)),
+            hint("you can leave it; an empty room expires by itself"),
+        ),
+        Failure::NoSuchRoom(room) => no_such_room(room),
+        Failure::NotKept { why } => Said::new(
+            "not_kept",
+            format!("what you said could not be kept, so it was not sent: {}", shown(why)),
+            hint("free some space in the data folder (see `p2pchat whoami`), then say it again"),
+        ),
+    }
+}
+
+/// Why we were not let into a room.
+pub fn refusal(room: &RoomName, why: Refusal) -> Said {
+    let name = shown(room);
+    match why {
+        Refusal::Denied => Said::new(
+            "denied",
+            format!("{name} said no"),
+            hint("one no is enough; ask a member before you knock again"),
+        ),
+        Refusal::Expired => Said::new(
+            "expired",
+            format!("not everybody in {name} answered in time, and silence is a no"),
+            hint("knock again when all members are there to answer"),
+        ),
+        Refusal::Full => Said::new(
+            "full",
+            format!("{name} is full"),
+            hint("its size is fixed; wait for somebody to leave, or create another room"),
+        ),
+        Refusal::NoSuchRoom => no_such_room(room),
+        Refusal::RoomExists => {
+            Said::new("room_exists", format!("there is a room {name} already"), hint(format!("p2pchat join {name}")))
+        }
+        Refusal::NameTaken => Said::new(
+            "name_taken",
+            format!("your name belongs to somebody else at this server or in {name}"),
+            hint("choose another with --name NAME"),
+        ),
+        Refusal::NobodyThere => Said::new(
+            "nobody_there",
+            format!("no member of {name} is there to answer"),
+            hint("try again when somebody is online"),
+        ),
+        Refusal::TooMany => Said::new(
+            "too_many",
+            format!("too many are knocking at {name}, or you knocked too often"),
+            hint("try again later"),
+        ),
+        Refusal::Withdrawn => Said::new("withdrawn", format!("you stopped knocking at {name}"), None),
+        Refusal::Forged => Said::new(
+            "forged",
+            format!("the server presented an admission to {name} that its members did not sign; you are not in"),
+            hint("do not trust this server; tell the members by another way"),
+        ),
+        Refusal::Other => {
+            Said::new("refused", format!("the server refused to pass the knock at {name} on"), hint("try again later"))
+        }
+    }
+}
+
+/// What a refusal makes of the program that was started to enter the room.
+pub fn refusal_exit(why: Refusal) -> Exit {
+    match why {
+        Refusal::Denied | Refusal::Expired | Refusal::Full | Refusal::NobodyThere | Refusal::TooMany => Exit::Refused,
+        Refusal::NoSuchRoom | Refusal::RoomExists | Refusal::NameTaken | Refusal::Other => Exit::Failed,
+        Refusal::Withdrawn => Exit::Done,
+        Refusal::Forged => Exit::Identity,
+    }
+}
+
+/// What a failure makes of the program that was started to enter a room and is not in yet; `None` if it may go on.
+pub fn failure_exit(failure: &Failure) -> Option<Exit> {
+    match failure {
+        Failure::ServerUnreachable { .. } => Some(Exit::Unreachable),
+        Failure::ServerChanged { .. } | Failure::ServerNotTrusted { .. } => Some(Exit::Identity),
+        Failure::BadSettings
+        | Failure::PasswordRefused
+        | Failure::ServerRefused { .. }
+        | Failure::NameTaken(_)
+        | Failure::NotCreator(_)
+        | Failure::NoSuchRoom(_) => Some(Exit::Failed),
+        Failure::NoServer => Some(Exit::Unreachable),
+        Failure::NotInRoom(_)
+        | Failure::AlreadyThere(_)
+        | Failure::NoSuchKnock
+        | Failure::AmbiguousName(_)
+        | Failure::AnotherDecisionOpen { .. }
+        | Failure::AlreadyAnswered
+        | Failure::TextTooLong { .. }
+        | Failure::NotKept { .. } => None,
+    }
+}
+
+fn no_such_room(room: &RoomName) -> Said {
+    Said::new(
+        "no_such_room",
+        format!("there is no room {}", shown(room)),
+        hint(format!("p2pchat list shows the rooms; p2pchat join {} --create makes it", shown(room))),
+    )
+}
+
+/// Why the chat could not be started.
+pub fn start_error(error: &StartError) -> Said {
+    let (code, hint) = match error {
+        StartError::Identity(why) => return identity_error(why),
+        StartError::Store { .. } => {
+            ("store", "is the disk full, or is another p2pchat using this folder? --data-dir DIR names another")
+        }
+        StartError::Listen { .. } => ("listen", "another program may use the port; --listen [::]:0 takes any free one"),
+    };
+    Said::new(code, shown(error), Some(hint.to_owned()))
+}
+
+/// Why there is no identity.
+pub fn identity_error(error: &IdentityFileError) -> Said {
+    let hint = match error {
+        IdentityFileError::Unreadable { .. } => "check who owns it, or name another folder with --data-dir DIR".into(),
+        IdentityFileError::Unwritable { .. } => {
+            "is the disk full, or the folder not yours? --data-dir DIR names another".into()
+        }
+        IdentityFileError::OpenToOthers { file, .. } => format!(
+            "if nobody else has used this machine: chmod 600 {}; otherwise delete it and be somebody new",
+            shown(file.display())
+        ),
+        IdentityFileError::Damaged { .. } => "restore it from a backup, or delete it and be somebody new".into(),
+    };
+    Said::new("identity", shown(error), Some(hint))
+}
+
+/// Why the settings can't be used.
+pub fn config_error(error: &ConfigError) -> Said {
+    let hint = match error {
+        ConfigError::Unreadable { .. } => "check the path and who may read it",
+        ConfigError::Unwritable { .. } => "is the disk full, or the folder not yours? --data-dir DIR names another",
+        ConfigError::Invalid { .. } => "config/peer.toml in the sources explains every setting",
+        ConfigError::NoHome => "set HOME, or say --data-dir DIR and --config FILE",
+    };
+    // The parser's words draw the place over several lines.
+    Said::new("config", escape::lines(&error.to_string()), Some(hint.to_owned()))
+}
+
+/// What somebody tried, as the end of "NAME …".
+pub fn misdeed(what: Misdeed) -> &'static str {
+    match what {
+        Misdeed::BadSignature => "sent a signature that does not fit",
+        Misdeed::MissingConsent => "sent an admission that lacks somebody's consent",
+        Misdeed::SwappedNewcomer => "sent an admission of somebody other than who knocked",
+        Misdeed::WrongRoster => "sent a list of members that is not the one it claims to be",
+        Misdeed::TwoAnswers => "answered one knock with both yes and no",
+        Misdeed::TwoEntries => "sent two different messages under one number",
+        Misdeed::BrokenChain => "sent a message that does not follow the one before",
+        Misdeed::WrongAudience => "sent a message that was meant for others",
+        Misdeed::Malformed => "sent bytes that are no message",
+    }
+}
+
+/// The chat ended while something said had not reached everybody.
+pub fn undelivered() -> Said {
+    Said::new(
+        "undelivered",
+        "the chat ended before everything said had reached everybody",
+        hint("it is kept; join again and it is delivered"),
+    )
+}
+
+/// The chat ended without saying so.
+pub fn gone() -> Said {
+    Said::new("gone", "the chat stopped unexpectedly", hint("the log says more; see --log-file"))
+}
+
+/// The chat took too long to end.
+pub fn not_in_time() -> Said {
+    Said::new("not_in_time", format!("the chat did not end within {QUIT_WITHIN_S} s"), hint("it was cut off"))
+}
+
+/// We are out of `room` because its creator deleted it.
+pub fn room_deleted(room: &RoomName) -> Said {
+    Said::new("room_deleted", format!("{} was deleted by its creator", shown(room)), None)
+}
+
+/// The others went on without us.
+pub fn dropped(room: &RoomName) -> Said {
+    Said::new(
+        "dropped",
+        format!("the others in {} could not reach you and went on without you", shown(room)),
+        hint("join again to knock"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::corpus;
+
+    #[test]
+    fn every_failure_is_told_without_a_control_character_and_almost_all_with_a_hint() {
+        for failure in corpus::failures() {
+            let said = super::failure(&failure);
+            let text = said.to_stderr().replace('\n', "");
+            assert!(!text.chars().any(char::is_control), "{text}");
+            assert!(said.hint.is_some() || matches!(failure, Failure::AlreadyThere(_)), "{text}");
+        }
+        for refusal in corpus::REFUSALS {
+            let said = super::refusal(&"lobby".parse().unwrap(), refusal);
+            assert!(said.hint.is_some() || refusal == Refusal::Withdrawn);
+        }
+    }
+}
