@@ -151,7 +151,7 @@ async fn ends_that_are_no_success_say_so() {
     assert_eq!(undelivered.exit, Exit::Failed);
     assert!(undelivered.stderr.contains("had reached everybody"));
 
-    let denied = pipe(b"text\n", Choices::default(), async |mut hand: Hand| {
+    let denied = pipe(b"text\n", Choices::default(), async |hand: Hand| {
         hand.tell(Event::Refused { room: lobby(), reason: Refusal::Denied }).await;
         hand.end(Ending::Done).await;
     })

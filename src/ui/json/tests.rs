@@ -161,3 +161,23 @@ async fn a_stop_from_outside_leaves_well() {
     let (exit, ()) = tokio::join!(face, script);
     assert_eq!(exit, Exit::Failed);
 }
+
+#[tokio::test]
+async fn a_room_that_is_made_on_the_way_in_is_no_refusal() {
+    let Fake { chat, mut taken, tell } = fake();
+    tell.send(Event::Refused { room: corpus::lobby(), reason: Refusal::NoSuchRoom }).await.unwrap();
+    let mut output = Vec::new();
+    let (_stay, stop) = mpsc::channel(1);
+    let creation = Creation { size: 3, ..Creation::default() };
+    let opening = Opening::Join { room: corpus::lobby(), create: Some(creation), offer: None };
+    let face = run(chat, opening, creation, BufReader::new(b"{\"do\":\"quit\"}".as_slice()), &mut output, stop);
+    let script = async {
+        let create = Command::Create { room: corpus::lobby(), size: 3, settings: creation.settings() };
+        assert_eq!(taken.recv().await, Some(create));
+        assert_eq!(taken.recv().await, Some(Command::Quit));
+        tell.send(Event::Ended(Ending::Done)).await.unwrap();
+    };
+    let (exit, ()) = tokio::join!(face, script);
+    assert_eq!(exit, Exit::Done);
+    assert_eq!(String::from_utf8(output).unwrap(), "{\"type\":\"ended\",\"how\":\"done\"}\n");
+}
