@@ -52,7 +52,7 @@ pub struct Global {
     /// Config file [default: $XDG_CONFIG_HOME/p2pchat/config.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// UDP address that other members connect to; port 0 takes any [default: [::]:0]
+    /// UDP address that other members connect to; port 0, the default, takes any
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
     /// Speak JSON, one object a line, in both directions

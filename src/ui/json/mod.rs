@@ -98,11 +98,16 @@ struct Json<O> {
 impl<O: Write> Json<O> {
     /// Tells the event and does what follows; whether the chat is ending without having begun.
     fn on_event(&mut self, event: &Event) -> bool {
-        self.write(&output::event_line(event));
+        let step = self.session.note(event);
+        // With `--create`, that there is no such room yet is a step on the way in and no refusal.
+        let on_the_way = matches!((event, &step), (Event::Refused { .. }, Some(Step::Send(_))));
+        if !on_the_way {
+            self.write(&output::event_line(event));
+        }
         if *event == Event::Ended(Ending::Undelivered) {
             self.error(&words::undelivered());
         }
-        match self.session.note(event) {
+        match step {
             Some(Step::Send(command)) => self.port.send(command),
             // The event itself has been told.
             Some(Step::Fail(_) | Step::Quit) => {

@@ -1,1 +1,183 @@
+use tokio::io::BufReader;
 
+use super::*;
+use crate::peer::api::*;
+use crate::ui::corpus;
+
+/// One line for every event that there is, exactly as programs rely on it.
+const GOLDEN: &str = include_str!("golden.jsonl");
+
+#[test]
+fn every_event_has_its_pinned_line() {
+    let lines: Vec<_> = corpus::events().iter().map(output::event_line).collect();
+    if std::env::var_os("P2PCHAT_SHOW_GOLDEN").is_some() {
+        lines.iter().for_each(|line| println!("{line}"));
+    }
+    for (line, pinned) in lines.iter().zip(GOLDEN.lines()) {
+        assert_eq!(line, pinned);
+    }
+    assert_eq!(lines.len(), GOLDEN.lines().count());
+}
+
+#[test]
+fn every_line_is_one_object_without_anything_that_acts_on_a_terminal() {
+    for event in corpus::events() {
+        let line = output::event_line(&event);
+        assert!(!line.chars().any(char::is_control) && !line.contains('\u{202e}'), "{line:?}");
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert!(value["type"].is_string());
+    }
+}
+
+#[test]
+fn a_text_survives_its_escapes() {
+    let line = output::event_line(&corpus::message(2, "bob", corpus::EVIL));
+    let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(value["text"], corpus::EVIL);
+    assert_eq!(value["sent_at"], "2026-11-21T02:00:00.123Z");
+}
+
+#[test]
+fn every_input_is_understood() {
+    let room = corpus::lobby;
+    let id = "04".repeat(32);
+    let knock = || KnockRef::Id(ProposalHash([4; 32]));
+    let settings = Settings { consent_timeout_s: 5, grace_s: 7 };
+    let pinned = [
+        (
+            r#"{"do":"say","room":"lobby","text":" a\nb "}"#.to_owned(),
+            Command::Say { room: room(), text: " a\nb ".into() },
+        ),
+        (format!(r#"{{"do":"approve","knock":"{id}"}}"#), Command::Approve(knock())),
+        (format!(r#"{{"knock":"{id}","do":"deny"}}"#), Command::Deny(knock())),
+        (
+            r#"{"do":"create","room":"lobby"}"#.to_owned(),
+            Command::Create { room: room(), size: 64, settings: Creation::default().settings() },
+        ),
+        (
+            r#"{"do":"create","room":"lobby","size":3,"consent_timeout":5,"grace":7}"#.to_owned(),
+            Command::Create { room: room(), size: 3, settings },
+        ),
+        (r#"{"do":"join","room":"lobby"}"#.to_owned(), Command::Join(room())),
+        (r#"{"do":"leave","room":"lobby"}"#.to_owned(), Command::Leave(room())),
+        (r#"{"do":"members","room":"lobby"}"#.to_owned(), Command::Members(room())),
+        (r#"{"do":"delete","room":"lobby"}"#.to_owned(), Command::Delete(room())),
+        (r#"{"do":"list"}"#.to_owned(), Command::List),
+        (r#"{"do":"pin","accept":true}"#.to_owned(), Command::Pin { accept: true }),
+        (r#" {"do":"quit"} "#.to_owned(), Command::Quit),
+    ];
+    for (line, command) in pinned {
+        assert_eq!(input::parse(&line, Creation::default()), Ok(command), "{line}");
+    }
+}
+
+#[test]
+fn bad_input_is_told_by_its_code() {
+    let deep = format!("{{\"do\":\"say\",\"room\":{}", "[".repeat(60_000));
+    let table = [
+        ("hello", "bad_json"),
+        ("{", "bad_json"),
+        (deep.as_str(), "bad_json"),
+        ("[]", "bad_input"),
+        ("{}", "bad_input"),
+        (r#"{"do":"dance"}"#, "bad_input"),
+        (r#"{"do":"list","all":true}"#, "bad_input"),
+        (r#"{"do":"say","room":"lobby"}"#, "bad_input"),
+        (r#"{"do":"say","room":"a b","text":""}"#, "bad_input"),
+        (r#"{"do":"create","room":"lobby","sise":3}"#, "bad_input"),
+        (r#"{"do":"create","room":"lobby","size":70000}"#, "bad_input"),
+        (r#"{"do":"approve","knock":"bob"}"#, "bad_input"),
+        ("{\"do\":\"\\u001b[2J\"}", "bad_input"),
+    ];
+    for (line, code) in table {
+        let said = input::parse(line, Creation::default()).unwrap_err();
+        assert_eq!(said.code, code, "{}", &line[..line.len().min(80)]);
+        assert!(!output::error_line(&said).chars().any(char::is_control));
+    }
+}
+
+struct Fake {
+    chat: Chat,
+    taken: mpsc::Receiver<Command>,
+    tell: mpsc::Sender<Event>,
+}
+
+fn fake() -> Fake {
+    let (commands, taken) = mpsc::channel(1);
+    let (tell, events) = mpsc::channel(8);
+    Fake { chat: Chat { commands, events }, taken, tell }
+}
+
+#[tokio::test]
+async fn the_program_goes_on_after_bad_input_and_quits_at_the_end() {
+    let Fake { chat, mut taken, tell } = fake();
+    let input = b"nonsense\n\n{\"do\":\"list\"}\n".as_slice();
+    let mut output = Vec::new();
+    let (_stay, stop) = mpsc::channel(1);
+    let face = run(chat, Opening::Nothing, Creation::default(), BufReader::new(input), &mut output, stop);
+    let script = async {
+        assert_eq!(taken.recv().await, Some(Command::List));
+        assert_eq!(taken.recv().await, Some(Command::Quit));
+        tell.send(Event::Ended(Ending::Done)).await.unwrap();
+    };
+    let (exit, ()) = tokio::join!(face, script);
+    assert_eq!(exit, Exit::Done);
+    let output = String::from_utf8(output).unwrap();
+    let lines: Vec<_> = output.lines().collect();
+    assert!(lines[0].starts_with(r#"{"type":"error","code":"bad_json""#), "{output}");
+    assert_eq!(lines[1], r#"{"type":"ended","how":"done"}"#);
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_first_room_ends_with_its_code() {
+    let Fake { chat, mut taken, tell } = fake();
+    let mut output = Vec::new();
+    let (_stay, stop) = mpsc::channel(1);
+    let opening = Opening::Join { room: corpus::lobby(), create: None, offer: None };
+    let face = run(chat, opening, Creation::default(), BufReader::new(b"".as_slice()), &mut output, stop);
+    let script = async {
+        tell.send(Event::ServerUp { server: "here".into() }).await.unwrap();
+        assert_eq!(taken.recv().await, Some(Command::Join(corpus::lobby())));
+        tell.send(Event::Refused { room: corpus::lobby(), reason: Refusal::Expired }).await.unwrap();
+        assert_eq!(taken.recv().await, Some(Command::Quit));
+        tell.send(Event::Ended(Ending::Done)).await.unwrap();
+    };
+    let (exit, ()) = tokio::join!(face, script);
+    assert_eq!(exit, Exit::Refused);
+    assert!(String::from_utf8(output).unwrap().contains(r#""type":"refused","room":"lobby","reason":"expired""#));
+}
+
+#[tokio::test]
+async fn a_stop_from_outside_leaves_well() {
+    let Fake { chat, mut taken, tell } = fake();
+    let mut output = Vec::new();
+    let (halt, stop) = mpsc::channel(1);
+    let face = run(chat, Opening::Nothing, Creation::default(), BufReader::new(b"".as_slice()), &mut output, stop);
+    let script = async {
+        halt.send(()).await.unwrap();
+        assert_eq!(taken.recv().await, Some(Command::Quit));
+        tell.send(Event::Ended(Ending::Undelivered)).await.unwrap();
+    };
+    let (exit, ()) = tokio::join!(face, script);
+    assert_eq!(exit, Exit::Failed);
+}
+
+#[tokio::test]
+async fn a_room_that_is_made_on_the_way_in_is_no_refusal() {
+    let Fake { chat, mut taken, tell } = fake();
+    tell.send(Event::Refused { room: corpus::lobby(), reason: Refusal::NoSuchRoom }).await.unwrap();
+    let mut output = Vec::new();
+    let (_stay, stop) = mpsc::channel(1);
+    let creation = Creation { size: 3, ..Creation::default() };
+    let opening = Opening::Join { room: corpus::lobby(), create: Some(creation), offer: None };
+    let face = run(chat, opening, creation, BufReader::new(b"{\"do\":\"quit\"}".as_slice()), &mut output, stop);
+    let script = async {
+        let create = Command::Create { room: corpus::lobby(), size: 3, settings: creation.settings() };
+        assert_eq!(taken.recv().await, Some(create));
+        assert_eq!(taken.recv().await, Some(Command::Quit));
+        tell.send(Event::Ended(Ending::Done)).await.unwrap();
+    };
+    let (exit, ()) = tokio::join!(face, script);
+    assert_eq!(exit, Exit::Done);
+    assert_eq!(String::from_utf8(output).unwrap(), "{\"type\":\"ended\",\"how\":\"done\"}\n");
+}
