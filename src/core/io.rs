@@ -13,6 +13,7 @@ pub struct LinkId(pub u64);
 
 /// What comes in.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "inputs are handed in one by one, never kept in numbers")]
 pub enum Input {
     /// The user wants something. Consecutive texts for one room may come as one [`Input::Say`] instead.
     Command(Command),

@@ -1,8 +1,8 @@
 //! What follows: every decision of p2pchat, as pure state machines.
 //!
-//! A machine takes `(now, Input)` and appends [`Output`]s; it owns no socket, clock, file or ambient randomness, and
+//! A machine takes `(now, Input)` and appends [`io::Output`]s; it owns no socket, clock, file or ambient randomness, and
 //! iterates ordered maps only, so that one seed gives one run. Whoever drives it carries out all outputs of an input, in
-//! order, and finishes a [`Output::Persist`] before any `Send` or `Tell` behind it: that order is where "nothing is lost"
+//! order, and finishes a [`io::Output::Persist`] before any `Send` or `Tell` behind it: that order is where "nothing is lost"
 //! lives.
 //!
 //! ```text

@@ -31,6 +31,7 @@ const LINGER: Duration = Duration::from_secs(2);
 const DISK_RETRY: Duration = Duration::from_secs(1);
 
 /// What the tasks around the loop bring.
+#[allow(clippy::large_enum_variant, reason = "most that waits is messages, which are the large ones")]
 pub(super) enum Arrival {
     /// A connection of a peer who dialled.
     Accepted(PeerConnection),

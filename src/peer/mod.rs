@@ -1,6 +1,6 @@
 //! The chat program without a face: the driver that carries out what the core decides.
 //!
-//! [`start`] is the only door; behind it run one loop ([`driver`]), one task for the server, and one per link.
+//! [`start`] is the only door; behind it run one loop (`driver`), one task for the server, and one per link.
 
 pub mod api;
 pub mod config;

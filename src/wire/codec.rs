@@ -95,6 +95,7 @@ macro_rules! messages {
     ($(#[$doc:meta])* $message:ident by $kind:ident { $($(#[$variant_doc:meta])* $variant:ident($body:ty)),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
+        #[allow(clippy::large_enum_variant, reason = "messages are handled one by one, never kept in numbers")]
         pub enum $message {
             $($(#[$variant_doc])* $variant($body)),+
         }

@@ -1,1 +1,247 @@
-//! x
+//! A server, or a member, that lies: nothing it says lets anybody in, moves anybody out, or puts words into a mouth.
+
+use p2pchat::core::event::{Event, Misdeed, Refusal};
+use p2pchat::identity::{Signed, Verified};
+use p2pchat::wire::{Admission, Consent, Decision, FromServer, Knock, Proposal, ProposalHash, Step, ToServer};
+
+use crate::world::{World, identity};
+
+/// A room of p0 and p1, and p2 knocking at it without an answer yet; the knock as the server has it.
+fn knocking() -> (World, Signed<Knock>) {
+    let mut world = World::of(4);
+    world.create(0, 8, 60, 120);
+    world.join(1);
+    world.approve(0, 1);
+    world.join(2);
+    let knock = world.told_server.iter().rev().find_map(|message| match message {
+        ToServer::Knock(knock) => Some(knock.clone()),
+        _ => None,
+    });
+    (world, knock.unwrap())
+}
+
+/// The admission of p1, which really happened: genesis and roster of the room for whoever wants to forge another.
+fn true_admission(world: &World) -> Admission {
+    let admitted = world.people[1].served.iter().find_map(|message| match message {
+        FromServer::Admitted(admission) => Some(admission.clone()),
+        _ => None,
+    });
+    admitted.unwrap()
+}
+
+fn admitted_nobody(world: &mut World) {
+    assert!(!world.is_in(2));
+    for member in [0, 1] {
+        assert_eq!(world.members(member), ["p0", "p1"]);
+        assert!(!world.linked(member).contains(&2));
+    }
+    assert!(world.linked(2).is_empty());
+}
+
+#[test]
+fn an_admission_without_consents_admits_nobody() {
+    let (mut world, knock) = knocking();
+    let past = true_admission(&world);
+    let forged = Admission {
+        genesis: past.genesis.clone(),
+        roster: past.roster.clone(),
+        knock: knock.clone(),
+        signatures: Default::default(),
+    };
+    world.forge(2, FromServer::Admitted(forged));
+    let step = Step { proposal: Proposal::Admit(knock.clone()), signatures: Default::default() };
+    for member in [0, 1] {
+        world.forge(member, FromServer::Step((knock.unverified().room, step.clone())));
+        assert!(world.was_told(member, |event| matches!(
+            event,
+            Event::Misbehaviour { by: None, what: Misdeed::MissingConsent, .. }
+        )));
+    }
+    assert!(world.was_told(2, |event| matches!(event, Event::Refused { reason: Refusal::Forged, .. })));
+    admitted_nobody(&mut world);
+}
+
+#[test]
+fn one_members_consent_is_not_taken_for_the_others() {
+    let (mut world, knock) = knocking();
+    world.approve(0, 2);
+    let signature = world.told_server.iter().rev().find_map(|message| match message {
+        ToServer::Consent(consent) => Some(consent.signature()),
+        _ => None,
+    });
+    let signatures = vec![signature.unwrap(); 2].try_into().unwrap();
+    let step = Step { proposal: Proposal::Admit(knock.clone()), signatures };
+    world.forge(0, FromServer::Step((knock.unverified().room, step.clone())));
+    world.forge(1, FromServer::Step((knock.unverified().room, step)));
+    admitted_nobody(&mut world);
+}
+
+#[test]
+fn a_swapped_newcomer_key_is_worth_nothing() {
+    let (mut world, knock) = knocking();
+    // The server shows the members its own key under the newcomer's name, and keeps the signature it has.
+    let own = Knock { key: identity(9).id(), ..knock.unverified().clone() };
+    let swapped = Signed::from_parts(own.clone(), knock.signature());
+    for member in [0, 1] {
+        world.people[member].events.clear();
+        world.forge(member, FromServer::Knock((swapped.clone(), 60_000)));
+        assert!(world.last_knock(member).is_none(), "nobody is asked about a knock that its key did not sign");
+    }
+    // With a signature of its own it is another person, who has another fingerprint and whom nobody has approved.
+    let signed = Verified::sign(own, &identity(9));
+    let other = ProposalHash(signed.digest());
+    world.approve(0, 2);
+    world.approve(1, 2);
+    for member in [0, 1] {
+        world.forge(member, FromServer::Knock((signed.as_signed().clone(), 60_000)));
+    }
+    assert_ne!(ProposalHash(Verified::sign(knock.unverified().clone(), &identity(2)).digest()), other);
+    assert_eq!(world.members(0), ["p0", "p1", "p2"]);
+    assert!(world.is_in(2));
+}
+
+#[test]
+fn a_replayed_consent_or_knock_has_no_second_effect() {
+    let (mut world, knock) = knocking();
+    world.approve(0, 2);
+    world.approve(1, 2);
+    let consents: Vec<Signed<Consent>> = world
+        .told_server
+        .iter()
+        .filter_map(|message| match message {
+            ToServer::Consent(consent) => Some(consent.clone()),
+            _ => None,
+        })
+        .collect();
+    world.leave(2);
+    assert_eq!(world.members(0), ["p0", "p1"]);
+    for member in [0, 1] {
+        world.people[member].events.clear();
+        world.forge(member, FromServer::Knock((knock.clone(), 60_000)));
+        for consent in &consents {
+            world.forge(member, FromServer::Consent(consent.clone()));
+        }
+        assert!(world.last_knock(member).is_none());
+    }
+    admitted_nobody(&mut world);
+}
+
+#[test]
+fn a_consent_forged_in_a_members_name_is_noticed() {
+    let (mut world, knock) = knocking();
+    let proposal = Proposal::Admit(knock.clone());
+    let forged = Consent {
+        room: knock.unverified().room,
+        roster: knock.unverified().roster,
+        proposal: proposal.hash(),
+        by: identity(1).id(),
+        decision: Decision::Yes,
+    };
+    let by_another = Verified::sign(Consent { by: identity(9).id(), ..forged.clone() }, &identity(9));
+    let forged = Signed::from_parts(forged, by_another.as_signed().signature());
+    world.approve(0, 2);
+    world.forge(0, FromServer::Consent(forged));
+    assert!(world.was_told(0, |event| matches!(event, Event::Misbehaviour { what: Misdeed::BadSignature, .. })));
+    admitted_nobody(&mut world);
+}
+
+#[test]
+fn a_roster_with_a_stranger_in_it_is_refused_by_the_newcomer() {
+    let (mut world, _) = knocking();
+    world.approve(0, 2);
+    // The last consent completes the step; the server adds a listener to the roster it shows.
+    let stranger = p2pchat::wire::Member { key: identity(9).id(), name: "mallory".parse().unwrap() };
+    world.lie = Some(Box::new(move |_, message| match message {
+        FromServer::Admitted(mut admission) => {
+            let mut members = admission.roster.members.to_vec();
+            members.push(stranger.clone());
+            admission.roster.members = members.try_into().unwrap();
+            vec![FromServer::Admitted(admission)]
+        }
+        other => vec![other],
+    }));
+    world.approve(1, 2);
+    assert!(!world.is_in(2));
+    assert!(
+        world.was_told(2, |event| matches!(event, Event::Misbehaviour { by: None, what: Misdeed::WrongRoster, .. }))
+    );
+    assert!(world.linked(2).is_empty());
+}
+
+#[test]
+fn an_introduction_of_a_stranger_is_not_followed() {
+    let mut world = World::in_one_room(2);
+    world.people.push(crate::world::bystander(7));
+    let room = true_admission(&world).roster.room;
+    let stranger = world.people[2].id;
+    world.forge(0, FromServer::Introduce((room, stranger, vec![crate::world::address(2)].try_into().unwrap())));
+    world.pass(10);
+    assert_eq!(world.linked(0), [1].into());
+}
+
+#[test]
+fn a_withholding_server_delays_but_does_not_divide() {
+    let mut world = World::of(4);
+    world.create(0, 8, 60, 120);
+    for newcomer in 1..3 {
+        world.join(newcomer);
+        (0..newcomer).for_each(|member| world.approve(member, newcomer));
+    }
+    // From now on p1 hears of no consent from the server.
+    let deaf = world.people[1].id;
+    world.lie = Some(Box::new(move |to, message| match message {
+        FromServer::Consent(_) | FromServer::Step(_) | FromServer::RosterIs(_) if to == deaf => vec![],
+        other => vec![other],
+    }));
+    world.join(3);
+    (0..3).for_each(|member| world.approve(member, 3));
+    for member in 0..4 {
+        assert_eq!(world.members(member), ["p0", "p1", "p2", "p3"], "the members told each other");
+    }
+}
+
+#[test]
+fn a_server_that_claims_another_roster_moves_nobody() {
+    let mut world = World::in_one_room(3);
+    let room = true_admission(&world).roster.room;
+    for member in 0..3 {
+        world.forge(member, FromServer::RosterIs((room, p2pchat::wire::RosterHash([9; 32]))));
+        world.forge(member, FromServer::Unknown(room));
+    }
+    world.pass(1);
+    for member in 0..3 {
+        assert_eq!(world.members(member), ["p0", "p1", "p2"]);
+    }
+    world.say(0, "as before");
+    assert_eq!(world.texts(2), ["as before"]);
+}
+
+#[test]
+fn a_flood_of_knocks_asks_three_times_a_minute_at_most() {
+    let mut world = World::in_one_room(2);
+    let admission = true_admission(&world);
+    let roster = p2pchat::core::consent::chain::Chain::enter(
+        &admission,
+        (admission.roster.room, admission.roster.hash()),
+        &p2pchat::identity::Ed25519,
+    );
+    let roster = roster.unwrap().current().clone();
+    for seed in 20..60 {
+        let newcomer = identity(seed);
+        let knock = Knock {
+            room: roster.room,
+            roster: roster.hash(),
+            key: p2pchat::identity::Signer::id(&newcomer),
+            name: format!("n{seed}").parse().unwrap(),
+            nonce: [seed; 16],
+            expires_unix_s: 2_000_000_000,
+        };
+        world.forge(0, FromServer::Knock((Verified::sign(knock, &newcomer).into_signed(), 60_000)));
+        // The user refuses each at once, which is what makes room for the next.
+        if let Some(knock) = world.last_knock(0) {
+            world.command(0, p2pchat::core::event::Command::Deny(p2pchat::core::event::KnockRef::Id(knock)));
+        }
+    }
+    let asked = world.people[0].events.iter().filter(|event| matches!(event, Event::Knock { .. })).count();
+    assert!(asked <= 3, "asked {asked} times");
+}

@@ -182,7 +182,8 @@ fn coming_back_within_the_grace_asks_nobody() {
     world.kill(2);
     world.pass(60);
     world.say(0, "while you were away");
-    let asked = |world: &World| world.people[0].events.iter().filter(|event| matches!(event, Event::Knock { .. })).count();
+    let asked =
+        |world: &World| world.people[0].events.iter().filter(|event| matches!(event, Event::Knock { .. })).count();
     let before = asked(&world);
     world.people[2].events.clear();
     world.start(2);

@@ -18,6 +18,7 @@ use p2pchat::store::peer::PeerStore;
 use p2pchat::wire::{FromServer, PeerMessage, ProposalHash, Settings, ToServer};
 
 /// What is on its way.
+#[allow(clippy::large_enum_variant, reason = "a test's queue is short")]
 enum Mail {
     ToNode(usize, Input),
     ToServer(SessionId, ToServer),
@@ -426,4 +427,20 @@ pub fn identity(seed: u8) -> Identity {
 
 pub fn address(who: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, who as u8 + 1], 4000))
+}
+
+/// Somebody who has nothing running: an address and a key.
+pub fn bystander(seed: u8) -> Person {
+    Person {
+        id: identity(seed).id(),
+        name: format!("p{seed}"),
+        seed,
+        node: None,
+        store: PeerStore::in_memory().unwrap(),
+        session: None,
+        links: BTreeMap::new(),
+        events: Vec::new(),
+        heard: Vec::new(),
+        served: Vec::new(),
+    }
 }

@@ -181,7 +181,7 @@ impl Node {
             self.peers.remove(&link.id);
             out.push(Output::Close { link: link.id, why: CloseReason::NotMember });
         }
-        self.dialling.retain(|peer, _| wanted.contains(peer));
+        self.dialling.retain(|peer, _| wanted.contains(peer) && !self.links.contains_key(peer));
         if self.quitting.is_some() {
             return;
         }
@@ -206,7 +206,11 @@ impl Node {
 
 /// Where a peer may be reached, by what any common room knows.
 fn candidates<'r>(rooms: impl Iterator<Item = &'r Room>, peer: &PeerId) -> Vec<SocketAddr> {
-    let known = rooms.filter(|room| room.has(peer)).filter_map(|room| room.addresses.get(peer)).flatten();
+    // Whoever has left need not be called back.
+    let known = rooms
+        .filter(|room| room.has(peer) && !room.has_left(peer))
+        .filter_map(|room| room.addresses.get(peer))
+        .flatten();
     let all: BTreeSet<SocketAddr> = known.copied().collect();
     all.into_iter().take(CANDIDATES_MAX).collect()
 }

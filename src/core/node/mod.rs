@@ -1,7 +1,7 @@
 //! One client: its rooms, its links, its server, and what its user wants.
 //!
 //! [`Node::handle`] is the only door in. It finds out whom an input concerns and hands it on: to a room, to the line of
-//! knocks of our own ([`joining`]), to the links. It never does any IO.
+//! knocks of our own (`joining`), to the links. It never does any IO.
 
 mod commands;
 mod joining;
@@ -212,10 +212,10 @@ impl Node {
     }
 
     fn abandon(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
-        if let Some(name) = self.forget(id, Leaving::DroppedByOthers, out) {
-            if self.quitting.is_none() {
-                self.knock_anew(now, name, out);
-            }
+        if let Some(name) = self.forget(id, Leaving::DroppedByOthers, out)
+            && self.quitting.is_none()
+        {
+            self.knock_anew(now, name, out);
         }
     }
 

@@ -70,11 +70,9 @@ impl Node {
         let mut ctx = ctx!(self, now, out);
         let Some(room) = self.rooms.get_mut(&id) else { return };
         match message {
-            FromServer::Knock((knock, left_ms)) => {
-                if !room.is_flooded() {
-                    room.on_knock(&mut ctx, knock, left_ms, None);
-                    room.settle(&mut ctx);
-                }
+            FromServer::Knock((knock, left_ms)) if !room.is_flooded() => {
+                room.on_knock(&mut ctx, knock, left_ms, None);
+                room.settle(&mut ctx);
             }
             FromServer::Drop(drop) => room.on_drop(&mut ctx, drop, None),
             FromServer::Consent(consent) => room.on_consent(&mut ctx, consent, None),
@@ -92,7 +90,7 @@ impl Node {
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut() {
             room.note_cut_off(&ctx);
-            ctx.to_server(ToServer::Attach((room.id(), room.chain.head())));
+            ctx.tell_server(ToServer::Attach((room.id(), room.chain.head())));
         }
         self.resume_joining(out);
     }

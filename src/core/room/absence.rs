@@ -72,7 +72,7 @@ impl Room {
         // A new roster renumbers the bits, so it is told anew even when the links stay.
         self.advertised = linked;
         let message = self.links_message(ctx);
-        self.to_all(ctx, &message);
+        self.tell_all(ctx, &message);
     }
 
     /// Our links, as a bitmap over the current roster.
@@ -128,7 +128,7 @@ impl Room {
             let message = PeerMessage::Step((self.id(), step));
             let others: Vec<PeerId> = self.readers.keys().filter(|key| !self.left.contains(key)).copied().collect();
             for peer in others {
-                ctx.to_peer(&peer, message.clone());
+                ctx.tell_peer(&peer, message.clone());
             }
         }
         self.weigh_drops(ctx);

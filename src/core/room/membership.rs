@@ -28,7 +28,7 @@ impl Room {
         // The server reaches most members; those it does not are reached through us.
         for peer in self.others(&ctx.me()) {
             if from.is_none() && !self.online.contains(&peer) {
-                ctx.to_peer(&peer, PeerMessage::Knock(knock.clone()));
+                ctx.tell_peer(&peer, PeerMessage::Knock(knock.clone()));
             }
         }
         let muted = self.denials.get(&knock.unverified().key).is_some_and(|(_, until)| ctx.now.mono_ms < *until);
@@ -136,18 +136,18 @@ impl Room {
         let signed = consent.as_signed().clone();
         ctx.persist(Change::Consented { room, proposal: proposal.clone(), consent: signed.clone() });
         if let Proposal::Drop(drop) = proposal {
-            ctx.to_server(ToServer::Drop(drop.clone()));
-            self.to_all(ctx, &PeerMessage::Drop(drop));
+            ctx.tell_server(ToServer::Drop(drop.clone()));
+            self.tell_all(ctx, &PeerMessage::Drop(drop));
         }
-        ctx.to_server(ToServer::Consent(signed.clone()));
-        self.to_all(ctx, &PeerMessage::Consent(signed));
+        ctx.tell_server(ToServer::Consent(signed.clone()));
+        self.tell_all(ctx, &PeerMessage::Consent(signed));
         self.note(ctx, consent);
     }
 
     /// Says something to every linked member.
-    pub fn to_all(&self, ctx: &mut Ctx<'_>, message: &PeerMessage) {
+    pub fn tell_all(&self, ctx: &mut Ctx<'_>, message: &PeerMessage) {
         for peer in self.readers.keys() {
-            ctx.to_peer(peer, message.clone());
+            ctx.tell_peer(peer, message.clone());
         }
     }
 
@@ -254,7 +254,7 @@ impl Room {
         self.seats_changed(ctx, &after);
 
         let head = self.sign_head(ctx);
-        self.to_all(ctx, &PeerMessage::Head(head));
+        self.tell_all(ctx, &PeerMessage::Head(head));
         self.advertise(ctx);
         self.replay_orphans(ctx, None);
         self.replay_early(ctx);
@@ -267,8 +267,8 @@ impl Room {
         let Some(roster) = self.ballots.get(&hash).map(|ballot| ballot.proposal.roster()) else { return };
         let late = Consent { room: self.id(), roster, proposal: hash, by: ctx.me(), decision: Decision::Late };
         let late = Verified::sign(late, ctx.signer).into_signed();
-        ctx.to_server(ToServer::Consent(late.clone()));
-        self.to_all(ctx, &PeerMessage::Consent(late));
+        ctx.tell_server(ToServer::Consent(late.clone()));
+        self.tell_all(ctx, &PeerMessage::Consent(late));
     }
 
     fn tell_moved(&self, ctx: &mut Ctx<'_>, before: &Roster, after: &Roster, overtaken: &Ballots, step: &Step) {
@@ -423,15 +423,15 @@ impl Room {
             let own = ballot.answers().find(|answer| answer.by == me).map(|answer| answer.as_signed().clone());
             let Some(own) = own else { continue };
             if let Some(drop) = ballot.drop() {
-                ctx.to_server(ToServer::Drop(drop.clone()));
+                ctx.tell_server(ToServer::Drop(drop.clone()));
             }
-            ctx.to_server(ToServer::Consent(own));
+            ctx.tell_server(ToServer::Consent(own));
         }
     }
 
     /// Signs that we leave, tells everybody, and says what became of us.
     pub fn leave(&mut self, ctx: &mut Ctx<'_>) {
-        ctx.to_server(ToServer::Close(self.id()));
+        ctx.tell_server(ToServer::Close(self.id()));
         let mut others = self.others(&ctx.me());
         others.sort();
         if let Some(drop) = self.drop_of(others).filter(|drop| !drop.dropped.is_empty()) {
@@ -441,10 +441,10 @@ impl Room {
             let consent = Verified::sign(consent, ctx.signer).into_signed();
             let proposal = Proposal::Drop(drop.clone());
             ctx.persist(Change::Consented { room, proposal, consent: consent.clone() });
-            ctx.to_server(ToServer::Drop(drop.clone()));
-            ctx.to_server(ToServer::Consent(consent.clone()));
-            self.to_all(ctx, &PeerMessage::Drop(drop));
-            self.to_all(ctx, &PeerMessage::Consent(consent));
+            ctx.tell_server(ToServer::Drop(drop.clone()));
+            ctx.tell_server(ToServer::Consent(consent.clone()));
+            self.tell_all(ctx, &PeerMessage::Drop(drop));
+            self.tell_all(ctx, &PeerMessage::Consent(consent));
         }
         ctx.out.push(Output::Persist(Change::Gone { room: self.id() }));
     }

@@ -75,14 +75,14 @@ impl Ctx<'_> {
     }
 
     /// Says something to the server, if it is there; whoever attaches later is told anew.
-    pub fn to_server(&mut self, message: ToServer) {
+    pub fn tell_server(&mut self, message: ToServer) {
         if self.server_up {
             self.out.push(Output::ToServer(message));
         }
     }
 
     /// Says something to a peer, if there is a link.
-    pub fn to_peer(&mut self, peer: &PeerId, message: PeerMessage) {
+    pub fn tell_peer(&mut self, peer: &PeerId, message: PeerMessage) {
         if let Some(link) = self.links.get(peer) {
             self.out.push(Output::ToPeer { link: link.id, message });
         }
@@ -211,6 +211,11 @@ impl Room {
         is_member(self.chain.current(), key)
     }
 
+    /// Whether a member went on without us, and is still to be dropped.
+    pub fn has_left(&self, key: &PeerId) -> bool {
+        self.left.contains(key)
+    }
+
     /// Every member but ourselves.
     pub fn others(&self, me: &PeerId) -> Vec<PeerId> {
         let keys = self.chain.current().members.iter().map(|member| member.key);
@@ -252,7 +257,7 @@ impl Room {
     pub fn link_down(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
         if self.readers.remove(&peer).is_some() {
             self.adverts.remove(&peer);
-            ctx.to_server(ToServer::Report((self.id(), peer)));
+            ctx.tell_server(ToServer::Report((self.id(), peer)));
             self.reach_changed(ctx);
         }
     }
@@ -260,11 +265,11 @@ impl Room {
     /// All that a member needs to hear first on a link: our head, what is being decided, our links, what we have.
     pub fn greet(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
         let head = self.sign_head(ctx);
-        ctx.to_peer(&peer, PeerMessage::Head(head));
+        ctx.tell_peer(&peer, PeerMessage::Head(head));
         for message in self.open_decisions() {
-            ctx.to_peer(&peer, message);
+            ctx.tell_peer(&peer, message);
         }
-        ctx.to_peer(&peer, self.links_message(ctx));
+        ctx.tell_peer(&peer, self.links_message(ctx));
         self.send_frontier(ctx, peer);
     }
 
@@ -291,7 +296,7 @@ impl Room {
         if let Some(steps) = self.chain.steps_after(&head.roster) {
             let room = self.id();
             for step in steps {
-                ctx.to_peer(&from, PeerMessage::Step((room, step.clone())));
+                ctx.tell_peer(&from, PeerMessage::Step((room, step.clone())));
             }
         }
         // Whoever opens a room while the link already stands has missed our greeting.
@@ -324,7 +329,7 @@ impl Room {
     /// Offers our own addresses to the members of the current roster, through the server.
     pub fn offer_addresses(&self, ctx: &mut Ctx<'_>, own: &[SocketAddr]) {
         let addresses: Few<SocketAddr, CANDIDATES_MAX> = Few::first_of(own.iter().copied());
-        ctx.to_server(ToServer::Candidates((self.id(), self.chain.head(), addresses)));
+        ctx.tell_server(ToServer::Candidates((self.id(), self.chain.head(), addresses)));
     }
 
     /// Tells the user that somebody broke a rule, without effect.

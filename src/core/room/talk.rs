@@ -194,7 +194,7 @@ impl Room {
         if let Some(reader) = self.readers.get_mut(&peer) {
             reader.told = frontier.iter().copied().collect();
             let frontier = Few::first_of(frontier);
-            ctx.to_peer(&peer, PeerMessage::Frontier((self.chain.room(), frontier)));
+            ctx.tell_peer(&peer, PeerMessage::Frontier((self.chain.room(), frontier)));
         }
     }
 
@@ -210,7 +210,7 @@ impl Room {
             let news: Vec<(PeerId, u64)> = news.take(usize::from(ROOM_SIZE_MAX)).collect();
             if !news.is_empty() {
                 reader.told.extend(news.iter().copied());
-                ctx.to_peer(peer, PeerMessage::Frontier((room, Few::first_of(news))));
+                ctx.tell_peer(peer, PeerMessage::Frontier((room, Few::first_of(news))));
             }
         }
     }
@@ -337,7 +337,7 @@ impl Room {
         let bytes = run.entries.iter().map(|entry| encode(entry).len()).sum();
         if let Some(reader) = self.readers.get_mut(&peer) {
             reader.sent(author, up_to, bytes, ctx.now);
-            ctx.to_peer(&peer, PeerMessage::Run(run));
+            ctx.tell_peer(&peer, PeerMessage::Run(run));
         }
     }
 
@@ -349,11 +349,11 @@ impl Room {
             return;
         }
         let may_read = entries.first().and_then(|kept| self.chain.roster(&kept.entry.audience));
-        if may_read.is_some_and(|roster| is_member(roster, &reader)) {
-            if let Some(run) = run_of(entries) {
-                self.give(ctx, reader, run);
-                self.feed(ctx, reader);
-            }
+        if may_read.is_some_and(|roster| is_member(roster, &reader))
+            && let Some(run) = run_of(entries)
+        {
+            self.give(ctx, reader, run);
+            self.feed(ctx, reader);
         }
     }
 
