@@ -1,7 +1,7 @@
 //! A server, or a member, that lies: nothing it says lets anybody in, moves anybody out, or puts words into a mouth.
 
 use p2pchat::core::event::{Event, Misdeed, Refusal};
-use p2pchat::identity::{Signed, Verified};
+use p2pchat::identity::{Signed, Signer as _, Verified};
 use p2pchat::wire::{Admission, Consent, Decision, FromServer, Knock, Proposal, ProposalHash, Step, ToServer};
 
 use crate::world::{World, identity};
@@ -231,7 +231,7 @@ fn a_flood_of_knocks_asks_three_times_a_minute_at_most() {
         let knock = Knock {
             room: roster.room,
             roster: roster.hash(),
-            key: p2pchat::identity::Signer::id(&newcomer),
+            key: newcomer.id(),
             name: format!("n{seed}").parse().unwrap(),
             nonce: [seed; 16],
             expires_unix_s: 2_000_000_000,
