@@ -147,6 +147,7 @@ impl World {
             name: person.name.parse().unwrap(),
             listed: false,
             password: None,
+            visiting: false,
             seed: [person.seed.wrapping_add(100).wrapping_mul(3); 32],
         };
         let kept = person.store.load().unwrap();
