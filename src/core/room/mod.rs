@@ -145,6 +145,8 @@ pub(super) struct Room {
     frontier_due: Option<u64>,
     /// Not before this moment is another drop proposed.
     drop_not_before: u64,
+    /// The roster of the server's from which we last brought it forward, and to which: telling it twice would not help.
+    pub brought: Option<(RosterHash, RosterHash)>,
     /// Whether the server or a member confirmed our seat, so that the user was told we are in.
     pub settled: bool,
     /// Since when we have neither links nor server, and when that last ended.
@@ -186,6 +188,7 @@ impl Room {
             heads: BTreeMap::new(),
             frontier_due: None,
             drop_not_before: 0,
+            brought: None,
             settled: false,
             cut_off: CutOff::default(),
         }
