@@ -56,6 +56,10 @@ pub(super) struct Link {
     pub remote: SocketAddr,
     /// Its round trip when it came up, in milliseconds.
     pub rtt_ms: u32,
+    /// Since when it is in use, on the monotonic clock.
+    pub since: u64,
+    /// Attempts in a row that had failed before it, or led to connections that did not last.
+    pub failed: u32,
 }
 
 impl Ctx<'_> {
@@ -299,6 +303,8 @@ impl Room {
         self.heads.insert(from, head.counter);
         if head.roster == self.chain.head() {
             self.confirm_seat(ctx);
+            // Links are told by their places in a roster: who has only just come to this one could not read ours.
+            ctx.tell_peer(&from, self.links_message(ctx));
         }
         if let Some(steps) = self.chain.steps_after(&head.roster) {
             let room = self.id();
@@ -310,6 +316,7 @@ impl Room {
         let greeted = self.readers.get_mut(&from).map(|reader| std::mem::replace(&mut reader.greeted, true));
         if greeted == Some(false) {
             self.greet(ctx, from);
+            self.reach_changed(ctx);
         }
     }
 
