@@ -122,6 +122,9 @@ impl Room {
                 self.link_up(ctx, key);
             }
         }
+        if self.others(&ctx.me()).is_empty() {
+            self.cut_off = super::CutOff::default();
+        }
         self.reach_changed(ctx);
     }
 
@@ -188,7 +191,8 @@ impl Room {
 
     /// Keeps account of whether we are the ones who can't be reached.
     pub fn note_cut_off(&mut self, ctx: &Ctx<'_>) {
-        let alone = self.readers.is_empty() && !ctx.server_up;
+        // With nobody else in the room there is nobody to be cut off from.
+        let alone = self.readers.is_empty() && !ctx.server_up && !self.others(&ctx.me()).is_empty();
         match (alone, self.cut_off.since) {
             (true, None) => self.cut_off.since = Some(ctx.now.mono_ms),
             (false, Some(_)) => self.cut_off = super::CutOff { since: None, ended: Some(ctx.now.mono_ms) },
