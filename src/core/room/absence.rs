@@ -12,8 +12,9 @@ use crate::wire::{Few, PeerMessage, Roster, RosterHash, Step};
 /// Milliseconds a lost link has to come back before people are told: a link that is replaced by a better one flickers.
 const QUIET_MS: u64 = 2_000;
 
-/// Milliseconds after a refused drop before it is proposed again, doubled at random: views need time to agree.
-const DROP_RETRY_MS: u64 = 1_000;
+/// Milliseconds after a drop before it is weighed again, doubled at random, and doubled with each refusal up to the second:
+/// views need time to agree, and two that never will should not argue for ever.
+const DROP_RETRY_MS: (u64, u64) = (1_000, 64_000);
 
 /// Milliseconds for which having been cut off ourselves explains why the others went on.
 const CUT_OFF_MEMORY_MS: u64 = 15_000;
@@ -166,15 +167,15 @@ impl Room {
             let wrong = |key: &PeerId| reachable.contains(key) && !self.left.contains(key);
             if drop.dropped.iter().any(wrong) {
                 self.refuse_drop(ctx, hash);
-                self.drop_not_before = ctx.now.after_ms(DROP_RETRY_MS);
+                self.drop_not_before = ctx.now.after_ms(DROP_RETRY_MS.0);
             }
         }
         if gone.is_empty() || ctx.now.mono_ms < self.drop_not_before {
             return;
         }
         if let Some(drop) = self.drop_of(gone) {
-            self.drop_not_before =
-                ctx.now.after_ms(DROP_RETRY_MS + rand::RngExt::random_range(ctx.rng, 0..DROP_RETRY_MS));
+            let wait = (DROP_RETRY_MS.0 << drop.nonce.min(16)).min(DROP_RETRY_MS.1);
+            self.drop_not_before = ctx.now.after_ms(wait + rand::RngExt::random_range(ctx.rng, 0..wait));
             self.sign_drop(ctx, drop);
         }
     }

@@ -92,9 +92,10 @@ impl Room {
         let Some(ballot) = self.ballots.get(&consent.proposal) else {
             let may_matter = self.has(&consent.by) && self.chain.roster(&consent.roster).is_none()
                 || consent.roster == self.chain.head();
-            if may_matter {
+            // So many of each member, so that none of them crowds out the others.
+            let of_theirs = self.orphans.iter().filter(|orphan| orphan.by == consent.by).count();
+            if may_matter && of_theirs < PROPOSALS_OPEN_MAX {
                 self.orphans.push_back(consent);
-                self.orphans.truncate(PROPOSALS_OPEN_MAX * 8);
             }
             return;
         };

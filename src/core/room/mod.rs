@@ -131,8 +131,10 @@ pub(super) struct Room {
     pending: BTreeMap<u64, Pending>,
     /// How far each member has our own log.
     delivered: BTreeMap<PeerId, u64>,
-    /// Runs for a roster we are not on yet.
-    early: VecDeque<Run>,
+    /// Runs for a roster we are not on yet, and who passed them on.
+    early: VecDeque<(PeerId, Run)>,
+    /// Authors who have signed two entries under one number.
+    forked: BTreeSet<PeerId>,
     /// Answers to proposals we do not know yet.
     orphans: VecDeque<Verified<Consent>>,
     /// Rosters we have moved on from since the start, and what we had answered over each.
@@ -186,6 +188,7 @@ impl Room {
             pending: BTreeMap::new(),
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
+            forked: BTreeSet::new(),
             orphans: VecDeque::new(),
             passed: VecDeque::new(),
             denials: BTreeMap::new(),
