@@ -10,7 +10,7 @@ use super::room::{Room, Turn, count};
 use super::sessions::Client;
 use crate::core::consent::roster::{is_member, successor};
 use crate::core::time::left_ms;
-use crate::identity::{PeerId, Signed};
+use crate::identity::{PeerId, Scheme, Signed};
 use crate::limits::{KNOCK_SLACK_MS, KNOCKS_WAITING_MAX};
 use crate::wire::{FromServer, Knock, KnockEnd, KnockPhase, Proposal, ProposalHash, RefusalCode};
 
@@ -104,7 +104,7 @@ impl Room {
             turn.send(&client.key, FromServer::KnockOver((hash, KnockEnd::Stale)));
             return Ok(());
         }
-        if self.gone.contains(&client.key) {
+        if self.gone.contains(&client.key) || self.leaving.contains(&client.key) {
             return self.hold(turn, InLine { knock, key: client.key, hash });
         }
         self.check_room_for(client)?;
@@ -123,6 +123,18 @@ impl Room {
             self.open_next(turn)
         }
         Ok(())
+    }
+
+    /// Whether this is a knock at this very roster by one of its members, who by that word is none any more; not by the
+    /// newest, who may have missed the admission.
+    pub(super) fn is_knock_of_member(&self, from: &PeerId, knock: &Signed<Knock>, scheme: &dyn Scheme) -> bool {
+        let asked = knock.unverified();
+        let newest = self.admission.as_ref().is_some_and(|admission| admission.knock.unverified().key == *from);
+        asked.key == *from
+            && asked.roster == self.hash()
+            && self.is_staying(from)
+            && !newest
+            && knock.clone().verify(scheme).is_ok()
     }
 
     /// Keeps a knock that nobody can be asked about until the room is on another roster. One per member, so no more than

@@ -148,6 +148,10 @@ impl Room {
     /// The room is on another roster.
     fn advance(&mut self, turn: &mut Turn<'_>, step: Step, next: Roster, known: Known) {
         let (id, from) = (self.id(), self.hash());
+        let newcomer = match &step.proposal {
+            Proposal::Admit(knock) => Some(knock.unverified().key),
+            Proposal::Drop(_) => None,
+        };
         let base = self.put_on(next);
         let past = PastStep { from, epoch: base.epoch, step: step.clone() };
         self.history.push(past.clone());
@@ -171,7 +175,9 @@ impl Room {
         self.clear_line(turn, admitted);
         self.ballots = Default::default();
         self.gone.clear();
-        self.leaving.clear();
+        // Who said that they leave, and signed it over a roster that the room has left behind by now, still leaves.
+        let staying = |key: &PeerId| is_member(&self.roster, key) && !newcomer.is_some_and(|newcomer| newcomer == *key);
+        self.leaving.retain(staying);
         self.note_if_empty(turn);
     }
 

@@ -6,7 +6,9 @@ use super::sessions::Client;
 use super::{Change, Output, Rendezvous, SessionId};
 use crate::core::Now;
 use crate::identity::{PeerId, RoomName, Signed};
-use crate::wire::{Deletion, Few, FromServer, Genesis, Hello, RefusalCode, RoomId, Roster, Text, ToServer};
+use crate::wire::{
+    Deletion, Few, FromServer, Genesis, Hello, KnockEnd, Proposal, RefusalCode, RoomId, Roster, Text, ToServer,
+};
 
 /// A refusal, and the room it is about.
 type Refused = (Option<RoomName>, Refusal);
@@ -154,8 +156,14 @@ impl Rendezvous {
             }
             ToServer::Knock(knock) => {
                 let room = knock.unverified().room;
-                if self.rooms.get(&room).is_none() {
-                    return Err((None, refusal::no_such_room()));
+                let known = self.rooms.get(&room);
+                let left = known.is_some_and(|room| room.is_knock_of_member(&key, &knock, self.scheme.as_ref()));
+                // Whoever knocks sits nowhere in the room any more, whether or not anybody heard them leave. If that, or
+                // something else, was the room's end, the newcomer looks it up again, and is told so by its name.
+                if known.is_none() || (left && self.close_room(now, client, room, out)) {
+                    let over = FromServer::KnockOver((Proposal::Admit(knock).hash(), KnockEnd::Stale));
+                    out.push(Output::Send { session, message: over });
+                    return Ok(());
                 }
                 self.touch(client, room)?;
                 self.in_room(now, client, room, out, |room, turn| room.knock(turn, client, knock))
@@ -281,7 +289,8 @@ impl Rendezvous {
 
     /// A member leaves. The last one takes the room along; of another, the drop that follows is read as its leaving even
     /// if nobody else is here. What somebody else says is passed over, and so is what is done already.
-    fn close_room(&mut self, now: Now, client: &Client, id: RoomId, out: &mut Vec<Output>) {
+    /// `true` if the room is gone.
+    fn close_room(&mut self, now: Now, client: &Client, id: RoomId, out: &mut Vec<Output>) -> bool {
         let last = self.with_room(now, &id, out, |room, turn| {
             room.note_leaving(turn, client.key);
             room.is_last(&client.key)
@@ -289,6 +298,7 @@ impl Rendezvous {
         if last == Some(true) {
             self.forget(id, None, out);
         }
+        last == Some(true)
     }
 
     /// Removes a room, and tells whom it concerns: of a deletion the members and the creator, of the end the newcomers.

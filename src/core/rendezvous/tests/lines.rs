@@ -141,7 +141,8 @@ fn knocks_that_cannot_succeed_are_refused_at_once() {
         "the newest member may have missed its admission"
     );
     let told = rig.say(7, ToServer::Knock(knock(&roster, 7).into_signed()));
-    assert_eq!(refusals(&told), [(7, RefusalCode::Invalid)]);
+    let waiting = state(&knock(&roster, 7), KnockPhase::Waiting { ahead: 0 });
+    assert_eq!(told, [(7, waiting)], "a member that knocks has left, and waits until the others have signed that");
 
     let (mut rig, roster) = Rig::room_of(1);
     rig.log_in(9);

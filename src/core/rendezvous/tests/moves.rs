@@ -183,6 +183,35 @@ fn the_last_member_closes_the_room() {
 }
 
 #[test]
+fn the_last_member_knocking_has_left_unheard_and_closes_the_room_by_that() {
+    let (mut rig, roster) = Rig::room_of(1);
+    rig.hang_up(1);
+    rig.log_in(1);
+    let own = knock(&roster, 1);
+    let over = FromServer::KnockOver((hash_of(&own), KnockEnd::Stale));
+    assert_eq!(rig.say(1, ToServer::Knock(own.as_signed().clone())), [(1, over.clone())]);
+    assert_eq!(rig.kept, [Change::RoomGone(roster.room)]);
+    assert_eq!(rig.say(1, ToServer::Knock(own.into_signed())), [(1, over)], "a room that is gone is looked up again");
+}
+
+#[test]
+fn whoever_said_that_they_leave_still_leaves_when_the_room_moved_meanwhile() {
+    let (mut rig, roster) = Rig::room_of(2);
+    rig.log_in(9);
+    rig.say(1, ToServer::Close(roster.room));
+    let admit9 = admit(&knock(&roster, 9));
+    let step = step_signed_by(&admit9, &[1, 2].map(identity));
+    let next = verify_step(&roster, &step, 8, &Ed25519).unwrap();
+    rig.say(2, ToServer::Step((roster.room, step)));
+    // One of three goes on without one that said so, and one that was never here.
+    let (without, _, last) = drop_step(&next, &[1, 9], &[2]);
+    rig.hang_up(9);
+    propose(&mut rig, 2, &without);
+    rig.say(2, answer(&without, 2, Decision::Yes));
+    assert!(matches!(&rig.kept[..], [Change::RoomMoved { roster, .. }] if *roster == last));
+}
+
+#[test]
 fn a_server_that_lost_everything_is_rebuilt_by_its_members() {
     let (_, roster) = Rig::room_of(3);
     let mut rig = Rig::with(Config::default(), Kept::default());
