@@ -303,7 +303,7 @@ fn run(seed: u64) -> Result<(), String> {
 fn after_any_storm_the_room_is_whole_and_nobody_came_in_unasked() {
     let seeds = std::env::var("P2PCHAT_SEEDS").ok();
     let range = seeds.as_deref().and_then(|range| range.split_once('-'));
-    let (from, to) = range.map_or((1, 12), |(from, to)| (from.parse().unwrap(), to.parse().unwrap()));
+    let (from, to) = range.map_or((1, 40), |(from, to)| (from.parse().unwrap(), to.parse().unwrap()));
     let failures: Vec<String> = (from..=to).filter_map(|seed| run(seed).err()).collect();
     if seeds.is_some() {
         failures.iter().for_each(|failure| println!("{}", failure.lines().next().unwrap_or_default()));

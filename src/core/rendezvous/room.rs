@@ -221,10 +221,11 @@ impl Room {
         is_member(&self.roster, key) && !self.gone.contains(key)
     }
 
-    /// Whether somebody is the only member that hasn't left.
+    /// Whether somebody is a member, and the only one that hasn't left or said so.
     pub(super) fn is_last(&self, key: &PeerId) -> bool {
-        let mut staying = self.roster.members.iter().filter(|member| !self.gone.contains(&member.key));
-        staying.next().is_some_and(|last| last.key == *key) && staying.next().is_none()
+        let others = self.roster.members.iter().map(|member| &member.key).filter(|other| *other != key);
+        self.is_staying(key)
+            && others.into_iter().all(|other| self.gone.contains(other) || self.leaving.contains(other))
     }
 
     /// A member said that it leaves, which changes nothing before it, or those who stay, have signed it.

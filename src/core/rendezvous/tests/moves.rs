@@ -180,6 +180,12 @@ fn the_last_member_closes_the_room() {
     assert_eq!(rig.say(1, ToServer::Close(roster.room)), []);
     assert_eq!(rig.kept, [Change::RoomGone(roster.room)]);
     assert_eq!(rig.say(1, ToServer::Close(roster.room)), []);
+
+    let (mut rig, roster) = Rig::room_of(2);
+    rig.say(1, ToServer::Close(roster.room));
+    assert!(rig.kept.is_empty());
+    rig.say(2, ToServer::Close(roster.room));
+    assert_eq!(rig.kept, [Change::RoomGone(roster.room)], "all have said that they leave");
 }
 
 #[test]
