@@ -116,7 +116,7 @@ where
         }
         Action::Completions { .. } | Action::Man | Action::Demo => return (Exit::Done, None),
     };
-    let options = match settled.options(&global) {
+    let options = match if matches!(face, Face::Once(_)) { settled.visit(&global) } else { settled.options(&global) } {
         Ok(options) => options,
         Err((exit, said)) => return (exit, Some(said)),
     };
@@ -145,7 +145,7 @@ where
     F: FnOnce(Options) -> S,
     S: Future<Output = Result<Chat, StartError>>,
 {
-    let name = options.name.clone();
+    let name = (!options.visiting).then(|| options.name.clone());
     let stop = match stop::on_signals() {
         Ok(stop) => stop,
         Err(why) => return (Exit::Failed, Some(Said::new("signals", words::shown(why), None))),
@@ -154,7 +154,7 @@ where
         Ok(chat) => chat,
         Err(why) => return (Exit::Failed, Some(words::start_error(&why))),
     };
-    if let Err(why) = remember_name(&settled.data_dir, &name) {
+    if let Some(Err(why)) = name.map(|name| remember_name(&settled.data_dir, &name)) {
         tracing::warn!(%why, "the name is not remembered");
     }
     let stdout = || BufWriter::with_capacity(OUTPUT_BYTES, io::stdout());

@@ -281,3 +281,16 @@ fn the_chat_goes_on_without_the_server_and_the_room_with_a_server_that_lost_ever
     world.approve(2, 1);
     assert!(world.is_in(1), "{:?}", world.people[1].events);
 }
+
+#[test]
+fn nothing_wakes_a_client_again_and_again_once_it_is_done() {
+    let mut world = World::in_one_room(3);
+    world.kill(2);
+    world.join(2);
+    world.unplug(1);
+    world.pass(10);
+    world.plug_in(1);
+    world.wakes = 0;
+    world.pass(600);
+    assert!(world.wakes < 600, "{} wakes in ten minutes", world.wakes);
+}

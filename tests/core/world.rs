@@ -58,6 +58,8 @@ pub struct World {
     pub lie: Option<Lie>,
     /// Everything that was ever said to the server.
     pub told_server: Vec<ToServer>,
+    /// How often time had to stop because something was due.
+    pub wakes: u32,
 }
 
 pub fn lobby() -> RoomName {
@@ -78,6 +80,7 @@ impl World {
             apart: BTreeSet::new(),
             lie: None,
             told_server: Vec::new(),
+            wakes: 0,
         };
         world.start_server();
         for seed in 0..people {
@@ -147,6 +150,7 @@ impl World {
             name: person.name.parse().unwrap(),
             listed: false,
             password: None,
+            visiting: false,
             seed: [person.seed.wrapping_add(100).wrapping_mul(3); 32],
         };
         let kept = person.store.load().unwrap();
@@ -358,6 +362,7 @@ impl World {
         self.run();
         let end = self.now.mono_ms + seconds * 1000;
         while let Some(due) = self.next_due().filter(|due| *due <= end) {
+            self.wakes += 1;
             self.advance_to(due.max(self.now.mono_ms + 1));
             for who in 0..self.people.len() {
                 self.give(who, Input::Wake);

@@ -197,7 +197,8 @@ impl Node {
 
     /// The earliest moment at which a peer is to be dialled or a stranger let go.
     pub(super) fn links_due(&self) -> Option<u64> {
-        let reachable = |peer: &PeerId| !candidates(self.rooms.values(), peer).is_empty();
+        // Whoever is leaving dials nobody.
+        let reachable = |peer: &PeerId| self.quitting.is_none() && !candidates(self.rooms.values(), peer).is_empty();
         let dials = self.dialling.iter().filter(|(peer, dialling)| !dialling.busy && reachable(peer));
         let strangers = self.strangers.values().map(|stranger| stranger.until);
         dials.map(|(_, dialling)| dialling.next_at).chain(strangers).min()

@@ -39,6 +39,8 @@ pub struct Config {
     pub listed: bool,
     /// The server's password, where it wants one.
     pub password: Option<String>,
+    /// Whether to only look at the server, as nobody: list, and delete rooms of one's own.
+    pub visiting: bool,
     /// For salts, nonces and waiting times: 32 bytes nobody else knows.
     pub seed: [u8; 32],
 }
@@ -52,6 +54,10 @@ pub struct Node {
     listed: bool,
     /// For the server.
     password: Option<String>,
+    /// Whether we only look at the server.
+    visiting: bool,
+    /// Rooms to be deleted that we are not in, and their ids once the server has shown them.
+    deleting: BTreeMap<RoomName, Option<RoomId>>,
     /// The user's key.
     signer: Arc<dyn Signer>,
     /// How signatures are checked.
@@ -121,6 +127,8 @@ impl Node {
             name: config.name,
             listed: config.listed,
             password: config.password,
+            visiting: config.visiting,
+            deleting: BTreeMap::new(),
             signer,
             scheme,
             rng: StdRng::from_seed(config.seed),

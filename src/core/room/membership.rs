@@ -304,13 +304,13 @@ impl Room {
 
     /// Asks the user about knocks, one at a time, and only while a yes could be signed.
     fn prompt(&mut self, ctx: &mut Ctx<'_>) {
+        while self.prompts.front().is_some_and(|at| at + 60_000 <= ctx.now.mono_ms) {
+            self.prompts.pop_front();
+        }
         let me = ctx.me();
         let waiting = |ballot: &Ballot| ballot.prompted && ballot.answer(&me).is_none() && ballot.refused().is_none();
         if self.ballots.live().is_some() || self.ballots.iter().any(|(_, ballot)| waiting(ballot)) {
             return;
-        }
-        while self.prompts.front().is_some_and(|at| at + 60_000 <= ctx.now.mono_ms) {
-            self.prompts.pop_front();
         }
         if self.prompts.len() >= PROMPTS_PER_MINUTE_MAX {
             return;

@@ -243,9 +243,10 @@ impl Room {
     pub fn link_up(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
         let Some(link) = ctx.links.get(&peer) else { return };
         let rtt_ms = link.rtt_ms;
-        self.readers.insert(peer, Reader::new(ctx.now));
+        let replaced = self.readers.insert(peer, Reader::new(ctx.now)).is_some();
         self.adverts.remove(&peer);
-        if let Some(name) = self.name_of(&peer) {
+        // A better connection to somebody who is linked already is no news.
+        if let (Some(name), false) = (self.name_of(&peer), replaced) {
             let path = Path::Direct { rtt_ms: Some(rtt_ms) };
             ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s: None });
         }
