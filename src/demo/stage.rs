@@ -46,6 +46,7 @@ impl Stage {
             password: None,
             listen: LOOPBACK,
             listed: false,
+            visiting: false,
             ask_before_pinning: false,
         }
     }
