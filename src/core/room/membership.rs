@@ -259,7 +259,8 @@ impl Room {
             self.answer_late(ctx, step.proposal.roster(), hash);
         }
         let after = self.chain.adopt(step, ctx.scheme)?.clone();
-        ctx.persist(Change::Moved { room: self.id(), epoch: after.epoch, step: step.clone() });
+        let at_ms = ctx.now.wall_ms;
+        ctx.persist(Change::Moved { room: self.id(), epoch: after.epoch, step: step.clone(), at_ms });
         let overtaken = std::mem::replace(&mut self.ballots, Ballots::new(ctx.me()));
         self.tell_moved(ctx, &before, &after, &overtaken, step);
         self.seats_changed(ctx, &after);
