@@ -22,7 +22,7 @@ use super::log::Log;
 use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signed, Signer, Verified};
 use crate::limits::CANDIDATES_MAX;
-use crate::wire::{Consent, Few, Head, PeerMessage, Proposal, RoomId, Run, ToServer};
+use crate::wire::{Consent, Few, Head, PeerMessage, Proposal, ProposalHash, RoomId, RosterHash, Run, ToServer};
 
 use absence::Absence;
 use talk::{Pending, Reader};
@@ -131,6 +131,8 @@ pub(super) struct Room {
     early: VecDeque<Run>,
     /// Answers to proposals we do not know yet.
     orphans: VecDeque<Verified<Consent>>,
+    /// Rosters we have moved on from since the start, and what we had answered over each.
+    passed: VecDeque<(RosterHash, BTreeSet<ProposalHash>)>,
     /// How often each newcomer was denied here, and until when they are muted.
     denials: BTreeMap<PeerId, (u32, u64)>,
     /// When the user was last asked, for the limit per minute.
@@ -177,6 +179,7 @@ impl Room {
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
             orphans: VecDeque::new(),
+            passed: VecDeque::new(),
             denials: BTreeMap::new(),
             prompts: VecDeque::new(),
             head_counter: 0,
