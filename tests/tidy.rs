@@ -28,9 +28,29 @@ const PURE: &[&str] = &["core", "wire", "identity", "limits"];
 
 /// What has no place in a pure room. Addresses are plain values, so `SocketAddr` is not among them.
 const IMPURE: &[&str] = &[
-    "Instant", "SystemTime", "UdpSocket", "TcpStream", "TcpListener", "UnixStream", "tokio", "std::fs", "std::io", "File",
-    "std::env", "std::process", "std::thread", "println!", "eprintln!", "HashMap", "HashSet", "rand::rng", "rand::random",
-    "thread_rng", "OsRng", "SysRng", "getrandom",
+    "Instant",
+    "SystemTime",
+    "UdpSocket",
+    "TcpStream",
+    "TcpListener",
+    "UnixStream",
+    "tokio",
+    "std::fs",
+    "std::io",
+    "File",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "println!",
+    "eprintln!",
+    "HashMap",
+    "HashSet",
+    "rand::rng",
+    "rand::random",
+    "thread_rng",
+    "OsRng",
+    "SysRng",
+    "getrandom",
 ];
 
 /// What only `net` knows.

@@ -52,7 +52,7 @@ async fn listen(
     );
     let hello_due = Instant::now() + Duration::from_secs(HELLO_WITHIN_S);
     let mut next = timeout_at(hello_due, reader.next()).await.map_err(|_| End::NoHello)??;
-    if !matches!(next, None | Some(ToServer::Hello(_))) {
+    if !matches!(next, None | Some(ToServer::Hello(_) | ToServer::Visit(_))) {
         return Err(End::NoHello);
     }
     let mut strange = true;
