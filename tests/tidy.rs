@@ -60,7 +60,7 @@ const QUIC: &[&str] = &["quinn", "quinn_proto", "rustls", "rustls_pki_types", "w
 const NOWHERE: &[&str] = &["unsafe", "todo!", "unimplemented!", "dbg!"];
 
 /// Lines of code, without comments and tests, beyond which a file holds more than one idea.
-const CODE_LINES_MAX: usize = 400;
+const CODE_LINES_MAX: usize = 480;
 
 #[derive(Debug, PartialEq, Eq)]
 struct Finding {
@@ -182,7 +182,8 @@ fn nothing_is_found_where_nothing_is_wrong() {
 }
 
 fn collect(dir: &Path, files: &mut Vec<std::path::PathBuf>) {
-    let mut entries: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let entries = fs::read_dir(dir).expect("the tree can be read").flatten();
+    let mut entries: Vec<_> = entries.map(|entry| entry.path()).collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
@@ -351,7 +352,7 @@ fn word_before(chars: &[char], at: usize) -> bool {
     // `br"…"` is a raw string too; anything longer is a name that ends in r.
     let before = |back: usize| at.checked_sub(back).map(|i| chars[i]);
     let part = |c: char| c.is_alphanumeric() || c == '_';
-    before(1).is_some_and(|c| part(c) && !(c == 'b' && !before(2).is_some_and(part)))
+    before(1).is_some_and(|c| part(c) && (c != 'b' || before(2).is_some_and(part)))
 }
 
 fn end_of_comment(chars: &[char], start: usize) -> usize {
