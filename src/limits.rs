@@ -71,7 +71,7 @@ pub const KNOCKS_WAITING_MAX: usize = 8;
 /// Proposals a member keeps open over one roster; a liar that floods more is ignored.
 pub const PROPOSALS_OPEN_MAX: usize = 32;
 
-/// Prompts that a member is shown per room and minute (THREATS.md row 9).
+/// Prompts that a member is shown per room and minute, those that led to an admission excepted (THREATS.md row 9).
 pub const PROMPTS_PER_MINUTE_MAX: usize = 3;
 
 /// Noes after which a key is not shown again for [`MUTE_S`] seconds (THREATS.md row 9).
