@@ -170,3 +170,18 @@ fn several_newcomers_wait_in_line_and_all_come_in_at_last() {
     bob.say("lobby", "welcome");
     carol.hears("bob", "welcome");
 }
+
+#[test]
+fn a_room_of_six_gathers_in_less_than_a_minute() {
+    let world = World::new();
+    let mut members = vec![world.founder("p0", "lobby", &["--consent-timeout", "40"])];
+    let begun = std::time::Instant::now();
+    for number in 1..6 {
+        let mut inside: Vec<_> = members.iter_mut().collect();
+        let next = world.admit(&format!("p{number}"), "lobby", &mut inside);
+        members.push(next);
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(40), "nobody waited for the limit of prompts per minute");
+    members[5].say("lobby", "all here");
+    members[..5].iter_mut().for_each(|member| drop(member.hears("p5", "all here")));
+}

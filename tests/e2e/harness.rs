@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// Only a failure takes this long, even where two cores are shared by many.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(45);
 
 /// Lines of a process, as they come.
 #[derive(Clone, Default)]
@@ -223,12 +223,17 @@ impl World {
         self.server = None;
     }
 
-    /// A peer's command line.
+    /// A peer's command line, in a folder of its name.
     pub fn command(&self, name: &str, args: &[&str]) -> Command {
+        self.command_in(name, name, args)
+    }
+
+    /// A peer's command line.
+    pub fn command_in(&self, folder: &str, name: &str, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_p2pchat"));
         command.env_clear().env("HOME", self.dir.path()).args(args);
         command.args(["--server", &self.address, "--listen", "127.0.0.1:0", "--name", name]);
-        command.arg("--data-dir").arg(self.path(name));
+        command.arg("--data-dir").arg(self.path(folder));
         command
     }
 
@@ -302,7 +307,7 @@ impl Peer {
             let at = parsed.iter().position(fits)?;
             parsed[at].take()
         });
-        found.unwrap_or_else(|| panic!("{} never heard a {kind} that fits; {}", self.name, self.story()))
+        found.unwrap_or_else(|| panic!("{} never heard a {kind} that fits", self.name))
     }
 
     /// Takes the first event of this type.
@@ -382,6 +387,15 @@ impl Peer {
     #[track_caller]
     pub fn exit(&mut self) -> Option<i32> {
         self.process.end().code()
+    }
+}
+
+/// A test that fails tells what each of its peers heard.
+impl Drop for Peer {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- {} {}", self.name, self.story());
+        }
     }
 }
 
