@@ -72,7 +72,8 @@ fn lines_through_a_room_of_five() {
     for member in std::iter::once(&mut founder).chain(&mut members) {
         member.wait("link", |it| it["name"] == "speaker" && it["path"] == "direct");
     }
-    let text: String = (0..LINES).map(|n| format!("line {n:6} of a text of some sixty bytes, as people write it\n")).collect();
+    let text: String =
+        (0..LINES).map(|n| format!("line {n:6} of a text of some sixty bytes, as people write it\n")).collect();
     let before: Vec<_> = std::iter::once(&founder).chain(&members).map(|it| it.process.stdout.lines()).collect();
     let begun = Instant::now();
     let mut stdin = speaker.stdin.take().unwrap();
