@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::{sleep_until, timeout};
 
 use super::api::Options;
@@ -56,8 +55,6 @@ pub(super) enum Arrival {
 struct Wire {
     link: Link,
     writer: Writer<PeerMessage>,
-    /// Ends when the other side has said all.
-    reading: JoinHandle<()>,
 }
 
 /// The loop's state.
@@ -94,8 +91,8 @@ pub(super) struct Driver {
     server_given_up: bool,
     /// Set once all is over.
     ended: bool,
-    /// The last event, held back until every connection is closed.
-    ending: Option<Event>,
+    /// How it ended; told when the last words have left, since a face that hears it ends the process.
+    ending: Option<Ending>,
 }
 
 /// The channels of a driver and its node, before it runs.
@@ -168,11 +165,10 @@ impl Driver {
             self.gather(&mut inputs).await;
             self.step(inputs).await;
         }
-        // Whoever hears of the end may stop this process, and with it the last words that are still on their way.
-        let (events, ending) = (self.events.clone(), self.ending.take());
+        let (events, ending) = (self.events.clone(), self.ending);
         self.close_all().await;
         if let Some(ending) = ending {
-            let _ = events.send(ending).await;
+            let _ = events.send(Event::Ended(ending)).await;
         }
     }
 
@@ -241,8 +237,8 @@ impl Driver {
         let (peer, dialled, remote) = (connection.peer, connection.dialled, connection.remote());
         let (link, reader, writer) = connection.open(|_| {});
         let rtt_ms = u32::try_from(link.rtt().as_millis()).unwrap_or(u32::MAX);
-        let reading = tokio::spawn(read_peer(link_id, reader, self.to_self.clone()));
-        self.wires.insert(link_id, Wire { link, writer, reading });
+        tokio::spawn(read_peer(link_id, reader, self.to_self.clone()));
+        self.wires.insert(link_id, Wire { link, writer });
         Input::LinkUp { peer, link: link_id, dialled, remote, rtt_ms }
     }
 
@@ -364,8 +360,8 @@ impl Driver {
     }
 
     async fn tell(&mut self, event: Event) {
-        if matches!(event, Event::Ended(_)) {
-            self.ending = Some(event);
+        if let Event::Ended(ending) = event {
+            self.ending = Some(ending);
             return;
         }
         // A face that is gone has dropped its commands too, which is a quit.
@@ -418,7 +414,7 @@ async fn read_peer(link: LinkId, mut reader: Reader<PeerMessage>, arrivals: mpsc
 }
 
 /// Sends what waits, gives the other side time to read it, and closes. Whoever reads last should be the one to close:
-/// closing discards what the other side has not read. When both have said all, neither has anything to wait for.
+/// closing discards what the other side has not read.
 async fn close(wire: Wire, why: CloseReason) {
     let (code, reason) = match why {
         CloseReason::Duplicate => (CloseCode::Duplicate, "there is a better connection"),
@@ -427,12 +423,6 @@ async fn close(wire: Wire, why: CloseReason) {
         CloseReason::GoingAway => (CloseCode::GoingAway, "leaving"),
     };
     wire.writer.finish().await;
-    let ended = async {
-        tokio::select! {
-            _ = wire.link.closed() => {}
-            _ = wire.reading => {}
-        }
-    };
-    let _ = timeout(LINGER, ended).await;
+    let _ = timeout(LINGER, wire.link.closed()).await;
     wire.link.close(code, reason);
 }

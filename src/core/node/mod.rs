@@ -167,7 +167,13 @@ impl Node {
             Input::FromServer(message) => self.on_server_message(now, message, out),
             Input::ServerLost => self.server_lost(now),
             Input::LinkUp { peer, link, dialled, remote, rtt_ms } => {
-                self.link_up(now, peer, link, Link { id: link, dialled, remote, rtt_ms }, out);
+                self.link_up(
+                    now,
+                    peer,
+                    link,
+                    Link { id: link, dialled, remote, rtt_ms, since: now.mono_ms, failed: 0 },
+                    out,
+                );
             }
             Input::FromPeer { link, message } => self.on_peer_message(now, link, message, out),
             Input::PeerMalformed { link } => self.peer_malformed(now, link, out),

@@ -93,6 +93,7 @@ impl Node {
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut() {
             room.note_cut_off(&ctx);
+            room.brought = None;
             ctx.tell_server(ToServer::Attach((room.id(), room.chain.head())));
         }
         self.resume_joining(out);
@@ -150,7 +151,8 @@ impl Node {
             }
             return;
         };
-        for step in missed {
+        let already = room.brought.replace((roster, room.chain.head())) == Some((roster, room.chain.head()));
+        for step in missed.iter().filter(|_| !already) {
             ctx.out.push(Output::ToServer(ToServer::Step((id, step.clone()))));
         }
         room.confirm_seat(&mut ctx);

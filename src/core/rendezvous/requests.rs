@@ -282,8 +282,8 @@ impl Rendezvous {
     /// A member leaves. The last one takes the room along; of another, the drop that follows is read as its leaving even
     /// if nobody else is here. What somebody else says is passed over, and so is what is done already.
     fn close_room(&mut self, now: Now, client: &Client, id: RoomId, out: &mut Vec<Output>) {
-        let last = self.with_room(now, &id, out, |room, _| {
-            room.note_leaving(client.key);
+        let last = self.with_room(now, &id, out, |room, turn| {
+            room.note_leaving(turn, client.key);
             room.is_last(&client.key)
         });
         if last == Some(true) {

@@ -262,6 +262,10 @@ impl Room {
         let at_ms = ctx.now.wall_ms;
         ctx.persist(Change::Moved { room: self.id(), epoch: after.epoch, step: step.clone(), at_ms });
         let overtaken = std::mem::replace(&mut self.ballots, Ballots::new(ctx.me()));
+        // Somebody whom everybody let in was no nuisance: friends who come one after the other are all asked about.
+        if overtaken.get(&step.proposal.hash()).is_some_and(|ballot| ballot.prompted) {
+            self.prompts.pop_back();
+        }
         self.tell_moved(ctx, &before, &after, &overtaken, step);
         self.seats_changed(ctx, &after);
 

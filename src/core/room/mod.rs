@@ -56,6 +56,10 @@ pub(super) struct Link {
     pub remote: SocketAddr,
     /// Its round trip when it came up, in milliseconds.
     pub rtt_ms: u32,
+    /// Since when it is in use, on the monotonic clock.
+    pub since: u64,
+    /// Attempts in a row that had failed before it, or led to connections that did not last.
+    pub failed: u32,
 }
 
 impl Ctx<'_> {
@@ -145,6 +149,8 @@ pub(super) struct Room {
     frontier_due: Option<u64>,
     /// Not before this moment is another drop proposed.
     drop_not_before: u64,
+    /// The roster of the server's from which we last brought it forward, and to which: telling it twice would not help.
+    pub brought: Option<(RosterHash, RosterHash)>,
     /// Whether the server or a member confirmed our seat, so that the user was told we are in.
     pub settled: bool,
     /// Since when we have neither links nor server, and when that last ended.
@@ -186,6 +192,7 @@ impl Room {
             heads: BTreeMap::new(),
             frontier_due: None,
             drop_not_before: 0,
+            brought: None,
             settled: false,
             cut_off: CutOff::default(),
         }
@@ -237,8 +244,9 @@ impl Room {
     /// Who is in, for the eye.
     pub fn people(&self, ctx: &Ctx<'_>) -> Vec<Person> {
         let me = ctx.me();
-        let person =
-            |key: PeerId, name: &Name| Person { name: name.clone(), key, me: key == me, path: self.path(ctx, &key) };
+        // Others may say that they have a link with us, but nobody is reached through somebody else by oneself.
+        let path = |key: &PeerId| if *key == me { Path::None } else { self.path(ctx, key) };
+        let person = |key: PeerId, name: &Name| Person { name: name.clone(), key, me: key == me, path: path(&key) };
         self.chain.current().members.iter().map(|member| person(member.key, &member.name)).collect()
     }
 
@@ -296,6 +304,8 @@ impl Room {
         self.heads.insert(from, head.counter);
         if head.roster == self.chain.head() {
             self.confirm_seat(ctx);
+            // Links are told by their places in a roster: who has only just come to this one could not read ours.
+            ctx.tell_peer(&from, self.links_message(ctx));
         }
         if let Some(steps) = self.chain.steps_after(&head.roster) {
             let room = self.id();
@@ -307,6 +317,7 @@ impl Room {
         let greeted = self.readers.get_mut(&from).map(|reader| std::mem::replace(&mut reader.greeted, true));
         if greeted == Some(false) {
             self.greet(ctx, from);
+            self.reach_changed(ctx);
         }
     }
 
