@@ -59,6 +59,10 @@ pub const RUN_BYTES_MAX: usize = 48 * 1024;
 /// Highest number of an entry in its author's log: exact in SQLite and in JSON, and 285 years of a million a second away.
 pub const SEQ_MAX: u64 = 1 << 53;
 
+/// Highest number of a roster in its room's chain: exact in SQLite and in JSON. Newcomers take the roster they knocked at
+/// with its number on trust, so a liar could begin anywhere.
+pub const EPOCH_MAX: u64 = 1 << 53;
+
 /// Heads of other authors that an entry names as seen: the newest few carry the order, the rest follow from them.
 pub const SEEN_HEADS_MAX: usize = 8;
 

@@ -245,6 +245,11 @@ impl World {
         (self.people[who].node.is_some(), self.people[who].session.is_some())
     }
 
+    /// How much a client holds in memory, by the length of everything it could print.
+    pub fn weight(&self, who: usize) -> usize {
+        self.people[who].node.as_ref().map_or(0, |node| format!("{node:?}").len())
+    }
+
     /// Whether a server is running.
     pub fn has_server(&self) -> bool {
         self.server.is_some()

@@ -130,7 +130,7 @@ impl Ballots {
             return Ok(false);
         }
         if self.open.len() >= PROPOSALS_OPEN_MAX {
-            self.forget_one_refused().ok_or(Misdeed::Malformed)?;
+            self.forget_one().ok_or(Misdeed::Malformed)?;
         }
         successor(roster, &proposal, size, scheme)?;
         let signers = signers(roster, &proposal);
@@ -138,18 +138,25 @@ impl Ballots {
         Ok(true)
     }
 
-    /// Makes room by forgetting a proposal that was refused and that this member answered, but never with a yes.
-    fn forget_one_refused(&mut self) -> Option<()> {
-        if self.forgotten.len() >= PROPOSALS_FORGOTTEN_MAX {
+    /// Makes room by forgetting what needs no attention: a proposal that was refused and waits for nothing from this
+    /// member, or a drop that nobody has signed, which anybody can make up. Whatever this member answered stays answered.
+    fn forget_one(&mut self) -> Option<()> {
+        let over = |ballot: &Ballot| {
+            ballot.refused().is_some() && (ballot.answer(&self.me).is_some() || !ballot.signers.contains(&self.me))
+        };
+        let made_up = |ballot: &Ballot| ballot.drop().is_some() && ballot.answers.is_empty();
+        let open = || self.open.iter();
+        let of_others = open().find(|(hash, ballot)| over(ballot) && !self.signed.contains(hash));
+        let found =
+            of_others.or(open().find(|(_, ballot)| made_up(ballot))).or(open().find(|(_, ballot)| over(ballot)));
+        let (hash, answered) = found.map(|(hash, ballot)| (*hash, ballot.answer(&self.me).is_some()))?;
+        if answered && self.forgotten.len() >= PROPOSALS_FORGOTTEN_MAX {
             return None;
         }
-        let refused = |(hash, ballot): (&ProposalHash, &Ballot)| {
-            (ballot.refused().is_some() && ballot.answer(&self.me).is_some() && !self.signed.contains(hash))
-                .then_some(*hash)
-        };
-        let hash = self.open.iter().find_map(refused)?;
         self.open.remove(&hash)?;
-        self.forgotten.insert(hash);
+        if answered {
+            self.forgotten.insert(hash);
+        }
         Some(())
     }
 
@@ -260,7 +267,11 @@ impl Ballots {
             return open.clone();
         }
         let nonce = same.iter().filter_map(|ballot| ballot.drop()).map(|drop| drop.nonce.saturating_add(1)).max();
-        Drop { room: roster.room, roster: roster.hash(), dropped, nonce: nonce.unwrap_or(0) }
+        let mut drop = Drop { room: roster.room, roster: roster.hash(), dropped, nonce: nonce.unwrap_or(0) };
+        while self.forgotten.contains(&drop.hash()) {
+            drop.nonce = drop.nonce.saturating_add(1);
+        }
+        drop
     }
 
     /// The earliest deadline of a knock that this member has not answered.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::roster::{first_roster, is_member, room_id, verify_step};
+use super::roster::{first_roster, is_member, room_id, settings_are_sound, verify_step};
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme, Verified};
 use crate::wire::{Admission, Genesis, RoomId, Roster, RosterHash, Step};
@@ -42,6 +42,9 @@ impl Chain {
     ) -> Result<Self, Misdeed> {
         let genesis = admission.genesis.clone().verify(scheme).map_err(|_| Misdeed::BadSignature)?;
         let base = admission.roster.clone();
+        if !settings_are_sound(genesis.size, &genesis.settings) {
+            return Err(Misdeed::Malformed);
+        }
         if room_id(&genesis) != knocked_at.0 || base.room != knocked_at.0 || base.hash() != knocked_at.1 {
             return Err(Misdeed::WrongRoster);
         }

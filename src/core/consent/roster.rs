@@ -7,7 +7,7 @@
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme, Signed, Verified};
 use crate::limits::{
-    CONSENT_TIMEOUT_S_MAX, CONSENT_TIMEOUT_S_MIN, GRACE_S_MAX, GRACE_S_MIN, ROOM_SIZE_MAX, ROOM_SIZE_MIN,
+    CONSENT_TIMEOUT_S_MAX, CONSENT_TIMEOUT_S_MIN, EPOCH_MAX, GRACE_S_MAX, GRACE_S_MIN, ROOM_SIZE_MAX, ROOM_SIZE_MIN,
 };
 use crate::wire::{
     Consent, Decision, Few, Genesis, Member, Proposal, ProposalHash, RoomId, Roster, RosterHash, Settings, Step,
@@ -60,10 +60,10 @@ pub fn signers(base: &Roster, proposal: &Proposal) -> Vec<PeerId> {
 ///
 /// # Errors
 /// [`Misdeed`] when the proposal is not one over exactly this roster: the knock's signature, room or roster is wrong, the
-/// newcomer is a member or bears a member's name, the room is full, or the dropped are not an ascending set of members
+/// newcomer is a member or bears a member's name, the room is full or at the end of its numbers, or the dropped are not an ascending set of members
 /// that leaves somebody.
 pub fn successor(base: &Roster, proposal: &Proposal, size: u16, scheme: &dyn Scheme) -> Result<Roster, Misdeed> {
-    if proposal.room() != base.room || proposal.roster() != base.hash() {
+    if proposal.room() != base.room || proposal.roster() != base.hash() || base.epoch >= EPOCH_MAX {
         return Err(Misdeed::WrongRoster);
     }
     let mut members = base.members.to_vec();
@@ -87,7 +87,7 @@ pub fn successor(base: &Roster, proposal: &Proposal, size: u16, scheme: &dyn Sch
     }
     Ok(Roster {
         room: base.room,
-        epoch: base.epoch.saturating_add(1),
+        epoch: base.epoch + 1,
         previous: proposal.roster(),
         members: Few::try_from(members).map_err(|_| Misdeed::WrongRoster)?,
         cause: proposal.hash(),

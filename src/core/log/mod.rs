@@ -12,7 +12,7 @@ pub use author::{AuthorLog, KeptEntry, Next, run_of};
 use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::is_member;
 use crate::core::event::Misdeed;
-use crate::identity::{PeerId, Scheme, Signer, Verified};
+use crate::identity::{PeerId, Scheme, Signed, Signer, Verified};
 use crate::limits::{RUN_BYTES_MAX, RUN_ENTRIES_MAX, SEEN_HEADS_MAX, SEQ_MAX};
 use crate::wire::{Body, Entry, EntryId, Few, RosterHash, Run, Tip, encode};
 
@@ -159,7 +159,7 @@ impl Log {
         let nothing = AuthorLog::default();
         let log = self.authors.get(&author).unwrap_or(&nothing);
         if last.seq <= log.head_seq() {
-            return Err(known_or_forked(log, &tip.unverified().id, last.seq));
+            return Err(known_or_forked(log, tip, last.seq, scheme));
         }
         let audience = chain.roster(&first.audience).ok_or(Rejected::UnknownAudience)?;
         if !is_member(audience, me) || !is_member(audience, &author) {
@@ -167,9 +167,14 @@ impl Log {
         }
         let ids = chained_ids(&run)?;
         let known = run.entries.iter().take_while(|entry| entry.seq <= log.head_seq()).count();
-        follows_on(log, &run.entries[known], chain, me)?;
+        let follows = follows_on(log, &run.entries[known], chain, me);
+        if !matches!(follows, Ok(()) | Err(Rejected::Misdeed(Misdeed::TwoEntries))) {
+            return follows.map(|()| Vec::new());
+        }
         let signature = run.signature;
+        // Nobody is accused of two entries by anything but their own signature.
         tip.verify(scheme).map_err(|_| Misdeed::BadSignature)?;
+        follows?;
 
         let newest = ids.len() - 1;
         let kept = run.entries.into_vec().into_iter().zip(ids).enumerate().skip(known);
@@ -223,10 +228,13 @@ fn follows_on(log: &AuthorLog, first: &Entry, chain: &Chain, me: &PeerId) -> Res
     if entry_before_is_mine_too { Err(Rejected::Gap) } else { Ok(()) }
 }
 
-/// What a run that ends at or below the head is: known, or proof that its author wrote two entries under one number.
-fn known_or_forked(log: &AuthorLog, id: &EntryId, seq: u64) -> Rejected {
+/// What a run that ends at or below the head is: known, proof that its author wrote two entries under one number, or a
+/// forgery.
+fn known_or_forked(log: &AuthorLog, tip: Signed<Tip>, seq: u64, scheme: &dyn Scheme) -> Rejected {
     match log.recent(seq) {
-        Some(kept) if kept.id != *id => Rejected::Misdeed(Misdeed::TwoEntries),
+        Some(kept) if kept.id != tip.unverified().id => {
+            Rejected::Misdeed(tip.verify(scheme).map_or(Misdeed::BadSignature, |_| Misdeed::TwoEntries))
+        }
         _ => Rejected::Known,
     }
 }

@@ -4,7 +4,7 @@
 use super::{Node, ctx};
 use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::room_id;
-use crate::core::event::{Entrance, Event, Failure, Refusal};
+use crate::core::event::{Entrance, Event, Failure, Misdeed, Refusal};
 use crate::core::io::{Change, Output};
 use crate::core::log::Log;
 use crate::core::room::{Ctx, Room};
@@ -31,6 +31,8 @@ pub(super) struct Joining {
     founding: Option<Verified<Genesis>>,
     /// Members who must agree, for the eye.
     of: u16,
+    /// Whether the server was asked to show the room, and has not done so yet.
+    asked: bool,
     /// How often we knocked anew.
     renewals: u32,
     /// Seconds that members have.
@@ -64,7 +66,7 @@ impl Node {
 
     /// Starts from the beginning: which roster is the room on?
     pub(super) fn knock_anew(&mut self, _: Now, name: RoomName, out: &mut Vec<Output>) {
-        self.joining.insert(name.clone(), Joining::default());
+        self.joining.insert(name.clone(), Joining { asked: true, ..Joining::default() });
         // Without a server the wish stays; it is carried out when the server is there.
         let _ = self.ask_server(ToServer::LookUp(name), out);
     }
@@ -73,6 +75,7 @@ impl Node {
     pub(super) fn resume_joining(&mut self, out: &mut Vec<Output>) {
         for (name, joining) in &mut self.joining {
             joining.knock = None;
+            joining.asked = true;
             joining.gives_up_at = None;
             out.push(Output::ToServer(match &joining.founding {
                 Some(genesis) => ToServer::Create(genesis.as_signed().clone()),
@@ -96,7 +99,7 @@ impl Node {
         let (creator, creator_name) = (self.id(), self.name.clone());
         let genesis = Genesis { name: name.clone(), size, creator, creator_name, nonce: self.nonce(), settings };
         let genesis = Verified::sign(genesis, &*self.signer);
-        let joining = Joining { founding: Some(genesis.clone()), ..Joining::default() };
+        let joining = Joining { founding: Some(genesis.clone()), asked: true, ..Joining::default() };
         self.joining.insert(name, joining);
         let _ = self.ask_server(ToServer::Create(genesis.into_signed()), out);
         Ok(())
@@ -113,7 +116,11 @@ impl Node {
         if self.delete_shown(&shown.name, shown.room, out) {
             return;
         }
-        let Some(joining) = self.joining.get_mut(&shown.name) else { return };
+        let Some(joining) = self.joining.get_mut(&shown.name) else { return self.shown_another(&shown.name, out) };
+        // One knock for each question, so that a server can't have us sign any number of them.
+        if !std::mem::take(&mut joining.asked) {
+            return;
+        }
         if let Some(genesis) = joining.founding.take_if(|genesis| room_id(genesis) == shown.room) {
             self.joining.remove(&shown.name);
             return self.found(now, genesis, out);
@@ -133,6 +140,15 @@ impl Node {
             joining.timeout_s = shown.consent_timeout_s;
             joining.gives_up_at = None;
             out.push(Output::ToServer(ToServer::Knock(knock.into_signed())));
+        }
+    }
+
+    /// The server shows a room whose name only looks like the one we asked for. Who goes in there should know its name.
+    fn shown_another(&mut self, shown: &RoomName, out: &mut Vec<Output>) {
+        let skeleton = shown.skeleton();
+        let mut asked = self.joining.iter().filter(|(name, joining)| joining.asked && name.skeleton() == skeleton);
+        if let Some(name) = asked.next().map(|(name, _)| name.clone()) {
+            self.refuse(&name, Refusal::NoSuchRoom, out);
         }
     }
 
@@ -229,7 +245,10 @@ impl Node {
             return self.leave_at_once(now, &admission, out);
         };
         let room = joining.room;
-        match Chain::enter(&admission, (knock.room, knock.roster), &*self.scheme) {
+        let entered = Chain::enter(&admission, (knock.room, knock.roster), &*self.scheme);
+        // A room of another name than the one asked for could pass for one that we are in.
+        match entered.and_then(|chain| if chain.genesis().name == name { Ok(chain) } else { Err(Misdeed::WrongRoster) })
+        {
             Ok(chain) if room == Some(chain.room()) && !self.rooms.contains_key(&chain.room()) => {
                 self.joining.remove(&name);
                 out.push(Output::Persist(Change::Entered {
@@ -252,7 +271,8 @@ impl Node {
     fn leave_at_once(&mut self, now: Now, admission: &Admission, out: &mut Vec<Output>) {
         let knock = admission.knock.unverified();
         let me = self.id();
-        if knock.key != me || self.rooms.contains_key(&knock.room) {
+        let seated = self.rooms.contains_key(&knock.room) || self.dormant.contains_key(&knock.room);
+        if knock.key != me || seated {
             return;
         }
         let Ok(chain) = Chain::enter(admission, (knock.room, knock.roster), &*self.scheme) else { return };

@@ -214,6 +214,7 @@ impl Node {
                 room.settle(&mut ctx);
                 room.frontier_flush(&mut ctx);
                 room.resend_due(&mut ctx);
+                room.ask_server_due(&mut ctx);
             }
         }
     }
@@ -229,6 +230,11 @@ impl Node {
     }
 
     fn abandon(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
+        // Whoever still counts on our seat must not wait for us: we are about to knock at them.
+        let mut ctx = ctx!(self, now, out);
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.leave(&mut ctx);
+        }
         if let Some(name) = self.forget(id, Leaving::DroppedByOthers, out)
             && self.quitting.is_none()
         {

@@ -25,6 +25,7 @@ impl Node {
         self.server_up = false;
         for room in self.rooms.values_mut() {
             room.online.clear();
+            room.ask_server_at = None;
         }
     }
 
@@ -151,6 +152,9 @@ impl Node {
             }
             return;
         };
+        if roster == room.chain.head() {
+            room.ask_server_at = None;
+        }
         let already = room.brought.replace((roster, room.chain.head())) == Some((roster, room.chain.head()));
         for step in missed.iter().filter(|_| !already) {
             ctx.out.push(Output::ToServer(ToServer::Step((id, step.clone()))));

@@ -25,6 +25,12 @@ struct InLine {
     hash: ProposalHash,
 }
 
+impl InLine {
+    fn over(&self) -> (PeerId, FromServer) {
+        (self.key, FromServer::KnockOver((self.hash, KnockEnd::Stale)))
+    }
+}
+
 /// All knocks at one room.
 #[derive(Debug, Default)]
 pub(super) struct Line {
@@ -267,13 +273,14 @@ impl Room {
 
     /// What everybody in line is told when the room, or its roster, is no longer the one they knocked at.
     pub(super) fn line_over(&self) -> impl Iterator<Item = (PeerId, FromServer)> {
-        self.line.even_held().map(|knock| (knock.key, FromServer::KnockOver((knock.hash, KnockEnd::Stale))))
+        self.line.even_held().map(InLine::over)
     }
 
-    /// The room is on another roster: everybody in line but the newcomer that was admitted knocks anew, which isn't
-    /// counted against them.
-    pub(super) fn clear_line(&mut self, turn: &mut Turn<'_>, admitted: Option<PeerId>) {
-        let over: Vec<_> = self.line_over().filter(|(key, _)| Some(*key) != admitted).collect();
+    /// The room is on another roster: everybody in line knocks anew, which isn't counted against them. Not by the knock
+    /// that was admitted; but by a newer one of the same newcomer, who leaves again and is still waiting (rule 9).
+    pub(super) fn clear_line(&mut self, turn: &mut Turn<'_>, admitted: Option<ProposalHash>) {
+        let knocks = self.line.even_held().filter(|knock| Some(knock.hash) != admitted);
+        let over: Vec<_> = knocks.map(InLine::over).collect();
         self.line = Line::default();
         for (key, message) in over {
             turn.pace.refund(&key);

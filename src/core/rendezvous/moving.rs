@@ -176,7 +176,7 @@ impl Room {
     }
 
     /// Hands the newcomer of a step its admission. Addresses that were given before it came are not for it.
-    fn admit(&mut self, turn: &mut Turn<'_>, step: &Step, roster: Roster) -> Option<PeerId> {
+    fn admit(&mut self, turn: &mut Turn<'_>, step: &Step, roster: Roster) -> Option<ProposalHash> {
         self.admission = None;
         let Proposal::Admit(knock) = &step.proposal else { return None };
         let admission = Admission {
@@ -185,10 +185,9 @@ impl Room {
             knock: knock.clone(),
             signatures: step.signatures.clone(),
         };
-        let newcomer = knock.unverified().key;
-        turn.send(&newcomer, FromServer::Admitted(admission.clone()));
+        turn.send(&knock.unverified().key, FromServer::Admitted(admission.clone()));
         self.admission = Some(admission);
         self.attached.values_mut().for_each(|attachment| attachment.addresses = None);
-        Some(newcomer)
+        Some(step.proposal.hash())
     }
 }

@@ -12,8 +12,9 @@ use crate::wire::{Few, PeerMessage, Roster, RosterHash, Step};
 /// Milliseconds a lost link has to come back before people are told: a link that is replaced by a better one flickers.
 const QUIET_MS: u64 = 2_000;
 
-/// Milliseconds after a refused drop before it is proposed again, doubled at random: views need time to agree.
-const DROP_RETRY_MS: u64 = 1_000;
+/// Milliseconds after a drop before it is weighed again, doubled at random, and doubled with each refusal up to the second:
+/// views need time to agree, and two that never will should not argue for ever.
+const DROP_RETRY_MS: (u64, u64) = (1_000, 64_000);
 
 /// Milliseconds for which having been cut off ourselves explains why the others went on.
 const CUT_OFF_MEMORY_MS: u64 = 15_000;
@@ -122,6 +123,9 @@ impl Room {
                 self.link_up(ctx, key);
             }
         }
+        if self.others(&ctx.me()).is_empty() {
+            self.cut_off = super::CutOff::default();
+        }
         self.reach_changed(ctx);
     }
 
@@ -163,15 +167,15 @@ impl Room {
             let wrong = |key: &PeerId| reachable.contains(key) && !self.left.contains(key);
             if drop.dropped.iter().any(wrong) {
                 self.refuse_drop(ctx, hash);
-                self.drop_not_before = ctx.now.after_ms(DROP_RETRY_MS);
+                self.drop_not_before = ctx.now.after_ms(DROP_RETRY_MS.0);
             }
         }
         if gone.is_empty() || ctx.now.mono_ms < self.drop_not_before {
             return;
         }
         if let Some(drop) = self.drop_of(gone) {
-            self.drop_not_before =
-                ctx.now.after_ms(DROP_RETRY_MS + rand::RngExt::random_range(ctx.rng, 0..DROP_RETRY_MS));
+            let wait = (DROP_RETRY_MS.0 << drop.nonce.min(16)).min(DROP_RETRY_MS.1);
+            self.drop_not_before = ctx.now.after_ms(wait + rand::RngExt::random_range(ctx.rng, 0..wait));
             self.sign_drop(ctx, drop);
         }
     }
@@ -188,7 +192,8 @@ impl Room {
 
     /// Keeps account of whether we are the ones who can't be reached.
     pub fn note_cut_off(&mut self, ctx: &Ctx<'_>) {
-        let alone = self.readers.is_empty() && !ctx.server_up;
+        // With nobody else in the room there is nobody to be cut off from.
+        let alone = self.readers.is_empty() && !ctx.server_up && !self.others(&ctx.me()).is_empty();
         match (alone, self.cut_off.since) {
             (true, None) => self.cut_off.since = Some(ctx.now.mono_ms),
             (false, Some(_)) => self.cut_off = super::CutOff { since: None, ended: Some(ctx.now.mono_ms) },

@@ -17,6 +17,9 @@ use crate::wire::{
     Consent, Decision, Drop, Knock, PeerMessage, Proposal, ProposalHash, Roster, RosterHash, Step, ToServer,
 };
 
+/// Milliseconds that a server has to follow a step of ours before it is asked where it is.
+const SERVER_FOLLOWS_MS: u64 = 3_000;
+
 impl Room {
     /// Somebody knocks, with `left_ms` to answer by the teller's clock.
     pub fn on_knock(&mut self, ctx: &mut Ctx<'_>, knock: Signed<Knock>, left_ms: u32, from: Option<PeerId>) {
@@ -89,9 +92,10 @@ impl Room {
         let Some(ballot) = self.ballots.get(&consent.proposal) else {
             let may_matter = self.has(&consent.by) && self.chain.roster(&consent.roster).is_none()
                 || consent.roster == self.chain.head();
-            if may_matter {
+            // So many of each member, so that none of them crowds out the others.
+            let of_theirs = self.orphans.iter().filter(|orphan| orphan.by == consent.by).count();
+            if may_matter && of_theirs < PROPOSALS_OPEN_MAX {
                 self.orphans.push_back(consent);
-                self.orphans.truncate(PROPOSALS_OPEN_MAX * 8);
             }
             return;
         };
@@ -269,6 +273,7 @@ impl Room {
         self.tell_moved(ctx, &before, &after, &overtaken, step);
         self.seats_changed(ctx, &after);
 
+        self.ask_server_at = ctx.server_up.then(|| ctx.now.after_ms(SERVER_FOLLOWS_MS));
         let head = self.sign_head(ctx);
         self.tell_all(ctx, &PeerMessage::Head(head));
         self.advertise(ctx);

@@ -131,8 +131,10 @@ pub(super) struct Room {
     pending: BTreeMap<u64, Pending>,
     /// How far each member has our own log.
     delivered: BTreeMap<PeerId, u64>,
-    /// Runs for a roster we are not on yet.
-    early: VecDeque<Run>,
+    /// Runs for a roster we are not on yet, and who passed them on.
+    early: VecDeque<(PeerId, Run)>,
+    /// Authors who have signed two entries under one number.
+    forked: BTreeSet<PeerId>,
     /// Answers to proposals we do not know yet.
     orphans: VecDeque<Verified<Consent>>,
     /// Rosters we have moved on from since the start, and what we had answered over each.
@@ -151,6 +153,8 @@ pub(super) struct Room {
     drop_not_before: u64,
     /// The roster of the server's from which we last brought it forward, and to which: telling it twice would not help.
     pub brought: Option<(RosterHash, RosterHash)>,
+    /// When to ask the server for the roster it is on, unless it says that it has followed our last step.
+    pub ask_server_at: Option<u64>,
     /// Whether the server or a member confirmed our seat, so that the user was told we are in.
     pub settled: bool,
     /// Since when we have neither links nor server, and when that last ended.
@@ -184,6 +188,7 @@ impl Room {
             pending: BTreeMap::new(),
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
+            forked: BTreeSet::new(),
             orphans: VecDeque::new(),
             passed: VecDeque::new(),
             denials: BTreeMap::new(),
@@ -193,6 +198,7 @@ impl Room {
             frontier_due: None,
             drop_not_before: 0,
             brought: None,
+            ask_server_at: None,
             settled: false,
             cut_off: CutOff::default(),
         }
@@ -318,6 +324,14 @@ impl Room {
         if greeted == Some(false) {
             self.greet(ctx, from);
             self.reach_changed(ctx);
+        }
+    }
+
+    /// Time passed: a server that has not followed our last step has not seen all that it takes. It is told again where we
+    /// are, and says where it is.
+    pub fn ask_server_due(&mut self, ctx: &mut Ctx<'_>) {
+        if self.ask_server_at.take_if(|at| *at <= ctx.now.mono_ms).is_some() {
+            ctx.tell_server(ToServer::Attach((self.id(), self.chain.head())));
         }
     }
 

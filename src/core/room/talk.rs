@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Ctx, Room};
 use crate::core::consent::roster::is_member;
-use crate::core::event::Event;
+use crate::core::event::{Event, Misdeed};
 use crate::core::io::{Change, Output};
 use crate::core::log::{KeptEntry, Next, Rejected, run_of};
 use crate::core::time::Now;
@@ -167,8 +167,14 @@ impl Room {
             }
             Err(Rejected::Gap) => self.frontier_soon(ctx),
             Err(Rejected::UnknownAudience) => {
-                self.early.push_back(run);
+                self.early.push_back((from, run));
                 self.early.truncate(EARLY_RUNS_MAX);
+            }
+            // The author signed both, whoever passes the second one on; it is told once, since it can come for ever.
+            Err(Rejected::Misdeed(Misdeed::TwoEntries)) => {
+                if self.forked.insert(author) {
+                    self.blame(ctx, Some(author), Misdeed::TwoEntries);
+                }
             }
             Err(Rejected::Misdeed(misdeed)) => self.blame(ctx, Some(from), misdeed),
         }
@@ -176,10 +182,8 @@ impl Room {
 
     /// Runs that came before the step they were written under.
     pub(super) fn replay_early(&mut self, ctx: &mut Ctx<'_>) {
-        for run in std::mem::take(&mut self.early) {
-            if let Some(author) = run.entries.first().map(|entry| entry.author) {
-                self.on_run(ctx, author, run);
-            }
+        for (from, run) in std::mem::take(&mut self.early) {
+            self.on_run(ctx, from, run);
         }
     }
 
@@ -222,6 +226,11 @@ impl Room {
         let before = self.delivered.get(&from).copied().unwrap_or(0);
         let mut delivered = before;
         for (author, seq) in frontier {
+            // What is no log of this room is nothing to keep account of, and could be anything in any number.
+            if self.log.author(author).is_none() && !self.has(author) {
+                continue;
+            }
+            let Some(reader) = self.readers.get_mut(&from) else { return };
             // Nobody can have more of a log than was written; of others' logs we may simply know less.
             reader.acknowledge(*author, *seq, ctx.now);
             if *author == ctx.signer.id() {
@@ -400,6 +409,6 @@ impl Room {
 
     /// The earliest moment at which anything in this room is due.
     pub fn due(&self) -> Option<u64> {
-        [self.talk_due(), self.absence_due(), self.membership_due()].into_iter().flatten().min()
+        [self.talk_due(), self.absence_due(), self.membership_due(), self.ask_server_at].into_iter().flatten().min()
     }
 }

@@ -196,3 +196,16 @@ fn a_member_that_comes_while_a_knock_is_open_is_told_all_of_it() {
     let answered = passed_on(&admit(&knock), 1, Decision::Yes);
     assert_eq!(news, [roster_is(&roster)].into_iter().chain(present).chain([asked, answered]).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_newcomer_admitted_by_an_older_knock_is_told_that_the_newer_one_is_over() {
+    let (mut rig, roster) = Rig::room_of(1);
+    rig.log_in_all(&[8, 9]);
+    let (older, newer) = (knock(&roster, 9), knock_again(&roster, 9, 1));
+    rig.say(9, ToServer::Knock(older.as_signed().clone()));
+    rig.say(8, ToServer::Knock(knock(&roster, 8).into_signed()));
+    rig.say(9, ToServer::Knock(newer.as_signed().clone()));
+    let told = rig.say(1, answer(&admit(&older), 1, Decision::Yes));
+    assert!(told.iter().any(|(who, message)| *who == 9 && matches!(message, FromServer::Admitted(_))));
+    assert!(told.contains(&(9, over(&newer, KnockEnd::Stale))), "{told:?}");
+}
