@@ -309,12 +309,13 @@ impl Room {
     /// Asks the user about knocks, one at a time, and only while a yes could be signed.
     fn prompt(&mut self, ctx: &mut Ctx<'_>) {
         let me = ctx.me();
+        // Before anything that may return: [`Room::membership_due`] wakes us for the oldest of them, again and again.
+        while self.prompts.front().is_some_and(|at| at + 60_000 <= ctx.now.mono_ms) {
+            self.prompts.pop_front();
+        }
         let waiting = |ballot: &Ballot| ballot.prompted && ballot.answer(&me).is_none() && ballot.refused().is_none();
         if self.ballots.live().is_some() || self.ballots.iter().any(|(_, ballot)| waiting(ballot)) {
             return;
-        }
-        while self.prompts.front().is_some_and(|at| at + 60_000 <= ctx.now.mono_ms) {
-            self.prompts.pop_front();
         }
         if self.prompts.len() >= PROMPTS_PER_MINUTE_MAX {
             return;
