@@ -49,7 +49,10 @@ fn three_chat_after_everyone_agreed_and_every_field_is_as_documented() {
     has_fields(&knock, &["expires_in_s", "fingerprint", "knock", "name", "room", "seen_before", "waiting", "yes"]);
     assert_eq!(knock["name"], "bob");
     assert_eq!(knock["fingerprint"], bob.fingerprint().as_str());
-    assert_eq!((&knock["yes"], &knock["waiting"], &knock["seen_before"]), (&json!([]), &json!(["alice"]), &json!(false)));
+    assert_eq!(
+        (&knock["yes"], &knock["waiting"], &knock["seen_before"]),
+        (&json!([]), &json!(["alice"]), &json!(false))
+    );
     assert!(is_hex(&knock["knock"]) && knock["expires_in_s"].as_u64().is_some_and(|left| (50..=60).contains(&left)));
     assert!(!bob.has_heard("joined", |_| true), "nobody is in before the yes");
     alice.send(json!({"do": "approve", "knock": knock["knock"]}));
@@ -94,7 +97,10 @@ fn three_chat_after_everyone_agreed_and_every_field_is_as_documented() {
         heard["mine"] = json!(true);
         assert_eq!(heard, said, "everybody has the same message");
         let raw = other.process.stdout.bytes();
-        assert!(!raw.contains(&0x1b) && !String::from_utf8(raw).unwrap().contains('\u{202e}'), "raw output is harmless");
+        assert!(
+            !raw.contains(&0x1b) && !String::from_utf8(raw).unwrap().contains('\u{202e}'),
+            "raw output is harmless"
+        );
     }
     let delivered = bob.wait("delivered", |it| it["to"] == 2);
     has_fields(&delivered, &["id", "of", "room", "to"]);

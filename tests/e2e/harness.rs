@@ -117,7 +117,12 @@ impl Process {
                 }
                 return status;
             }
-            assert!(Instant::now() < until, "it does not end; it said:\n{}\n{}", self.stdout.text(), self.stderr.text());
+            assert!(
+                Instant::now() < until,
+                "it does not end; it said:\n{}\n{}",
+                self.stdout.text(),
+                self.stderr.text()
+            );
             // A process's end can only be polled for without unsafe code.
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -97,7 +97,8 @@ impl Liar {
         let (chain, key) = ServerKey::new_pem();
         let key = ServerKey::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
         let limits = ListenerLimits::default();
-        let listener = runtime.block_on(async { RendezvousListener::bind("127.0.0.1:0".parse().unwrap(), key, limits) });
+        let listener =
+            runtime.block_on(async { RendezvousListener::bind("127.0.0.1:0".parse().unwrap(), key, limits) });
         let listener = listener.unwrap();
         let address = listener.local_addr().to_string();
         let mind = Mind {

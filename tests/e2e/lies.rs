@@ -8,7 +8,8 @@ use p2pchat::core::consent::chain::Chain;
 use p2pchat::core::consent::roster::verify_step;
 use p2pchat::identity::{Ed25519, Identity, PeerId, Signature, Signed, Signer as _, Verified};
 use p2pchat::wire::{
-    Admission, Consent, Decision, Few, FromServer, Genesis, Knock, Proposal, ProposalHash, Roster, Step, ToServer, encode,
+    Admission, Consent, Decision, Few, FromServer, Genesis, Knock, Proposal, ProposalHash, Roster, Step, ToServer,
+    encode,
 };
 use serde_json::json;
 
@@ -289,6 +290,7 @@ fn an_honest_server_gives_no_address_to_anybody_before_the_admission() {
         })
     };
     assert!(given("alice") && given("bob") && given("carol"));
-    let introduced = mind.told[admission..].iter().any(|(name, it)| name == "carol" && matches!(it, FromServer::Introduce(_)));
+    let introduced =
+        mind.told[admission..].iter().any(|(name, it)| name == "carol" && matches!(it, FromServer::Introduce(_)));
     assert!(introduced, "after the admission the addresses do come");
 }

@@ -10,7 +10,10 @@ const GPL: &str = "/usr/share/common-licenses/GPL-3";
 fn licence() -> Vec<u8> {
     // Debian and its kin have it; elsewhere a text of the same size and kind stands in.
     std::fs::read(Path::new(GPL)).unwrap_or_else(|_| {
-        (0..700).map(|n| if n % 7 == 3 { "\n".to_owned() } else { format!("{n:4}  a line of text\n") }).collect::<String>().into()
+        (0..700)
+            .map(|n| if n % 7 == 3 { "\n".to_owned() } else { format!("{n:4}  a line of text\n") })
+            .collect::<String>()
+            .into()
     })
 }
 
@@ -92,7 +95,7 @@ fn control_characters_of_others_are_escaped_unless_raw_is_asked_for() {
     let mut alice = world.founder("alice", "lobby", &[]);
     let mut plain = world.pipe("plain", &["join", "lobby"]);
     alice.approve("plain");
-    let mut raw = world.pipe("raw", &["join", "lobby", "--raw"]);
+    let raw = world.pipe("raw", &["join", "lobby", "--raw"]);
     alice.approve("raw");
     plain.wait_stderr("/approve raw");
     plain.write("/approve raw");

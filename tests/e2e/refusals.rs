@@ -145,7 +145,11 @@ fn a_name_belongs_to_the_first_key_that_took_it() {
     let mut command = world.command_in("impostor", "alice", &["join", "lobby", "--json"]);
     let (code, stdout, _) = run(&mut command);
     assert_eq!(code, Some(1), "{stdout}");
-    let error: Value = stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).find(|it| it["type"] == "error").unwrap();
+    let error: Value = stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .find(|it| it["type"] == "error")
+        .unwrap();
     assert_eq!(error["code"], "name_taken");
     assert!(error["hint"].as_str().unwrap().contains("--name"), "{error}");
     assert_eq!(alice.members("lobby"), ["alice"]);
