@@ -71,6 +71,13 @@ pub const KNOCKS_WAITING_MAX: usize = 8;
 /// Proposals a member keeps open over one roster; a liar that floods more is ignored.
 pub const PROPOSALS_OPEN_MAX: usize = 32;
 
+/// Answered proposals over one roster that a member remembers by their hashes alone: 2 MiB of them, months of refused
+/// knocks; after that it takes no more until the roster changes.
+pub const PROPOSALS_FORGOTTEN_MAX: usize = 65_536;
+
+/// Rosters that a member has moved on from and still signs noes over, for those who are left behind.
+pub const PASSED_ROSTERS_MAX: usize = 16;
+
 /// Prompts that a member is shown per room and minute, those that led to an admission excepted (THREATS.md row 9).
 pub const PROMPTS_PER_MINUTE_MAX: usize = 3;
 

@@ -27,6 +27,9 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Whether others may see the name in `list`.
     pub listed: bool,
+    /// Whether to only look at the server, as nobody: for `list` and `delete`, beside a chat that may be running on the
+    /// same data folder. No history is opened.
+    pub visiting: bool,
     /// Whether to ask about a server's unknown certificate ([`Event::PinWanted`]) or to trust it on first use.
     pub ask_before_pinning: bool,
 }

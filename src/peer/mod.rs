@@ -37,11 +37,9 @@ const WAITING_MAX: usize = 1024;
 /// [`StartError`] when one of the three can't be had.
 pub async fn start(options: Options) -> Result<Chat, StartError> {
     let (identity, _) = identity_file::load_or_create(&options.data_dir)?;
-    let lock = lock(&options.data_dir)?;
+    let (lock, store) = if options.visiting { visit()? } else { settle(&options.data_dir)? };
     let file = options.data_dir.join(HISTORY_FILE_NAME);
-    let cant_open = |why: crate::store::StoreError| StartError::Store { file: file.clone(), why: why.to_string() };
-    let store = PeerStore::open(&file).map_err(cant_open)?;
-    let kept = store.load().map_err(cant_open)?;
+    let kept = store.load().map_err(|why| cant_open(&file, &why))?;
     let listen = options.listen;
     let endpoint = PeerEndpoint::bind(listen, &identity).map_err(|why| StartError::Listen { listen, why })?;
     let endpoint = Arc::new(endpoint);
@@ -50,6 +48,7 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
         name: options.name.clone(),
         listed: options.listed,
         password: options.password.clone(),
+        visiting: options.visiting,
         seed: rand::random(),
     };
     let fingerprint = identity.id().fingerprint();
@@ -79,6 +78,24 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
         drop(lock);
     });
     Ok(Chat { commands: commands_in, events: events_out })
+}
+
+/// The history, and the lock that keeps it ours.
+fn settle(data_dir: &Path) -> Result<(Option<File>, PeerStore), StartError> {
+    let lock = lock(data_dir)?;
+    let file = data_dir.join(HISTORY_FILE_NAME);
+    let store = PeerStore::open(&file).map_err(|why| cant_open(&file, &why))?;
+    Ok((Some(lock), store))
+}
+
+/// Whoever only looks has no history.
+fn visit() -> Result<(Option<File>, PeerStore), StartError> {
+    let store = PeerStore::in_memory().map_err(|why| cant_open(Path::new("memory"), &why))?;
+    Ok((None, store))
+}
+
+fn cant_open(file: &Path, why: &crate::store::StoreError) -> StartError {
+    StartError::Store { file: file.to_owned(), why: why.to_string() }
 }
 
 /// Two chats on one identity would both write its log, which others must take for a forgery.

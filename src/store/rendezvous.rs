@@ -9,14 +9,12 @@ use std::path::Path;
 
 use rusqlite::{Connection, Transaction, params};
 
+use super::sqlite::{self, StoreError, read};
 use crate::core::rendezvous::{Change, Kept, KeptName, KeptRoom, PastStep};
 use crate::identity::PeerId;
-use crate::wire::{DecodeError, RoomId, RosterHash, decode, encode};
+use crate::wire::{RoomId, RosterHash, decode, encode};
 
-/// The version of the tables. A file of a later one is refused; there is no earlier one.
-const SCHEMA_VERSION: i64 = 1;
-
-/// The tables of [`SCHEMA_VERSION`]. Epochs are kept as SQLite's signed integers, in whose order small ones stay.
+/// Epochs are kept as SQLite's signed integers, in whose order small ones stay.
 const SCHEMA: &str = "
     CREATE TABLE names (skeleton TEXT PRIMARY KEY, key BLOB NOT NULL, name TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE rooms (room BLOB PRIMARY KEY, genesis BLOB NOT NULL, roster BLOB NOT NULL) STRICT;
@@ -29,26 +27,6 @@ const SCHEMA: &str = "
     ) STRICT;
 ";
 
-/// Why something could not be kept or read.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// SQLite, or the disk below it, failed.
-    #[error("the database failed: {0}; check that its disk has space and that no other server uses it")]
-    Database(#[from] rusqlite::Error),
-    /// What is in the file was not written by this program.
-    #[error("the database holds {what} that can't be read; move the file away to start anew, rooms restore themselves")]
-    Damaged {
-        /// Which part.
-        what: &'static str,
-    },
-    /// The file is of a later version.
-    #[error("the database is of version {found}, and this program knows version {SCHEMA_VERSION}; update it")]
-    TooNew {
-        /// Its version.
-        found: i64,
-    },
-}
-
 /// The file.
 #[derive(Debug)]
 pub struct RendezvousStore(Connection);
@@ -59,7 +37,7 @@ impl RendezvousStore {
     /// # Errors
     /// [`StoreError`] when it can't be opened, or is of a later version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::set_up(Connection::open(path)?)
+        sqlite::open(Some(path), SCHEMA).map(RendezvousStore)
     }
 
     /// A store that ends with the process, for tests and for servers that keep nothing.
@@ -67,24 +45,7 @@ impl RendezvousStore {
     /// # Errors
     /// [`StoreError::Database`] when SQLite has no memory.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Self::set_up(Connection::open_in_memory()?)
-    }
-
-    fn set_up(mut connection: Connection) -> Result<Self, StoreError> {
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
-        let all_at_once = connection.transaction()?;
-        match all_at_once.pragma_query_value(None, "user_version", |row| row.get(0))? {
-            0 => {
-                all_at_once.execute_batch(SCHEMA)?;
-                all_at_once.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            }
-            SCHEMA_VERSION => {}
-            found => return Err(StoreError::TooNew { found }),
-        }
-        all_at_once.commit()?;
-        Ok(RendezvousStore(connection))
+        sqlite::open(None, SCHEMA).map(RendezvousStore)
     }
 
     /// All that is kept.
@@ -173,10 +134,6 @@ fn add_step(to: &Transaction<'_>, room: RoomId, past: &PastStep) -> Result<(), S
 fn forget(to: &Transaction<'_>, room: RoomId) -> Result<(), StoreError> {
     to.prepare_cached("DELETE FROM rooms WHERE room = ?1")?.execute([room.0])?;
     Ok(())
-}
-
-fn read<T>(decoded: Result<T, DecodeError>, what: &'static str) -> Result<T, StoreError> {
-    decoded.map_err(|_| StoreError::Damaged { what })
 }
 
 #[cfg(test)]

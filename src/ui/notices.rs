@@ -13,7 +13,7 @@ pub fn notice(event: &Event) -> Vec<String> {
         Event::PinWanted { server, fingerprint } => vec![
             format!("first contact with the server {}", shown(server)),
             format!("its fingerprint: {fingerprint}"),
-            "Is this the server's fingerprint? Its operator can tell. [y/N]".to_owned(),
+            "Is this the server's fingerprint? Its operator can tell. Type yes if it is.".to_owned(),
         ],
         Event::Pinned { server, fingerprint } => vec![format!(
             "first contact with the server {}: its fingerprint {fingerprint} is remembered from now on",

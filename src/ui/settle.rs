@@ -13,7 +13,7 @@ use crate::peer::api::{Config, ConfigError, Creation, Name, Options, Places, rea
 const TRIES: usize = 3;
 
 /// What holds for this run, whatever the command.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settled {
     /// The config file.
     pub config: Config,
@@ -81,8 +81,19 @@ impl Settled {
             password,
             listen: global.listen.unwrap_or(self.config.listen),
             listed: self.config.listed,
+            visiting: false,
             ask_before_pinning: self.may_ask,
         })
+    }
+
+    /// What a mere look at the server is started with; nobody is named for it.
+    ///
+    /// # Errors
+    /// An unreadable password file.
+    pub fn visit(&self, global: &Global) -> Result<Options, Refusal> {
+        let visitor = "visitor".parse().expect("an ordinary word is a name");
+        let named = Settled { name: Some(self.name.clone().unwrap_or(visitor)), ..self.clone() };
+        Ok(Options { visiting: true, ..named.options(global)? })
     }
 
     /// How a room is made: the command line before the config.

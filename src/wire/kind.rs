@@ -22,6 +22,7 @@ pub enum ToServerKind {
     Report = 13,
     Delete = 14,
     Close = 15,
+    Visit = 16,
 }
 
 /// From a rendezvous to a client.

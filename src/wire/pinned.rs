@@ -41,6 +41,7 @@ fn messages_to_a_server_have_these_bytes() {
     let deletion = Deletion { room: room(), by: key() };
     pinned(Delete(signed(deletion)), &format!("kind: 0e \n room: 11*32 \n by: 01*32 \n {SIGNATURE}"));
     pinned(Close(room()), "kind: 0f \n room: 11*32");
+    pinned(Visit(None), "kind: 10 \n no password: 00");
 }
 
 #[test]

@@ -48,6 +48,9 @@ messages! {
         Delete(Signed<Deletion>),
         /// I leave: if I was the last one, forget the room; if not, my drop of all others is my leaving.
         Close(RoomId),
+        /// Instead of a hello: I only look, as nobody, and may list, look up, and delete what I sign. With the password
+        /// where one is asked for. A key stays free for the client that chats under it.
+        Visit(Option<Text<PASSWORD_BYTES_MAX>>),
     }
 }
 

@@ -1,3 +1,4 @@
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 //! Transcripts of the command line, for everything that needs no running chat.
 //!
 //! A `.txt` file holds runs: `$ p2pchat ARGUMENTS` (split at blanks), what stood on standard output and standard error, and

@@ -4,5 +4,6 @@
 
 mod liars;
 mod rooms;
+mod storms;
 mod talk;
 mod world;

@@ -281,3 +281,70 @@ fn the_chat_goes_on_without_the_server_and_the_room_with_a_server_that_lost_ever
     world.approve(2, 1);
     assert!(world.is_in(1), "{:?}", world.people[1].events);
 }
+
+#[test]
+fn nothing_wakes_a_client_again_and_again_once_it_is_done() {
+    let mut world = World::in_one_room(3);
+    world.kill(2);
+    world.join(2);
+    world.unplug(1);
+    world.pass(10);
+    world.plug_in(1);
+    world.wakes = 0;
+    world.pass(600);
+    assert!(world.wakes < 600, "{} wakes in ten minutes", world.wakes);
+}
+
+#[test]
+fn a_client_that_crashed_after_its_yes_remembers_what_it_signed() {
+    let mut world = World::of(4);
+    world.create(0, 8, 60, 120);
+    for newcomer in 1..3 {
+        world.join(newcomer);
+        (0..newcomer).for_each(|member| world.approve(member, newcomer));
+    }
+    world.join(3);
+    world.approve(0, 3);
+    world.kill(0);
+    world.start(0);
+    world.join(0);
+    world.pass(2);
+    // Its yes counts, although the client that gave it is gone; and nobody asks it again.
+    let asked = world.people[0]
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::Knock { name, .. } if name.as_str() == "p3"));
+    assert_eq!(asked.count(), 1);
+    world.approve(1, 3);
+    world.approve(2, 3);
+    assert!(world.is_in(3));
+    for who in 0..4 {
+        assert_eq!(world.members(who), ["p0", "p1", "p2", "p3"]);
+    }
+}
+
+#[test]
+fn a_server_restarted_in_the_middle_of_a_knock_costs_a_new_knock_and_nothing_else() {
+    let mut world = World::of(4);
+    world.create(0, 8, 60, 120);
+    for newcomer in 1..3 {
+        world.join(newcomer);
+        (0..newcomer).for_each(|member| world.approve(member, newcomer));
+    }
+    world.join(3);
+    world.approve(0, 3);
+    world.stop_server();
+    world.pass(5);
+    world.start_server();
+    world.pass(5);
+    // The old knock lapses at the members; the newcomer's client has knocked anew.
+    world.pass(60);
+    if !world.is_in(3) {
+        world.join(3);
+    }
+    (0..3).for_each(|member| world.approve(member, 3));
+    assert!(world.is_in(3), "{:?}", world.people[3].events);
+    for who in 0..4 {
+        assert_eq!(world.members(who), ["p0", "p1", "p2", "p3"]);
+    }
+}

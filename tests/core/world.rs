@@ -58,6 +58,12 @@ pub struct World {
     pub lie: Option<Lie>,
     /// Everything that was ever said to the server.
     pub told_server: Vec<ToServer>,
+    /// How often time had to stop because something was due.
+    pub wakes: u32,
+    /// Everything that was ever said over links: by whom, and what.
+    pub told_peers: Vec<(usize, PeerMessage)>,
+    /// Delivers what is on its way in any order that keeps each connection's own, by this state; in order when absent.
+    pub disorder: Option<u64>,
 }
 
 pub fn lobby() -> RoomName {
@@ -78,6 +84,9 @@ impl World {
             apart: BTreeSet::new(),
             lie: None,
             told_server: Vec::new(),
+            wakes: 0,
+            told_peers: Vec::new(),
+            disorder: None,
         };
         world.start_server();
         for seed in 0..people {
@@ -142,13 +151,13 @@ impl World {
 
     /// Starts a client with what its store kept.
     pub fn start(&mut self, who: usize) {
+        // Nobody draws the same numbers twice, not even after a restart.
+        let starts = self.number().to_le_bytes();
         let person = &mut self.people[who];
-        let config = Config {
-            name: person.name.parse().unwrap(),
-            listed: false,
-            password: None,
-            seed: [person.seed.wrapping_add(100).wrapping_mul(3); 32],
-        };
+        let mut seed = [person.seed.wrapping_add(100).wrapping_mul(3); 32];
+        seed[..8].copy_from_slice(&starts);
+        let config =
+            Config { name: person.name.parse().unwrap(), listed: false, password: None, visiting: false, seed };
         let kept = person.store.load().unwrap();
         person.node = Some(Node::new(config, Arc::new(identity(person.seed)), Arc::new(Ed25519), kept));
         let address = address(who);
@@ -215,8 +224,40 @@ impl World {
     }
 
     pub fn command(&mut self, who: usize, command: Command) {
-        self.give(who, Input::Command(command));
+        self.ask(who, command);
         self.run();
+    }
+
+    /// Hands a command to a client, and carries nothing yet.
+    pub fn ask(&mut self, who: usize, command: Command) {
+        self.give(who, Input::Command(command));
+    }
+
+    /// Says something to somebody over the link with `from`, in their name.
+    pub fn forge_peer(&mut self, from: usize, to: usize, message: PeerMessage) {
+        let link = self.people[to].links.iter().find(|(_, (other, _))| *other == from).map(|(link, _)| *link);
+        self.give(to, Input::FromPeer { link: link.unwrap(), message });
+        self.run();
+    }
+
+    /// Whether a client is running, and whether it is connected to the server.
+    pub fn is_up(&self, who: usize) -> (bool, bool) {
+        (self.people[who].node.is_some(), self.people[who].session.is_some())
+    }
+
+    /// Whether a server is running.
+    pub fn has_server(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// The moment, on the monotonic clock.
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
+    /// What a client has on disk.
+    pub fn kept(&self, who: usize) -> p2pchat::core::io::Kept {
+        self.people[who].store.load().unwrap()
     }
 
     pub fn create(&mut self, who: usize, size: u16, consent_timeout_s: u16, grace_s: u32) {
@@ -255,8 +296,13 @@ impl World {
 
     /// Carries everything to where it is going.
     pub fn run(&mut self) {
-        for _ in 0..200_000 {
-            let Some(mail) = self.mail.pop_front() else { return };
+        assert!(!self.deliver(200_000), "the talking never ends");
+    }
+
+    /// Carries at most `most` messages; whether more are on their way.
+    pub fn deliver(&mut self, most: usize) -> bool {
+        for _ in 0..most {
+            let Some(mail) = self.next_mail() else { return false };
             match mail {
                 Mail::ToNode(who, input) => self.handle(who, input),
                 Mail::ToServer(session, message) => {
@@ -265,7 +311,18 @@ impl World {
                 }
             }
         }
-        panic!("the talking never ends");
+        !self.mail.is_empty()
+    }
+
+    fn next_mail(&mut self) -> Option<Mail> {
+        let Some(state) = &mut self.disorder else { return self.mail.pop_front() };
+        if self.mail.is_empty() {
+            return None;
+        }
+        let any = (random(state) % self.mail.len() as u64) as usize;
+        let connection = connection(&self.mail[any]);
+        let first = self.mail.iter().position(|mail| self::connection(mail) == connection)?;
+        self.mail.remove(first)
     }
 
     fn handle(&mut self, who: usize, input: Input) {
@@ -291,6 +348,7 @@ impl World {
                 }
             }
             Output::ToPeer { link, message } => {
+                self.told_peers.push((who, message.clone()));
                 if let Some((other, link)) = self.people[who].links.get(&link).copied() {
                     self.give(other, Input::FromPeer { link, message });
                 }
@@ -357,7 +415,12 @@ impl World {
     pub fn pass(&mut self, seconds: u64) {
         self.run();
         let end = self.now.mono_ms + seconds * 1000;
+        // Whoever wants to be woken for a moment that is past, and is no better off for it, would keep a processor busy.
+        let mut restless = 0;
         while let Some(due) = self.next_due().filter(|due| *due <= end) {
+            self.wakes += 1;
+            restless = if due <= self.now.mono_ms { restless + 1 } else { 0 };
+            assert!(restless < 20, "somebody never comes to rest: {due} is past, it is {}", self.now.mono_ms);
             self.advance_to(due.max(self.now.mono_ms + 1));
             for who in 0..self.people.len() {
                 self.give(who, Input::Wake);
@@ -418,6 +481,26 @@ impl World {
     /// Whom this client has links with.
     pub fn linked(&self, who: usize) -> BTreeSet<usize> {
         self.people[who].links.values().map(|(other, _)| *other).collect()
+    }
+}
+
+/// The next number of a state that is never 0 (xorshift64).
+pub fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+/// What a piece of mail travels on: within one, order is kept.
+fn connection(mail: &Mail) -> (u8, u64) {
+    match mail {
+        Mail::ToServer(session, _) => (0, session.0),
+        Mail::ToNode(_, Input::FromPeer { link, .. } | Input::LinkUp { link, .. } | Input::LinkDown { link }) => {
+            (1, link.0)
+        }
+        Mail::ToNode(who, Input::FromServer(_) | Input::ServerConnected { .. } | Input::ServerLost) => (2, *who as u64),
+        Mail::ToNode(who, _) => (3, *who as u64),
     }
 }
 

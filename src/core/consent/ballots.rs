@@ -3,12 +3,12 @@
 //!
 //! Never signs anything itself: it says what may be signed, takes note of what was, and tells when a step is complete.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::roster::{is_member, signers, successor};
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme, Signature, Verified};
-use crate::limits::PROPOSALS_OPEN_MAX;
+use crate::limits::{PROPOSALS_FORGOTTEN_MAX, PROPOSALS_OPEN_MAX};
 use crate::wire::{Consent, Decision, Drop, Few, Knock, Proposal, ProposalHash, Roster, Step};
 
 /// One proposal over the current roster, with the answers so far.
@@ -103,12 +103,14 @@ pub struct Ballots {
     live: Option<ProposalHash>,
     /// The proposals this member said yes to, oldest first.
     signed: Vec<ProposalHash>,
+    /// Refused proposals that made room for others: what was answered once is never asked again.
+    forgotten: BTreeSet<ProposalHash>,
 }
 
 impl Ballots {
     /// Nothing is being decided yet.
     pub fn new(me: PeerId) -> Self {
-        Ballots { me, open: BTreeMap::new(), live: None, signed: Vec::new() }
+        Ballots { me, open: BTreeMap::new(), live: None, signed: Vec::new(), forgotten: BTreeSet::new() }
     }
 
     /// Takes a proposal over `roster`, unless it is known. `true` when it is new.
@@ -124,7 +126,7 @@ impl Ballots {
         scheme: &dyn Scheme,
     ) -> Result<bool, Misdeed> {
         let hash = proposal.hash();
-        if self.open.contains_key(&hash) {
+        if self.open.contains_key(&hash) || self.forgotten.contains(&hash) {
             return Ok(false);
         }
         if self.open.len() >= PROPOSALS_OPEN_MAX {
@@ -136,14 +138,19 @@ impl Ballots {
         Ok(true)
     }
 
-    /// Makes room by forgetting a proposal that was refused and that this member never said yes to.
+    /// Makes room by forgetting a proposal that was refused and that this member answered, but never with a yes.
     fn forget_one_refused(&mut self) -> Option<()> {
+        if self.forgotten.len() >= PROPOSALS_FORGOTTEN_MAX {
+            return None;
+        }
         let refused = |(hash, ballot): (&ProposalHash, &Ballot)| {
             (ballot.refused().is_some() && ballot.answer(&self.me).is_some() && !self.signed.contains(hash))
                 .then_some(*hash)
         };
         let hash = self.open.iter().find_map(refused)?;
-        self.open.remove(&hash).map(|_| ())
+        self.open.remove(&hash)?;
+        self.forgotten.insert(hash);
+        Some(())
     }
 
     /// One proposal.
@@ -228,6 +235,12 @@ impl Ballots {
     pub fn completed_without(&self, me: &PeerId) -> Vec<Step> {
         let without_me = |ballot: &&Ballot| !ballot.signers.contains(me) && ballot.is_complete();
         self.open.values().filter(without_me).map(Ballot::step).collect()
+    }
+
+    /// Everything this member has answered over this roster.
+    pub fn answered(&self) -> BTreeSet<ProposalHash> {
+        let answered = self.open.iter().filter(|(_, ballot)| ballot.answer(&self.me).is_some());
+        answered.map(|(hash, _)| *hash).chain(self.forgotten.iter().copied()).collect()
     }
 
     /// Proposals this member never answered, which get a signed no once it has moved on.
@@ -383,6 +396,22 @@ mod tests {
         let again = room.drop_of(&[2]);
         assert_ne!(again, drop);
         assert_eq!(again.drop_nonce(), 1);
+    }
+
+    #[test]
+    fn what_was_refused_once_is_never_asked_again_however_many_came_since() {
+        let mut room = room();
+        let first = knock_at(&room.roster, &person(100), "first");
+        room.open(&first);
+        room.answer(0, &first, Decision::No);
+        for number in 101..=180 {
+            let knock = knock_at(&room.roster, &person(number), &format!("n{number}"));
+            room.open(&knock);
+            room.answer(0, &knock, Decision::No);
+        }
+        let again = room.ballots.open(&room.roster, first.clone(), 8, None, &Ed25519);
+        assert_eq!(again, Ok(false));
+        assert_eq!(room.ballots.may_say_yes(&first.hash()), Err(Blocked::Unknown));
     }
 
     #[test]

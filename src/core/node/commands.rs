@@ -30,7 +30,7 @@ impl Node {
             Command::Leave(room) => self.leave(now, room, out),
             Command::List => self.ask_server(ToServer::List(()), out),
             Command::Members(room) => self.members(now, room, out),
-            Command::Delete(room) => self.delete(now, room, out),
+            Command::Delete(room) => self.delete(room, out),
             // Answered by the driver, before the node ever sees the server.
             Command::Pin { .. } => Ok(()),
             Command::Quit => {
@@ -116,17 +116,33 @@ impl Node {
         Ok(())
     }
 
-    fn delete(&mut self, _: Now, room: RoomName, out: &mut Vec<Output>) -> Result<(), Failure> {
-        let rooms = self.rooms.values().chain(self.dormant.values());
-        let named = rooms.into_iter().find(|known| known.name == room);
-        // A creator who left has kept no genesis; the server knows the room by name alone then, and we by nothing.
-        let known = named.ok_or_else(|| Failure::NotInRoom(room.clone()))?;
-        if known.chain.genesis().creator != self.id() {
-            return Err(Failure::NotCreator(room));
+    fn delete(&mut self, room: RoomName, out: &mut Vec<Output>) -> Result<(), Failure> {
+        let known = self.rooms.values().find(|known| known.name == room);
+        match known.map(|known| (known.chain.genesis().creator, known.id())) {
+            Some((creator, _)) if creator != self.id() => Err(Failure::NotCreator(room)),
+            Some((_, id)) => self.send_deletion(id, out),
+            // A room we are not in: the server shows its id, and knows who created it.
+            None => {
+                self.deleting.insert(room.clone(), None);
+                self.ask_server(ToServer::LookUp(room), out)
+            }
         }
-        let deletion = Deletion { room: known.id(), by: self.id() };
-        let deletion = Verified::sign(deletion, &*self.signer).into_signed();
+    }
+
+    fn send_deletion(&mut self, room: RoomId, out: &mut Vec<Output>) -> Result<(), Failure> {
+        let deletion = Verified::sign(Deletion { room, by: self.id() }, &*self.signer).into_signed();
         self.ask_server(ToServer::Delete(deletion), out)
+    }
+
+    /// The server shows a room that is to be deleted; `false` if it is not.
+    pub(super) fn delete_shown(&mut self, room: &RoomName, id: RoomId, out: &mut Vec<Output>) -> bool {
+        match self.deleting.get_mut(room) {
+            Some(deleting @ None) => {
+                *deleting = Some(id);
+                self.send_deletion(id, out).is_ok()
+            }
+            _ => false,
+        }
     }
 
     fn quit(&mut self, now: Now, out: &mut Vec<Output>) {

@@ -110,6 +110,9 @@ impl Node {
 
     /// The server shows a room: ours, just founded, or one to knock at.
     pub(super) fn on_shown(&mut self, now: Now, shown: RoomShown, out: &mut Vec<Output>) {
+        if self.delete_shown(&shown.name, shown.room, out) {
+            return;
+        }
         let Some(joining) = self.joining.get_mut(&shown.name) else { return };
         if let Some(genesis) = joining.founding.take_if(|genesis| room_id(genesis) == shown.room) {
             self.joining.remove(&shown.name);
@@ -234,7 +237,7 @@ impl Node {
                     base: admission.roster.clone(),
                 }));
                 let (room, epoch) = (chain.room(), chain.current().epoch);
-                out.push(Output::Persist(Change::Moved { room, epoch, step: admission.step() }));
+                out.push(Output::Persist(Change::Moved { room, epoch, step: admission.step(), at_ms: now.wall_ms }));
                 self.enter(now, chain, Entrance::Admitted, out);
             }
             Ok(_) => self.refuse(&name, Refusal::Other, out),

@@ -15,6 +15,10 @@ use crate::wire::{PeerMessage, RoomId};
 /// First and longest wait between two attempts to reach a peer, in milliseconds; doubled each time.
 const REDIAL_MS: (u64, u64) = (500, 30_000);
 
+/// Milliseconds that a connection must have lasted to be more than an attempt: whoever holds ours as a stranger's, or has
+/// too many of those, closes it sooner, and would close the next one too.
+const SHORT_LIVED_MS: u64 = 2 * STRANGER_WAIT_S * 1000;
+
 /// A connection of somebody we do not know, or not yet: nothing is sent on it, and nothing read from it counts.
 #[derive(Debug, Clone)]
 pub(super) struct Stranger {
@@ -46,10 +50,11 @@ impl Node {
     /// A connection stands. Both sides may have dialled: the one that the lower key dialled is kept, and both sides see
     /// that alike; what was on its way on the other is sent again from the frontiers.
     pub(super) fn link_up(&mut self, now: Now, peer: PeerId, id: LinkId, link: Link, out: &mut Vec<Output>) {
-        self.dialling.remove(&peer);
         if !self.is_known(&peer) {
             return self.hold_stranger(now, peer, id, link, out);
         }
+        let failed = self.dialling.remove(&peer).map_or(0, |dialling| dialling.failed);
+        let link = Link { since: now.mono_ms, failed, ..link };
         let by_lower = |link: &Link| link.dialled == (self.signer.id() < peer);
         if let Some(old) = self.links.get(&peer) {
             if by_lower(old) && !by_lower(&link) {
@@ -96,15 +101,19 @@ impl Node {
         self.strangers.remove(&id);
         // A connection that was replaced is not in use any more.
         let Some(peer) = self.peers.remove(&id) else { return };
-        let remote = self.links.remove(&peer).map(|link| link.remote);
+        let Some(link) = self.links.remove(&peer) else { return };
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut().filter(|room| room.has(&peer)) {
-            if let Some(remote) = remote {
-                remember(room, peer, remote);
-            }
+            remember(room, peer, link.remote);
             room.link_down(&mut ctx, peer);
         }
         self.dial_soon(now, peer);
+        if link.since.saturating_add(SHORT_LIVED_MS) > now.mono_ms
+            && let Some(dialling) = self.dialling.get_mut(&peer)
+        {
+            dialling.failed = link.failed;
+            self.dial_failed(now, peer);
+        }
     }
 
     pub(super) fn peer_malformed(&mut self, now: Now, id: LinkId, out: &mut Vec<Output>) {
@@ -197,7 +206,8 @@ impl Node {
 
     /// The earliest moment at which a peer is to be dialled or a stranger let go.
     pub(super) fn links_due(&self) -> Option<u64> {
-        let reachable = |peer: &PeerId| !candidates(self.rooms.values(), peer).is_empty();
+        // Whoever is leaving dials nobody.
+        let reachable = |peer: &PeerId| self.quitting.is_none() && !candidates(self.rooms.values(), peer).is_empty();
         let dials = self.dialling.iter().filter(|(peer, dialling)| !dialling.busy && reachable(peer));
         let strangers = self.strangers.values().map(|stranger| stranger.until);
         dials.map(|(_, dialling)| dialling.next_at).chain(strangers).min()

@@ -39,6 +39,8 @@ pub struct Config {
     pub listed: bool,
     /// The server's password, where it wants one.
     pub password: Option<String>,
+    /// Whether to only look at the server, as nobody: list, and delete rooms of one's own.
+    pub visiting: bool,
     /// For salts, nonces and waiting times: 32 bytes nobody else knows.
     pub seed: [u8; 32],
 }
@@ -52,6 +54,10 @@ pub struct Node {
     listed: bool,
     /// For the server.
     password: Option<String>,
+    /// Whether we only look at the server.
+    visiting: bool,
+    /// Rooms to be deleted that we are not in, and their ids once the server has shown them.
+    deleting: BTreeMap<RoomName, Option<RoomId>>,
     /// The user's key.
     signer: Arc<dyn Signer>,
     /// How signatures are checked.
@@ -111,7 +117,10 @@ impl Node {
         let mut dormant = BTreeMap::new();
         for room in kept.rooms {
             let Ok(genesis) = room.genesis.verify(&*scheme) else { continue };
-            let Ok(chain) = Chain::reopen(genesis, room.base, room.steps, &*scheme) else { continue };
+            let Ok(chain) = Chain::reopen(genesis, room.base, room.steps.into_iter().map(|(step, _)| step), &*scheme)
+            else {
+                continue;
+            };
             let log = Log::reopen(logs.remove(&chain.room()).unwrap_or_default(), &me);
             let mut reopened = Room::new(chain, log, me);
             reopened.recall(room.consents, room.head_counter, &*scheme);
@@ -121,6 +130,8 @@ impl Node {
             name: config.name,
             listed: config.listed,
             password: config.password,
+            visiting: config.visiting,
+            deleting: BTreeMap::new(),
             signer,
             scheme,
             rng: StdRng::from_seed(config.seed),
@@ -156,7 +167,13 @@ impl Node {
             Input::FromServer(message) => self.on_server_message(now, message, out),
             Input::ServerLost => self.server_lost(now),
             Input::LinkUp { peer, link, dialled, remote, rtt_ms } => {
-                self.link_up(now, peer, link, Link { id: link, dialled, remote, rtt_ms }, out);
+                self.link_up(
+                    now,
+                    peer,
+                    link,
+                    Link { id: link, dialled, remote, rtt_ms, since: now.mono_ms, failed: 0 },
+                    out,
+                );
             }
             Input::FromPeer { link, message } => self.on_peer_message(now, link, message, out),
             Input::PeerMalformed { link } => self.peer_malformed(now, link, out),

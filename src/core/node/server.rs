@@ -12,9 +12,12 @@ use crate::wire::{Deletion, FromServer, Hello, Member, RefusalCode, RoomId, Rost
 impl Node {
     /// Proves our key to a server whose certificate was accepted.
     pub(super) fn greet_server(&mut self, exporter: [u8; 32], out: &mut Vec<Output>) {
+        let password = self.password.as_deref().map(Text::cut);
+        if self.visiting {
+            return out.push(Output::ToServer(ToServer::Visit(password)));
+        }
         let hello = Hello { exporter, key: self.id(), name: self.name.clone(), listed: self.listed };
         let hello = Verified::sign(hello, &*self.signer).into_signed();
-        let password = self.password.as_deref().map(Text::cut);
         out.push(Output::ToServer(ToServer::Hello((hello, password))));
     }
 
@@ -90,6 +93,7 @@ impl Node {
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut() {
             room.note_cut_off(&ctx);
+            room.brought = None;
             ctx.tell_server(ToServer::Attach((room.id(), room.chain.head())));
         }
         self.resume_joining(out);
@@ -111,6 +115,9 @@ impl Node {
         }
         if let Some(room) = room.as_ref().filter(|room| self.joining.contains_key(room)) {
             return self.on_join_refused(room, code, out);
+        }
+        if let Some(room) = &room {
+            self.deleting.remove(room);
         }
         let seated = room.as_ref().and_then(|room| self.room_named(room));
         match (code, seated) {
@@ -144,7 +151,8 @@ impl Node {
             }
             return;
         };
-        for step in missed {
+        let already = room.brought.replace((roster, room.chain.head())) == Some((roster, room.chain.head()));
+        for step in missed.iter().filter(|_| !already) {
             ctx.out.push(Output::ToServer(ToServer::Step((id, step.clone()))));
         }
         room.confirm_seat(&mut ctx);
@@ -161,7 +169,14 @@ impl Node {
 
     fn deleted(&mut self, deletion: Signed<Deletion>, out: &mut Vec<Output>) {
         let id = deletion.unverified().room;
-        let Some(room) = self.rooms.get(&id) else { return };
+        let Some(room) = self.rooms.get(&id) else {
+            let ours = self.deleting.iter().find(|(_, deleting)| **deleting == Some(id)).map(|(name, _)| name.clone());
+            if let Some(room) = ours {
+                self.deleting.remove(&room);
+                out.push(Output::Tell(Event::Left { room, why: Leaving::Deleted }));
+            }
+            return;
+        };
         let (name, creator) = (room.name.clone(), room.chain.genesis().creator);
         match deletion.verify(&*self.scheme) {
             Ok(deletion) if deletion.by == creator => drop(self.forget(id, Leaving::Deleted, out)),

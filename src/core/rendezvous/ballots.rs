@@ -24,7 +24,8 @@ pub(super) struct Ballot {
     number: u64,
     /// Each member's different answers, in the order they came.
     answers: BTreeMap<PeerId, Vec<Signed<Consent>>>,
-    /// Whether it is the evidence that its signers left, which is kept as long as the roster.
+    /// Whether it is a complete drop that didn't move the room: the evidence, perhaps, that its signers left. It is kept
+    /// as long as the roster.
     pub(super) evidence: bool,
 }
 
@@ -111,6 +112,24 @@ impl Ballots {
     pub(super) fn complete(&self, hash: &ProposalHash, base: &Roster) -> Option<(Proposal, Vec<Signature>)> {
         let ballot = self.ballots.get(hash).filter(|ballot| !ballot.evidence && ballot.end(base).is_none())?;
         Some((ballot.proposal.clone(), ballot.signatures(base)?))
+    }
+
+    /// Whether a proposal is a complete drop that didn't move the room.
+    pub(super) fn is_evidence(&self, hash: &ProposalHash) -> bool {
+        self.ballots.get(hash).is_some_and(|ballot| ballot.evidence)
+    }
+
+    /// The complete drops that didn't move the room, with their signatures.
+    pub(super) fn evidence(&self, base: &Roster) -> Vec<(Proposal, Vec<Signature>)> {
+        let evidence = self.ballots.values().filter(|ballot| ballot.evidence);
+        evidence.filter_map(|ballot| Some((ballot.proposal.clone(), ballot.signatures(base)?))).collect()
+    }
+
+    /// Whether `key` has signed a complete drop of any of `others`.
+    pub(super) fn has_dropped(&self, key: &PeerId, others: &[PeerId]) -> bool {
+        self.ballots.values().filter(|ballot| ballot.evidence && ballot.is_yes(key)).any(|ballot| {
+            matches!(&ballot.proposal, Proposal::Drop(drop) if others.iter().any(|other| drop.dropped.contains(other)))
+        })
     }
 
     /// Notes an answer to a known proposal; whether it says something new.

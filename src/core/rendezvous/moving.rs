@@ -1,15 +1,18 @@
 //! How a room moves from one roster to the next, and when a complete drop means that its signers left.
 //!
 //! A drop binds only its signers (DESIGN.md §4 rule 6): the same signatures read "we go on without them" on one side and
-//! "they left" on the other. The server keeps one roster per room and follows those that are more: a drop that fewer sign
-//! than it names is taken as its signers' leaving. The room then stays on its roster until the others have signed the drop
-//! of those who left, and the signed leaving is passed on to them as evidence. So is one whose every signer has said
-//! before, by `Close`, that it leaves.
+//! "they left" on the other. The server keeps one roster per room, and tells the two apart by what it sees itself:
 //!
-//! When both sides are equally many, a named member that is connected here is evidently not lost, so the signers left;
-//! if none of the named is connected, the signers are those who are here, and the room moves. Of two halves of a room the
-//! first complete drop to arrive is thus read as a leaving, or as the room's way on, once; the other half is told the steps
-//! and a hash that it doesn't have, and goes by DESIGN.md §4 rule 10.
+//! - Whoever leaves says `Close` first. A drop whose every signer said so is their leaving: the room stays on its roster
+//!   until the others have signed the drop of those who left, and the signed leaving is passed on to them as evidence.
+//! - A drop is the room's way on if more sign it than it names, or if everybody it names has said that they leave, has
+//!   signed a drop of the signers, or isn't connected.
+//! - Anything else can't be told yet: who signs the drop of somebody that left may be heard before the one that left, and
+//!   two halves that have lost each other may both be here. The drop is passed on like a leaving, nothing moves, and it is
+//!   weighed again when one of those it names says that they leave, is gone, or signs.
+//!
+//! Of two halves of a room one is thus the room's way on, once; the other half is told the steps and a hash that it doesn't
+//! have, and goes by DESIGN.md §4 rule 10.
 
 use super::Change;
 use super::kept::PastStep;
@@ -26,6 +29,17 @@ enum Known {
     ByAnswers,
     /// This one brought it as a whole.
     AsStep(PeerId),
+}
+
+/// What a complete drop means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Its signers left.
+    Leaving,
+    /// The room goes on without those it names.
+    WayOn,
+    /// Either: both sides are here.
+    Open,
 }
 
 impl Room {
@@ -50,6 +64,10 @@ impl Room {
             }
             return Ok(());
         }
+        if self.ballots.is_evidence(&step.proposal.hash()) {
+            // Known already, and there is nothing to answer: whoever brought it would only bring it again.
+            return Ok(());
+        }
         let next = verify_step(&self.roster, &step, self.genesis().size, turn.scheme)
             .map_err(|_| no(RefusalCode::Invalid, "a consent is missing or wrong in what should move the room on"))?;
         let before = self.hash();
@@ -65,35 +83,54 @@ impl Room {
     }
 
     fn follow(&mut self, turn: &mut Turn<'_>, step: Step, next: Roster, known: Known) {
-        match &step.proposal {
-            Proposal::Drop(drop) if self.is_leaving(drop) => {
-                let drop = drop.clone();
-                self.take_leave(turn, &drop, &step, known);
-            }
-            _ => self.advance(turn, step, next, known),
+        let Proposal::Drop(drop) = &step.proposal else { return self.advance(turn, step, next, known) };
+        if self.reading(drop) == Reading::WayOn {
+            return self.advance(turn, step, next, known);
         }
+        let drop = drop.clone();
+        self.pass_evidence(turn, &drop, &step, known);
+        self.weigh_departures(turn);
     }
 
-    /// Whether a complete drop is to be read as the leaving of those who signed it.
-    fn is_leaving(&self, drop: &Drop) -> bool {
+    fn reading(&self, drop: &Drop) -> Reading {
         let staying = || self.roster.members.iter().map(|member| member.key).filter(|key| !self.gone.contains(key));
         let (lost, signed): (Vec<_>, Vec<_>) = staying().partition(|key| drop.dropped.contains(key));
-        if !lost.is_empty() && signed.iter().all(|key| self.leaving.contains(key)) {
-            return true;
+        if signed.iter().all(|key| self.leaving.contains(key)) && (signed.is_empty() || !lost.is_empty()) {
+            return Reading::Leaving;
         }
-        match signed.len().cmp(&lost.len()) {
-            std::cmp::Ordering::Less => true,
-            std::cmp::Ordering::Equal => lost.is_empty() || lost.iter().any(|key| self.attached.contains_key(key)),
-            std::cmp::Ordering::Greater => false,
+        let is_here = |key: &PeerId| {
+            self.attached.contains_key(key) && !self.leaving.contains(key) && !self.ballots.has_dropped(key, &signed)
+        };
+        if signed.len() > lost.len() || !lost.iter().any(is_here) { Reading::WayOn } else { Reading::Open }
+    }
+
+    /// Reads the complete drops again that could not be told from leaving, now that more is known.
+    pub(super) fn weigh_departures(&mut self, turn: &mut Turn<'_>) {
+        for (proposal, signatures) in self.ballots.evidence(&self.roster) {
+            let Proposal::Drop(drop) = &proposal else { continue };
+            match self.reading(drop) {
+                Reading::Open => {}
+                Reading::Leaving => {
+                    let signers = signers(&self.roster, &proposal);
+                    self.gone.extend(&signers);
+                    signers.iter().for_each(|by| self.detach(turn, by));
+                }
+                Reading::WayOn => {
+                    let Ok(signatures) = Few::try_from(signatures) else { continue };
+                    let step = Step { proposal, signatures };
+                    let Ok(next) = verify_step(&self.roster, &step, self.genesis().size, turn.scheme) else { continue };
+                    // Its parts were passed on when it was not clear what they meant.
+                    return self.advance(turn, step, next, Known::ByAnswers);
+                }
+            }
         }
     }
 
-    /// The signers left: the others get the evidence, the room stays where it is.
-    fn take_leave(&mut self, turn: &mut Turn<'_>, drop: &Drop, step: &Step, known: Known) {
+    /// Keeps a complete drop that doesn't move the room, or not yet, and shows it to those whom it names.
+    fn pass_evidence(&mut self, turn: &mut Turn<'_>, drop: &Drop, step: &Step, known: Known) {
         let signers = signers(&self.roster, &step.proposal);
         let hash = drop.hash();
         self.ballots.open(hash, step.proposal.clone(), signers[0], self.line.asked()).evidence = true;
-        self.gone.extend(&signers);
         let new_to_others = known != Known::ByAnswers;
         let others: Vec<_> = self.attached.keys().filter(|key| !signers.contains(key)).copied().collect();
         if new_to_others {
@@ -106,7 +143,6 @@ impl Room {
                 others.iter().for_each(|other| turn.send(other, FromServer::Consent(consent.clone())));
             }
         }
-        signers.iter().for_each(|by| self.detach(turn, by));
     }
 
     /// The room is on another roster.

@@ -25,8 +25,24 @@ impl Rendezvous {
                     Err(refusal) => refusal,
                 }
             }
+            (None, ToServer::Visit(password)) => match self.check_password(password.as_ref().map(Text::as_str)) {
+                Ok(()) => {
+                    return out.extend(
+                        self.sessions
+                            .visit(session)
+                            .map(|observed| Output::Send { session, message: FromServer::Welcome(observed) }),
+                    );
+                }
+                Err(refusal) => refusal,
+            },
+            (None, message) if self.sessions.is_visiting(session) => {
+                if let Err((room, refusal)) = self.visitor_request(session, message, out) {
+                    out.push(refusal.to(session, room));
+                }
+                return;
+            }
             (None, _) => no(RefusalCode::Invalid, "say hello first: the first message of a connection proves your key"),
-            (Some(_), ToServer::Hello(_)) => {
+            (Some(_), ToServer::Hello(_) | ToServer::Visit(_)) => {
                 no(RefusalCode::Invalid, "this connection is logged in already; open another one to log in anew")
             }
             (Some(client), message) => {
@@ -51,14 +67,47 @@ impl Rendezvous {
             let why = "the proof of your key is for another connection; connect anew, and suspect what is in between";
             return Err(no(RefusalCode::Invalid, why));
         };
-        if let Some(wanted) = &self.config.password
-            && !refusal::same_secret(wanted, password.unwrap_or_default())
-        {
-            let why = "this server asks for a password; give the one you got from its operator";
-            return Err(no(RefusalCode::Password, why));
-        }
+        self.check_password(password)?;
         let changes = self.accounts.claim(hello.key, &hello.name)?;
         Ok((Client { session, key: hello.key, name: hello.name.clone(), observed, listed: hello.listed }, changes))
+    }
+
+    fn check_password(&self, password: Option<&str>) -> Result<(), Refusal> {
+        match &self.config.password {
+            Some(wanted) if !refusal::same_secret(wanted, password.unwrap_or_default()) => {
+                let why = "this server asks for a password; give the one you got from its operator";
+                Err(no(RefusalCode::Password, why))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What somebody who only looks may ask for.
+    fn visitor_request(&mut self, session: SessionId, message: ToServer, out: &mut Vec<Output>) -> Result<(), Refused> {
+        match message {
+            ToServer::List(()) => self.list(session, out),
+            ToServer::LookUp(name) => self.look_up(session, name, out)?,
+            ToServer::Delete(deletion) => self.delete(session, deletion, out)?,
+            _ => {
+                return Err((
+                    None,
+                    no(RefusalCode::Invalid, "a visitor may only list, look up and delete; say hello for more"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&self, session: SessionId, out: &mut Vec<Output>) {
+        let people = if self.config.list_people { self.sessions.people() } else { Few::default() };
+        let rooms = Few::first_of(self.rooms.in_order_of_name().map(Room::line));
+        out.push(Output::Send { session, message: FromServer::Rooms((rooms, people)) });
+    }
+
+    fn look_up(&self, session: SessionId, name: RoomName, out: &mut Vec<Output>) -> Result<(), Refused> {
+        let Some(room) = self.rooms.named(&name) else { return Err((Some(name), refusal::no_such_room())) };
+        out.push(Output::Send { session, message: FromServer::Shown(room.shown()) });
+        Ok(())
     }
 
     fn welcome(&mut self, now: Now, client: Client, changes: Vec<Change>, out: &mut Vec<Output>) {
@@ -84,18 +133,12 @@ impl Rendezvous {
         let Client { session, key, .. } = *client;
         match message {
             // `message` has dealt with it.
-            ToServer::Hello(_) => Ok(()),
+            ToServer::Hello(_) | ToServer::Visit(_) => Ok(()),
             ToServer::List(()) => {
-                let people = if self.config.list_people { self.sessions.people() } else { Few::default() };
-                let rooms = Few::first_of(self.rooms.in_order_of_name().map(Room::line));
-                out.push(Output::Send { session, message: FromServer::Rooms((rooms, people)) });
+                self.list(session, out);
                 Ok(())
             }
-            ToServer::LookUp(name) => {
-                let Some(room) = self.rooms.named(&name) else { return Err((Some(name), refusal::no_such_room())) };
-                out.push(Output::Send { session, message: FromServer::Shown(room.shown()) });
-                Ok(())
-            }
+            ToServer::LookUp(name) => self.look_up(session, name, out),
             ToServer::Create(genesis) => {
                 let name = genesis.unverified().name.clone();
                 self.create(client, genesis, out).map_err(|refusal| (Some(name), refusal))
@@ -104,7 +147,7 @@ impl Rendezvous {
                 let name = genesis.unverified().name.clone();
                 self.restore(now, client, genesis, roster, out).map_err(|refusal| (Some(name), refusal))
             }
-            ToServer::Delete(deletion) => self.delete(client, deletion, out),
+            ToServer::Delete(deletion) => self.delete(session, deletion, out),
             ToServer::Close(room) => {
                 self.close_room(now, client, room, out);
                 Ok(())
@@ -217,24 +260,30 @@ impl Rendezvous {
         Ok(())
     }
 
-    fn delete(&mut self, client: &Client, deletion: Signed<Deletion>, out: &mut Vec<Output>) -> Result<(), Refused> {
+    /// Forgets a room by its creator's signature, whoever brings it.
+    fn delete(&mut self, session: SessionId, deletion: Signed<Deletion>, out: &mut Vec<Output>) -> Result<(), Refused> {
         let id = deletion.unverified().room;
         let Some(room) = self.rooms.get(&id) else { return Err((None, refusal::no_such_room())) };
         let refused = |refusal| (Some(room.name().clone()), refusal);
-        if deletion.unverified().by != client.key || room.creator() != client.key {
+        let creator = room.creator();
+        if deletion.unverified().by != creator {
             let why = "only the creator of a room may delete it; you can leave it instead";
             return Err(refused(no(RefusalCode::NotCreator, why)));
         }
         let deletion = deletion.verify(self.scheme.as_ref()).map_err(|_| refused(refusal::bad_signature()))?;
-        self.forget(id, Some(deletion.into_signed()), out);
+        let deletion = deletion.into_signed();
+        if self.sessions.of_key(&creator) != Some(session) {
+            out.push(Output::Send { session, message: FromServer::Deleted(deletion.clone()) });
+        }
+        self.forget(id, Some(deletion), out);
         Ok(())
     }
 
     /// A member leaves. The last one takes the room along; of another, the drop that follows is read as its leaving even
     /// if nobody else is here. What somebody else says is passed over, and so is what is done already.
     fn close_room(&mut self, now: Now, client: &Client, id: RoomId, out: &mut Vec<Output>) {
-        let last = self.with_room(now, &id, out, |room, _| {
-            room.note_leaving(client.key);
+        let last = self.with_room(now, &id, out, |room, turn| {
+            room.note_leaving(turn, client.key);
             room.is_last(&client.key)
         });
         if last == Some(true) {

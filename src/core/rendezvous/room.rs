@@ -227,10 +227,11 @@ impl Room {
         staying.next().is_some_and(|last| last.key == *key) && staying.next().is_none()
     }
 
-    /// A member said that it leaves, which changes nothing before it has signed it.
-    pub(super) fn note_leaving(&mut self, key: PeerId) {
+    /// A member said that it leaves, which changes nothing before it, or those who stay, have signed it.
+    pub(super) fn note_leaving(&mut self, turn: &mut Turn<'_>, key: PeerId) {
         if is_member(&self.roster, &key) {
             self.leaving.insert(key);
+            self.weigh_departures(turn);
         }
     }
 
@@ -312,6 +313,7 @@ impl Room {
     pub(super) fn gone_offline(&mut self, turn: &mut Turn<'_>, key: &PeerId) {
         self.detach(turn, key);
         self.leave_line(turn, key);
+        self.weigh_departures(turn);
     }
 
     /// Tells a member nothing more, and the others that it isn't here.

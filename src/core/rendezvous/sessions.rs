@@ -33,6 +33,8 @@ struct Session {
     exporter: [u8; 32],
     /// Who it is, once proven.
     client: Option<Client>,
+    /// Whether it only looks.
+    visiting: bool,
     /// Rooms that may hold something of it.
     rooms: BTreeSet<RoomId>,
 }
@@ -50,7 +52,8 @@ impl Sessions {
     /// A client connected. An IPv4 client at an IPv6 socket is noted as what it is.
     pub(super) fn connect(&mut self, session: SessionId, observed: SocketAddr, exporter: [u8; 32]) {
         let observed = SocketAddr::new(observed.ip().to_canonical(), observed.port());
-        self.open.insert(session, Session { observed, exporter, client: None, rooms: BTreeSet::new() });
+        self.open
+            .insert(session, Session { observed, exporter, client: None, visiting: false, rooms: BTreeSet::new() });
     }
 
     /// A connection is gone: whose it was, and the rooms to clear of it, if it had logged in.
@@ -64,6 +67,18 @@ impl Sessions {
     /// Whether the connection stands.
     pub(super) fn is_open(&self, session: SessionId) -> bool {
         self.open.contains_key(&session)
+    }
+
+    /// A connection only looks: where it is seen from, if it stands.
+    pub(super) fn visit(&mut self, session: SessionId) -> Option<SocketAddr> {
+        let open = self.open.get_mut(&session)?;
+        open.visiting = true;
+        Some(open.observed)
+    }
+
+    /// Whether a connection only looks.
+    pub(super) fn is_visiting(&self, session: SessionId) -> bool {
+        self.open.get(&session).is_some_and(|open| open.visiting)
     }
 
     /// Who a connection is, once proven.

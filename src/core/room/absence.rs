@@ -35,15 +35,23 @@ impl Room {
 
     /// The members we reach: over our own links, or over those that linked members say they have.
     fn reachable(&self, ctx: &Ctx<'_>) -> BTreeSet<PeerId> {
-        let direct = self.readers.keys().filter(|peer| ctx.links.contains_key(peer));
+        let direct = self.linked().filter(|peer| ctx.links.contains_key(*peer));
         let relayed = self.adverts.values().flatten();
         direct.chain(relayed).copied().filter(|key| self.has(key)).collect()
+    }
+
+    /// The members who have told us over a link of ours which roster they are on. A bare connection is no member: whoever
+    /// has left, or has yet to come back, holds it for a moment as a stranger's.
+    fn linked(&self) -> impl Iterator<Item = &PeerId> {
+        self.readers.iter().filter(|(_, reader)| reader.greeted).map(|(peer, _)| peer)
     }
 
     /// Something about links or seats changed: starts and ends absences, and tells the others about our own links.
     pub(super) fn reach_changed(&mut self, ctx: &mut Ctx<'_>) {
         self.note_cut_off(ctx);
-        self.advertise(ctx);
+        if !self.linked().eq(&self.advertised) {
+            self.advertise(ctx);
+        }
         let reachable = self.reachable(ctx);
         for key in self.others(&ctx.me()) {
             if reachable.contains(&key) {
@@ -66,11 +74,10 @@ impl Room {
         }
     }
 
-    /// Tells the linked members which members we have links with.
+    /// Tells the linked members which members we have links with. A new roster renumbers the bits, so it is told anew then
+    /// even when the links stay.
     pub(super) fn advertise(&mut self, ctx: &mut Ctx<'_>) {
-        let linked: BTreeSet<PeerId> = self.readers.keys().copied().collect();
-        // A new roster renumbers the bits, so it is told anew even when the links stay.
-        self.advertised = linked;
+        self.advertised = self.linked().copied().collect();
         let message = self.links_message(ctx);
         self.tell_all(ctx, &message);
     }
@@ -80,7 +87,7 @@ impl Room {
         let members = &self.chain.current().members;
         let mut bits = vec![0u8; members.len().div_ceil(8)];
         for (at, member) in members.iter().enumerate() {
-            if self.readers.contains_key(&member.key) {
+            if self.readers.get(&member.key).is_some_and(|reader| reader.greeted) {
                 bits[at / 8] |= 1 << (at % 8);
             }
         }
@@ -108,6 +115,8 @@ impl Room {
         self.online.retain(|key| is_member(after, key));
         self.addresses.retain(|key, _| is_member(after, key));
         self.delivered.retain(|key, _| is_member(after, key));
+        // Whoever comes back begins to count anew (rule 7).
+        self.heads.retain(|key, _| is_member(after, key));
         for key in self.others(&ctx.me()) {
             if ctx.links.contains_key(&key) && !self.readers.contains_key(&key) {
                 self.link_up(ctx, key);

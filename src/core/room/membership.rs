@@ -4,15 +4,18 @@ use std::collections::VecDeque;
 
 use super::{Ctx, Fate, Room};
 use crate::core::consent::ballots::{Ballot, Ballots, Blocked, Noted};
-use crate::core::consent::roster::{is_member, seat, verify_step};
+use crate::core::consent::roster::{is_member, seat, signers, successor, verify_step};
 use crate::core::event::{Answer, Departure, Event, Failure, Misdeed, Refusal};
 use crate::core::io::{Change, Output};
 use crate::core::time::left_s;
 use crate::identity::{Name, PeerId, Signed, Verified};
 use crate::limits::{
-    CLOCK_SLACK_S, DENIALS_BEFORE_MUTE, KNOCKS_WAITING_MAX, MUTE_S, PROMPTS_PER_MINUTE_MAX, PROPOSALS_OPEN_MAX,
+    CLOCK_SLACK_S, DENIALS_BEFORE_MUTE, KNOCKS_WAITING_MAX, MUTE_S, PASSED_ROSTERS_MAX, PROMPTS_PER_MINUTE_MAX,
+    PROPOSALS_FORGOTTEN_MAX, PROPOSALS_OPEN_MAX,
 };
-use crate::wire::{Consent, Decision, Drop, Knock, PeerMessage, Proposal, ProposalHash, Roster, Step, ToServer};
+use crate::wire::{
+    Consent, Decision, Drop, Knock, PeerMessage, Proposal, ProposalHash, Roster, RosterHash, Step, ToServer,
+};
 
 impl Room {
     /// Somebody knocks, with `left_ms` to answer by the teller's clock.
@@ -50,6 +53,7 @@ impl Room {
     /// or ahead, and heads will show.
     fn open(&mut self, ctx: &mut Ctx<'_>, proposal: Proposal, deadline: Option<u64>, from: Option<PeerId>) -> bool {
         if proposal.roster() != self.chain.head() {
+            self.answer_passed(ctx, &proposal);
             return false;
         }
         let hash = proposal.hash();
@@ -244,11 +248,19 @@ impl Room {
         let before = self.chain.current().clone();
         verify_step(&before, step, self.chain.genesis().size, ctx.scheme)?;
         // What was left unsigned over the old roster gets its signed no before we turn our back on it.
-        for hash in self.ballots.unanswered() {
-            self.answer_late(ctx, hash);
+        let unanswered = self.ballots.unanswered();
+        let mut answered = self.ballots.answered();
+        answered.extend(&unanswered);
+        self.passed.push_back((self.chain.head(), answered));
+        if self.passed.len() > PASSED_ROSTERS_MAX {
+            self.passed.pop_front();
+        }
+        for hash in unanswered {
+            self.answer_late(ctx, step.proposal.roster(), hash);
         }
         let after = self.chain.adopt(step, ctx.scheme)?.clone();
-        ctx.persist(Change::Moved { room: self.id(), epoch: after.epoch, step: step.clone() });
+        let at_ms = ctx.now.wall_ms;
+        ctx.persist(Change::Moved { room: self.id(), epoch: after.epoch, step: step.clone(), at_ms });
         let overtaken = std::mem::replace(&mut self.ballots, Ballots::new(ctx.me()));
         // Somebody whom everybody let in was no nuisance: friends who come one after the other are all asked about.
         if overtaken.get(&step.proposal.hash()).is_some_and(|ballot| ballot.prompted) {
@@ -266,9 +278,21 @@ impl Room {
         Ok(())
     }
 
-    /// A no without asking anybody: the room has moved on. It is not noted, since its ballots are about to go.
-    fn answer_late(&mut self, ctx: &mut Ctx<'_>, hash: ProposalHash) {
-        let Some(roster) = self.ballots.get(&hash).map(|ballot| ballot.proposal.roster()) else { return };
+    /// A proposal over a roster that we have moved on from: a signed no frees whoever is still waiting for us there.
+    fn answer_passed(&mut self, ctx: &mut Ctx<'_>, proposal: &Proposal) {
+        let (hash, roster, me) = (proposal.hash(), proposal.roster(), ctx.me());
+        let size = self.chain.genesis().size;
+        let Some(base) = self.chain.roster(&roster) else { return };
+        let mine = signers(base, proposal).contains(&me) && successor(base, proposal, size, ctx.scheme).is_ok();
+        // Only over rosters passed since the start: of earlier ones we can't tell any more what we have signed.
+        let Some((_, answered)) = self.passed.iter_mut().find(|(passed, _)| *passed == roster) else { return };
+        if mine && answered.len() < PROPOSALS_FORGOTTEN_MAX && answered.insert(hash) {
+            self.answer_late(ctx, roster, hash);
+        }
+    }
+
+    /// A no without asking anybody: the room has moved on. It is not noted, since its ballots are gone or about to go.
+    fn answer_late(&mut self, ctx: &mut Ctx<'_>, roster: RosterHash, hash: ProposalHash) {
         let late = Consent { room: self.id(), roster, proposal: hash, by: ctx.me(), decision: Decision::Late };
         let late = Verified::sign(late, ctx.signer).into_signed();
         ctx.tell_server(ToServer::Consent(late.clone()));
@@ -308,6 +332,9 @@ impl Room {
 
     /// Asks the user about knocks, one at a time, and only while a yes could be signed.
     fn prompt(&mut self, ctx: &mut Ctx<'_>) {
+        while self.prompts.front().is_some_and(|at| at + 60_000 <= ctx.now.mono_ms) {
+            self.prompts.pop_front();
+        }
         let me = ctx.me();
         // Before anything that may return: [`Room::membership_due`] wakes us for the oldest of them, again and again.
         while self.prompts.front().is_some_and(|at| at + 60_000 <= ctx.now.mono_ms) {
@@ -456,7 +483,8 @@ impl Room {
 
     /// Whether more knocks are open here than a well-behaved server passes on.
     pub fn is_flooded(&self) -> bool {
-        self.ballots.iter().filter(|(_, ballot)| ballot.knock().is_some()).count() > KNOCKS_WAITING_MAX
+        let open = |ballot: &Ballot| ballot.knock().is_some() && ballot.refused().is_none();
+        self.ballots.iter().filter(|(_, ballot)| open(ballot)).count() > KNOCKS_WAITING_MAX
     }
 
     /// The earliest moment at which [`Room::lapse`] or a prompt is due.

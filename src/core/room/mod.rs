@@ -22,7 +22,7 @@ use super::log::Log;
 use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signed, Signer, Verified};
 use crate::limits::CANDIDATES_MAX;
-use crate::wire::{Consent, Few, Head, PeerMessage, Proposal, RoomId, Run, ToServer};
+use crate::wire::{Consent, Few, Head, PeerMessage, Proposal, ProposalHash, RoomId, RosterHash, Run, ToServer};
 
 use absence::Absence;
 use talk::{Pending, Reader};
@@ -56,6 +56,10 @@ pub(super) struct Link {
     pub remote: SocketAddr,
     /// Its round trip when it came up, in milliseconds.
     pub rtt_ms: u32,
+    /// Since when it is in use, on the monotonic clock.
+    pub since: u64,
+    /// Attempts in a row that had failed before it, or led to connections that did not last.
+    pub failed: u32,
 }
 
 impl Ctx<'_> {
@@ -131,6 +135,8 @@ pub(super) struct Room {
     early: VecDeque<Run>,
     /// Answers to proposals we do not know yet.
     orphans: VecDeque<Verified<Consent>>,
+    /// Rosters we have moved on from since the start, and what we had answered over each.
+    passed: VecDeque<(RosterHash, BTreeSet<ProposalHash>)>,
     /// How often each newcomer was denied here, and until when they are muted.
     denials: BTreeMap<PeerId, (u32, u64)>,
     /// When the user was last asked, for the limit per minute.
@@ -143,6 +149,8 @@ pub(super) struct Room {
     frontier_due: Option<u64>,
     /// Not before this moment is another drop proposed.
     drop_not_before: u64,
+    /// The roster of the server's from which we last brought it forward, and to which: telling it twice would not help.
+    pub brought: Option<(RosterHash, RosterHash)>,
     /// Whether the server or a member confirmed our seat, so that the user was told we are in.
     pub settled: bool,
     /// Since when we have neither links nor server, and when that last ended.
@@ -177,12 +185,14 @@ impl Room {
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
             orphans: VecDeque::new(),
+            passed: VecDeque::new(),
             denials: BTreeMap::new(),
             prompts: VecDeque::new(),
             head_counter: 0,
             heads: BTreeMap::new(),
             frontier_due: None,
             drop_not_before: 0,
+            brought: None,
             settled: false,
             cut_off: CutOff::default(),
         }
@@ -244,9 +254,10 @@ impl Room {
     pub fn link_up(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
         let Some(link) = ctx.links.get(&peer) else { return };
         let rtt_ms = link.rtt_ms;
-        self.readers.insert(peer, Reader::new(ctx.now));
+        let replaced = self.readers.insert(peer, Reader::new(ctx.now)).is_some();
         self.adverts.remove(&peer);
-        if let Some(name) = self.name_of(&peer) {
+        // A better connection to somebody who is linked already is no news.
+        if let (Some(name), false) = (self.name_of(&peer), replaced) {
             let path = Path::Direct { rtt_ms: Some(rtt_ms) };
             ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s: None });
         }
@@ -293,6 +304,8 @@ impl Room {
         self.heads.insert(from, head.counter);
         if head.roster == self.chain.head() {
             self.confirm_seat(ctx);
+            // Links are told by their places in a roster: who has only just come to this one could not read ours.
+            ctx.tell_peer(&from, self.links_message(ctx));
         }
         if let Some(steps) = self.chain.steps_after(&head.roster) {
             let room = self.id();
@@ -304,6 +317,7 @@ impl Room {
         let greeted = self.readers.get_mut(&from).map(|reader| std::mem::replace(&mut reader.greeted, true));
         if greeted == Some(false) {
             self.greet(ctx, from);
+            self.reach_changed(ctx);
         }
     }
 

@@ -139,8 +139,10 @@ fn only_the_creator_deletes_a_room_and_every_member_is_told() {
     let deletion = |by| Verified::sign(Deletion { room: roster.room, by: key(by) }, &identity(by)).into_signed();
     let told = rig.say(2, ToServer::Delete(deletion(2)));
     assert_eq!(refusals(&told), [(2, RefusalCode::NotCreator)]);
-    let told = rig.say(2, ToServer::Delete(deletion(1)));
-    assert_eq!(refusals(&told), [(2, RefusalCode::NotCreator)], "an order is given by the creator's own client");
+    let forged =
+        crate::identity::Signed::from_parts(Deletion { room: roster.room, by: key(1) }, deletion(2).signature());
+    let told = rig.say(2, ToServer::Delete(forged));
+    assert_eq!(refusals(&told), [(2, RefusalCode::Invalid)], "the creator has not signed that");
     let told = rig.say(1, ToServer::Delete(deletion(1)));
     let expected: Vec<_> =
         [vec![1], by_key(vec![2, 3])].concat().into_iter().map(|who| (who, FromServer::Deleted(deletion(1)))).collect();
@@ -172,4 +174,32 @@ fn an_empty_room_is_forgotten_after_its_time_and_after_a_restart_too() {
     assert_eq!(restarted.server.next_wake(), Some(0));
     restarted.pass(600_000);
     assert_eq!(restarted.kept, [Change::RoomGone(roster.room)]);
+}
+
+#[test]
+fn a_visitor_may_list_look_up_and_delete_by_signature_and_nothing_else() {
+    let (mut rig, roster) = Rig::room_of(2);
+    rig.connect(9);
+    assert_eq!(rig.say(9, ToServer::Visit(None)), [(9, FromServer::Welcome(observed(9)))]);
+    assert_eq!(rig.kept, [], "a visitor takes no name");
+    assert!(matches!(&rig.say(9, ToServer::List(()))[..], [(9, FromServer::Rooms(_))]));
+    assert!(matches!(&rig.say(9, ToServer::LookUp("lobby".parse().unwrap()))[..], [(9, FromServer::Shown(_))]));
+    for other in [attach(roster.room, roster.hash()), ToServer::Knock(knock(&roster, 9).into_signed())] {
+        assert_eq!(refusals(&rig.say(9, other)), [(9, RefusalCode::Invalid)]);
+    }
+    let deletion = |by| Verified::sign(Deletion { room: roster.room, by: key(by) }, &identity(by)).into_signed();
+    assert_eq!(refusals(&rig.say(9, ToServer::Delete(deletion(9)))), [(9, RefusalCode::NotCreator)]);
+    let told = rig.say(9, ToServer::Delete(deletion(1)));
+    for who in [1, 2, 9] {
+        assert!(told.contains(&(who, FromServer::Deleted(deletion(1)))), "{who}");
+    }
+}
+
+#[test]
+fn a_visitor_needs_the_password_too() {
+    let config = Config { password: Some("sesame".into()), ..Config::default() };
+    let mut rig = Rig::with(config, Kept::default());
+    rig.connect(1);
+    assert_eq!(refusals(&rig.say(1, ToServer::Visit(None))), [(1, RefusalCode::Password)]);
+    assert_eq!(rig.closed.len(), 1);
 }

@@ -44,6 +44,7 @@ fn a_leave_never_takes_the_room_along_in_rooms_of_two_and_more() {
         let (mut rig, roster) = Rig::room_of(size);
         let others: Vec<u8> = (2..=size).collect();
         let (leave, _, _) = drop_step(&roster, &others, &[1]);
+        assert_eq!(rig.say(1, ToServer::Close(roster.room)), []);
         propose(&mut rig, 1, &leave);
         let told = rig.say(1, answer(&leave, 1, Decision::Yes));
         let others = by_key(others);
@@ -104,6 +105,43 @@ fn of_two_halves_that_are_both_here_one_goes_on_and_the_room_stays_whole_till_th
     let told = rig.say(3, ToServer::Step((roster.room, right.clone())));
     assert!(told.contains(&(4, FromServer::Step((roster.room, right)))));
     assert!(matches!(&rig.kept[..], [Change::RoomMoved { roster, .. }] if *roster == next));
+}
+
+#[test]
+fn those_who_stay_may_be_heard_before_the_one_that_left() {
+    let (mut rig, roster) = Rig::room_of(2);
+    let (without, _, next) = drop_step(&roster, &[2], &[1]);
+    propose(&mut rig, 1, &without);
+    let told = rig.say(1, answer(&without, 1, Decision::Yes));
+    assert_eq!(told, [(2, passed_on(&without, 1, Decision::Yes))], "who left whom isn't clear yet");
+    let told = rig.say(2, ToServer::Close(roster.room));
+    assert_eq!(told.last(), Some(&(1, roster_is(&next))));
+    assert!(matches!(&rig.kept[..], [Change::RoomMoved { roster, .. }] if *roster == next));
+    // And when it was the connection that broke, that is as good.
+    let (mut rig, roster) = Rig::room_of(2);
+    let (without, _, next) = drop_step(&roster, &[2], &[1]);
+    propose(&mut rig, 1, &without);
+    rig.say(1, answer(&without, 1, Decision::Yes));
+    rig.hang_up(2);
+    assert!(matches!(&rig.kept[..], [Change::RoomMoved { roster, .. }] if *roster == next));
+}
+
+#[test]
+fn one_who_is_here_goes_on_without_many_who_are_not() {
+    let (mut rig, roster) = Rig::room_of(4);
+    [2, 3, 4].into_iter().for_each(|who| drop(rig.hang_up(who)));
+    let (_, step, next) = drop_step(&roster, &[2, 3, 4], &[1]);
+    rig.say(1, ToServer::Step((roster.room, step)));
+    assert!(matches!(&rig.kept[..], [Change::RoomMoved { roster, .. }] if *roster == next));
+}
+
+#[test]
+fn a_drop_that_moves_nothing_is_answered_once() {
+    let (mut rig, roster) = Rig::room_of(3);
+    let (_, step, _) = drop_step(&roster, &[2, 3], &[1]);
+    let told = rig.say(1, ToServer::Step((roster.room, step.clone())));
+    assert_eq!(told.last(), Some(&(1, roster_is(&roster))));
+    assert_eq!(rig.say(1, ToServer::Step((roster.room, step))), []);
 }
 
 #[test]
