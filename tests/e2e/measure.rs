@@ -130,3 +130,28 @@ async fn memory_of_a_server_with_a_thousand_idle_clients() {
     );
     assert!(each < 256.0, "the bound of an idle client");
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn processor_time_of_a_quiet_room() {
+    let mut world = World::new();
+    let mut alice = world.founder("alice", "lobby", &["--grace", "600", "--consent-timeout", "600"]);
+    let mut bob = world.admit("bob", "lobby", &mut [&mut alice]);
+    let mut carol = world.admit("carol", "lobby", &mut [&mut alice, &mut bob]);
+    carol.process.kill();
+    alice.wait("link", |it| it["name"] == "carol" && it["path"] == "none");
+    let mut guest = world.json("guest", &["join", "lobby"]);
+    alice.next("knock");
+    let ids = [world.server().id(), alice.process.id(), bob.process.id(), guest.process.id()];
+    let ticks = |id: u32| -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+        let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    };
+    let before = ids.map(ticks);
+    std::thread::sleep(Duration::from_secs(20));
+    let used: Vec<_> = ids.iter().zip(before).map(|(id, before)| ticks(*id) - before).collect();
+    println!("hundredths of a second of processor time in 20 s: server, alice, bob, guest {used:?}");
+    assert!(used.iter().all(|used| *used < 100), "somebody spins");
+    drop(guest.process.stdin.take());
+}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::World;
+use crate::harness::{World, run};
 
 #[test]
 fn only_its_creator_deletes_a_room_and_everybody_is_told() {
@@ -98,4 +98,32 @@ fn a_newcomer_who_gives_up_is_gone_from_the_door() {
     assert_eq!(bob.exit(), Some(0), "{}", bob.story());
     let mut carol = world.json("carol", &["join", "lobby"]);
     carol.wait("knocking", |it| it["ahead"] == 0 && it["expires_in_s"].is_u64());
+}
+
+#[test]
+fn list_and_delete_work_beside_a_running_chat() {
+    let world = World::new();
+    let mut alice = world.founder("alice", "lobby", &["--size", "9"]);
+    let mut bob = world.admit("bob", "lobby", &mut [&mut alice]);
+    let (code, stdout, stderr) = run(&mut world.command("bob", &["list", "--json"]));
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    let rooms: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(rooms["rooms"], json!([{"room": "lobby", "members": 2, "size": 9, "knocking": false}]));
+    let (code, stdout, _) = run(&mut world.command("alice", &["list"]));
+    assert!(code == Some(0) && stdout.contains("lobby"), "{stdout}");
+    // Whoever only looks takes nobody's name and nobody's place.
+    bob.say("lobby", "still here");
+    alice.hears("bob", "still here");
+    let (code, _, stderr) = run(&mut world.command("bob", &["delete", "lobby"]));
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("only the creator") && stderr.contains("hint: "), "{stderr}");
+    let (code, _, stderr) = run(&mut world.command("alice", &["delete", "elsewhere"]));
+    assert_eq!(code, Some(1), "{stderr}");
+    let (code, _, stderr) = run(&mut world.command("alice", &["delete", "lobby"]));
+    assert_eq!(code, Some(0), "{stderr}");
+    for peer in [&mut alice, &mut bob] {
+        assert_eq!(peer.next("left")["why"], "deleted");
+    }
+    let (code, stdout, _) = run(&mut world.command("stranger", &["list", "--json"]));
+    assert_eq!((code, stdout.contains("lobby")), (Some(0), false), "{stdout}");
 }

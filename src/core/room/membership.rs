@@ -341,6 +341,10 @@ impl Room {
             self.prompts.pop_front();
         }
         let me = ctx.me();
+        // Before anything that may return: [`Room::membership_due`] wakes us for the oldest of them, again and again.
+        while self.prompts.front().is_some_and(|at| at + 60_000 <= ctx.now.mono_ms) {
+            self.prompts.pop_front();
+        }
         let waiting = |ballot: &Ballot| ballot.prompted && ballot.answer(&me).is_none() && ballot.refused().is_none();
         if self.ballots.live().is_some() || self.ballots.iter().any(|(_, ballot)| waiting(ballot)) {
             return;
