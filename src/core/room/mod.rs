@@ -4,7 +4,9 @@
 //! and hands everything to be done to its [`Ctx`].
 
 mod absence;
-mod membership;
+mod answers;
+mod knocks;
+mod moving;
 mod names;
 mod talk;
 
