@@ -4,6 +4,7 @@
 //!
 //! | room | what it is | knows of |
 //! |---|---|---|
+//! | [`demo`] | the whole idea on one machine, scripted | everything below |
 //! | [`ui`] | faces: lines, pipes, JSON | `peer::api` only |
 //! | [`peer`] | the chat program without a face | everything below |
 //! | [`server`] | the rendezvous program; never meets `peer` | everything below |
@@ -15,6 +16,7 @@
 //! | [`limits`] | every bound, with its reason | |
 
 pub mod core;
+pub mod demo;
 pub mod identity;
 pub mod limits;
 pub mod net;

@@ -82,7 +82,7 @@ pub const PROPOSALS_FORGOTTEN_MAX: usize = 65_536;
 /// Rosters that a member has moved on from and still signs noes over, for those who are left behind.
 pub const PASSED_ROSTERS_MAX: usize = 16;
 
-/// Prompts that a member is shown per room and minute (THREATS.md row 9).
+/// Prompts that a member is shown per room and minute, those that led to an admission excepted (THREATS.md row 9).
 pub const PROMPTS_PER_MINUTE_MAX: usize = 3;
 
 /// Noes after which a key is not shown again for [`MUTE_S`] seconds (THREATS.md row 9).

@@ -169,6 +169,8 @@ pub enum Change {
         epoch: u64,
         /// How.
         step: Step,
+        /// When this client took the step, by its own clock, in milliseconds since 1970. Only shown.
+        at_ms: u64,
     },
     /// A consent over the current roster: our own before it is sent (rule 4 hangs on it), and noes of others.
     Consented {
@@ -216,8 +218,8 @@ pub struct KeptRoom {
     pub genesis: Signed<Genesis>,
     /// Where the chain begins.
     pub base: Roster,
-    /// How it went on.
-    pub steps: Vec<Step>,
+    /// How it went on, and when, in milliseconds since 1970.
+    pub steps: Vec<(Step, u64)>,
     /// Consents over the last roster, oldest first.
     pub consents: Vec<(Proposal, Signed<Consent>)>,
     /// Of our newest head.

@@ -98,7 +98,7 @@ pub enum NameError {
     #[error("a name can't begin with {0:?}, which begins commands and addresses")]
     Leading(char),
     /// A character that names don't have.
-    #[error("a name can't contain {}: use letters, digits and . _ - '", .0.escape_default())]
+    #[error("a name can't contain {0:?}: use letters, digits and . _ - '")]
     Character(char),
     /// Letters of scripts that don't occur together in one language.
     #[error("a name can't mix scripts whose letters look alike")]

@@ -91,6 +91,8 @@ pub(super) struct Driver {
     server_given_up: bool,
     /// Set once all is over.
     ended: bool,
+    /// How it ended; told when the last words have left, since a face that hears it ends the process.
+    ending: Option<Ending>,
 }
 
 /// The channels of a driver and its node, before it runs.
@@ -132,6 +134,7 @@ impl Driver {
             started: Instant::now(),
             server_given_up: false,
             ended: false,
+            ending: None,
         }
     }
 
@@ -162,7 +165,11 @@ impl Driver {
             self.gather(&mut inputs).await;
             self.step(inputs).await;
         }
+        let (events, ending) = (self.events.clone(), self.ending);
         self.close_all().await;
+        if let Some(ending) = ending {
+            let _ = events.send(Event::Ended(ending)).await;
+        }
     }
 
     /// Takes what else waits already, so that it shares a transaction.
@@ -353,6 +360,10 @@ impl Driver {
     }
 
     async fn tell(&mut self, event: Event) {
+        if let Event::Ended(ending) = event {
+            self.ending = Some(ending);
+            return;
+        }
         // A face that is gone has dropped its commands too, which is a quit.
         let _ = self.events.send(event).await;
     }

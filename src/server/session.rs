@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use governor::{Quota, RateLimiter};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::hub::ToHub;
 use crate::core::rendezvous::{Input, SessionId};
-use crate::limits::{CLIENT_MESSAGES_PER_S, FINISH_WITHIN_S, FRAME_BYTES_MAX, HELLO_WITHIN_S};
+use crate::limits::{CLIENT_MESSAGES_PER_S, FRAME_BYTES_MAX, HELLO_WITHIN_S};
 use crate::net::{ClientConnection, CloseCode, FrameError, Reader};
 use crate::wire::ToServer;
 
@@ -31,11 +31,8 @@ pub(super) async fn serve(client: ClientConnection, session: SessionId, hub: mps
         return;
     }
     match listen(reader, session, &hub, &welcomed).await {
-        Ok(()) => {
-            // Whoever read last closes: the client has said all, and may still be reading.
-            let _ = timeout(Duration::from_secs(FINISH_WITHIN_S), link.closed()).await;
-            link.close(CloseCode::Normal, "");
-        }
+        // The client has said all and waits for us to have read it: whoever reads last closes.
+        Ok(()) => link.close(CloseCode::Normal, ""),
         Err(end) => {
             tracing::debug!(session = session.0, why = %end, "the client is gone");
             link.close(end.code(), &end.to_string());
@@ -55,7 +52,7 @@ async fn listen(
     );
     let hello_due = Instant::now() + Duration::from_secs(HELLO_WITHIN_S);
     let mut next = timeout_at(hello_due, reader.next()).await.map_err(|_| End::NoHello)??;
-    if !matches!(next, None | Some(ToServer::Hello(_))) {
+    if !matches!(next, None | Some(ToServer::Hello(_) | ToServer::Visit(_))) {
         return Err(End::NoHello);
     }
     let mut strange = true;

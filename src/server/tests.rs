@@ -62,6 +62,20 @@ async fn a_client_logs_in_and_is_told_where_it_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_lists_without_a_hello_and_is_closed_to_when_done() {
+    let server = start(Config::default(), None);
+    let client = Client::new(1);
+    let (link, mut reader, writer) = client.connect(&server).await.open(|_| {}).await.unwrap();
+    writer.send(&ToServer::Visit(None)).unwrap();
+    assert!(matches!(reader.next().await, Ok(Some(FromServer::Welcome(_)))));
+    writer.send(&ToServer::List(())).unwrap();
+    assert!(matches!(reader.next().await, Ok(Some(FromServer::Rooms(_)))));
+    writer.finish().await;
+    // The server has read all, so it closes; the client need not wait for its own patience to end.
+    tokio::time::timeout(std::time::Duration::from_secs(1), link.closed()).await.expect("the server closes at once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hello_for_another_connection_is_refused() {
     let server = start(Config::default(), None);
     let client = Client::new(1);

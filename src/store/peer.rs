@@ -9,9 +9,9 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use super::sqlite::{self, StoreError, read};
 use crate::core::io::{Change, Kept, KeptRoom};
 use crate::core::log::{AuthorLog, KeptEntry};
-use crate::identity::{PeerId, Signature};
+use crate::identity::{PeerId, Signature, Signed};
 use crate::limits::{RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
-use crate::wire::{EntryId, RoomId, RosterHash, decode, encode};
+use crate::wire::{Consent, EntryId, Proposal, RoomId, RosterHash, Step, decode, encode};
 
 /// What is written here is read by later versions: columns are added, never changed. Blobs are postcard, as on the wire.
 const SCHEMA: &str = "
@@ -25,6 +25,7 @@ const SCHEMA: &str = "
         room BLOB NOT NULL REFERENCES room (id) ON DELETE CASCADE,
         epoch INTEGER NOT NULL,
         step BLOB NOT NULL,
+        at_ms INTEGER NOT NULL,
         PRIMARY KEY (room, epoch)
     ) WITHOUT ROWID;
     CREATE TABLE consent (
@@ -106,20 +107,18 @@ impl PeerStore {
         Ok(rooms)
     }
 
-    fn steps(&self, room: &[u8; 32]) -> Result<Vec<crate::wire::Step>, StoreError> {
-        let mut query = self.0.prepare_cached("SELECT step FROM step WHERE room = ? ORDER BY epoch")?;
+    fn steps(&self, room: &[u8; 32]) -> Result<Vec<(Step, u64)>, StoreError> {
+        let mut query = self.0.prepare_cached("SELECT step, at_ms FROM step WHERE room = ? ORDER BY epoch")?;
         let mut rows = query.query([room])?;
         let mut steps = Vec::new();
         while let Some(row) = rows.next()? {
-            steps.push(read(decode(&row.get::<_, Vec<u8>>(0)?), "a step")?);
+            let step = read(decode(&row.get::<_, Vec<u8>>(0)?), "a step")?;
+            steps.push((step, row.get::<_, i64>(1)?.unsigned_abs()));
         }
         Ok(steps)
     }
 
-    fn consents(
-        &self,
-        room: &[u8; 32],
-    ) -> Result<Vec<(crate::wire::Proposal, crate::identity::Signed<crate::wire::Consent>)>, StoreError> {
+    fn consents(&self, room: &[u8; 32]) -> Result<Vec<(Proposal, Signed<Consent>)>, StoreError> {
         let mut query =
             self.0.prepare_cached("SELECT proposal, consent FROM consent WHERE room = ? ORDER BY number")?;
         let mut rows = query.query([room])?;
@@ -214,11 +213,11 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
                 params![base.room.0, encode(genesis), encode(base)],
             )?;
         }
-        Change::Moved { room, epoch, step } => {
+        Change::Moved { room, epoch, step, at_ms } => {
             transaction.execute("DELETE FROM consent WHERE room = ?", [&room.0])?;
             transaction.execute(
-                "INSERT INTO step (room, epoch, step) VALUES (?, ?, ?)",
-                params![room.0, as_stored(*epoch), encode(step)],
+                "INSERT INTO step (room, epoch, step, at_ms) VALUES (?, ?, ?, ?)",
+                params![room.0, as_stored(*epoch), encode(step), as_stored(*at_ms)],
             )?;
         }
         Change::Consented { room, proposal, consent } => {
@@ -267,7 +266,7 @@ mod tests {
     use super::*;
     use crate::core::consent::testing::*;
     use crate::identity::{Ed25519, Signer as _, Verified};
-    use crate::wire::{Consent, Decision};
+    use crate::wire::Decision;
 
     #[test]
     fn a_room_comes_back_as_it_was_kept() {
@@ -290,7 +289,7 @@ mod tests {
             .apply(&[
                 Change::Entered { genesis: genesis.as_signed().clone(), base: base.clone() },
                 consented.clone(),
-                Change::Moved { room, epoch: base.epoch + 1, step: step.clone() },
+                Change::Moved { room, epoch: base.epoch + 1, step: step.clone(), at_ms: 5 },
                 consented,
                 Change::HeadCounter { room, counter: 7 },
             ])
@@ -300,7 +299,7 @@ mod tests {
         let kept = PeerStore::open(&file).unwrap().load().unwrap();
         let [kept] = &kept.rooms[..] else { panic!("one room") };
         assert!(kept.genesis.clone().verify(&Ed25519).is_ok());
-        assert_eq!((&kept.base, &kept.steps), (&base, &vec![step.clone()]));
+        assert_eq!((&kept.base, &kept.steps), (&base, &vec![(step.clone(), 5)]));
         assert_eq!(kept.consents, vec![(step.proposal, consent)], "the one before the step is over");
         assert_eq!(kept.head_counter, 7);
     }
@@ -311,7 +310,7 @@ mod tests {
         let mut store = PeerStore::in_memory().unwrap();
         let entered = Change::Entered { genesis: genesis.as_signed().clone(), base: base.clone() };
         let step = step_signed_by(&knock_at(&base, &person(9), "nina"), &[person(1)]);
-        let moved = Change::Moved { room: base.room, epoch: 1, step };
+        let moved = Change::Moved { room: base.room, epoch: 1, step, at_ms: 0 };
         assert!(store.apply(&[entered, moved.clone(), moved]).is_err());
         assert!(store.load().unwrap().rooms.is_empty());
     }

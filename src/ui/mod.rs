@@ -4,7 +4,6 @@
 //! [`escape`]; every sentence about a failure stands in [`words`].
 
 pub mod args;
-pub mod demo;
 pub mod escape;
 pub mod exit;
 pub mod json;
@@ -45,8 +44,9 @@ use crate::peer::api::{Chat, Creation, Options, StartError, remember_name};
 /// Bytes of output that wait to be written together while events come in.
 const OUTPUT_BYTES: usize = 64 * 1024;
 
-/// The program `p2pchat`: does what the command line says, with chats that `start` starts.
-pub fn main<F, S>(start: F) -> ExitCode
+/// The program `p2pchat`: does what the command line says, with chats that `start` starts, and a demo that `demo` plays,
+/// since it takes more than faces may know of.
+pub fn main<F, S>(start: F, demo: fn() -> (Exit, Option<Said>)) -> ExitCode
 where
     F: FnOnce(Options) -> S,
     S: Future<Output = Result<Chat, StartError>>,
@@ -56,7 +56,7 @@ where
         Err(error) => return usage(&error).into(),
     };
     let as_json = args.global.json || matches!(args.command, Action::Json);
-    let (exit, said) = run(args, start);
+    let (exit, said) = run(args, start, demo);
     if let Some(said) = said {
         if as_json {
             println!("{}", json::error_text(&said));
@@ -78,7 +78,7 @@ fn usage(error: &clap::Error) -> Exit {
     Exit::Usage
 }
 
-fn run<F, S>(args: Args, start: F) -> (Exit, Option<Said>)
+fn run<F, S>(args: Args, start: F, demo: fn() -> (Exit, Option<Said>)) -> (Exit, Option<Said>)
 where
     F: FnOnce(Options) -> S,
     S: Future<Output = Result<Chat, StartError>>,
@@ -91,7 +91,7 @@ where
             return print_whole(script);
         }
         Action::Man => return man(),
-        Action::Demo => return demo::run(),
+        Action::Demo => return demo(),
         Action::Json => global.json = true,
         _ => {}
     }

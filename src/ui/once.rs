@@ -1,6 +1,6 @@
 //! The commands that ask one thing and end: `list`, `delete`, `whoami`.
 
-use std::io::Write;
+use std::io::{BufRead as _, Read as _, Write};
 
 use tokio::sync::mpsc;
 
@@ -72,6 +72,15 @@ pub async fn run(
                 notice(&event).iter().for_each(|line| eprintln!("* {line}"));
                 continue;
             }
+            (Event::PinWanted { .. }, _) => {
+                notice(&event).iter().for_each(|line| eprintln!("* {line}"));
+                let accept = tokio::select! {
+                    line = tokio::task::spawn_blocking(read_answer) => line.is_ok_and(|line| line.trim().eq_ignore_ascii_case("yes")),
+                    Some(()) = stop.recv() => false,
+                };
+                port.send(Command::Pin { accept });
+                continue;
+            }
             (Event::Failed(failure), _) => match words::failure_exit(failure) {
                 Some(exit) => (exit, Some(words::failure(failure))),
                 None if matches!(failure, Failure::NotInRoom(_)) => (Exit::Failed, Some(words::failure(failure))),
@@ -85,6 +94,14 @@ pub async fn run(
             port.send(Command::Quit);
         }
     }
+}
+
+/// A typed line; empty when there is none.
+fn read_answer() -> String {
+    let mut line = String::new();
+    // Longer than any answer is none.
+    let _ = std::io::stdin().lock().take(256).read_line(&mut line);
+    line
 }
 
 /// Shows who the user is; needs no server and starts no chat.

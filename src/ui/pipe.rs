@@ -18,7 +18,7 @@ use super::slash::{self, COMMANDS, Slash};
 use super::words::{self, Said, shown};
 use super::{escape, stop};
 use crate::peer::api::limits::TEXT_BYTES_MAX;
-use crate::peer::api::{Chat, Command, Event, Failure, RoomName};
+use crate::peer::api::{Chat, Command, Event, Failure, Leaving, RoomName};
 
 /// What the command line says about pipes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -138,6 +138,7 @@ impl<O: Write, E: Write> Pipe<O, E> {
                     self.error(&words::failure(failure));
                 }
             }
+            Event::Left { why: Leaving::DroppedByOthers, .. } => self.notices(event),
             Event::Refused { .. } | Event::Left { .. } => {}
             _ => self.notices(event),
         }

@@ -162,10 +162,12 @@ async fn ends_that_are_no_success_say_so() {
     let dropped = pipe(b"", Choices::default(), async |mut hand: Hand| {
         hand.let_in().await;
         hand.tell(Event::Left { room: lobby(), why: Leaving::DroppedByOthers }).await;
+        hand.tell(Event::Refused { room: lobby(), reason: Refusal::Expired }).await;
         hand.end(Ending::Done).await;
     })
     .await;
-    assert_eq!(dropped.exit, Exit::Failed);
+    assert_eq!(dropped.exit, Exit::Refused);
+    assert!(dropped.stderr.contains("went on without you; knocking again"), "{}", dropped.stderr);
 
     let gone = pipe(b"", Choices::default(), async |mut hand: Hand| hand.let_in().await).await;
     assert_eq!(gone.exit, Exit::Failed);

@@ -141,13 +141,18 @@ impl Session {
             }
             Event::Left { room, why } if Some(room) == self.opening.room() && !self.quitting => {
                 self.inside = false;
-                let said = match why {
-                    Leaving::Asked => None,
-                    Leaving::Deleted => Some(words::room_deleted(room)),
-                    Leaving::DroppedByOthers => Some(words::dropped(room)),
-                };
-                self.quit(if said.is_some() { Exit::Failed } else { Exit::Done });
-                Some(said.map_or(Step::Quit, Step::Fail))
+                match why {
+                    Leaving::Asked => {
+                        self.quit(Exit::Done);
+                        Some(Step::Quit)
+                    }
+                    Leaving::Deleted => {
+                        self.quit(Exit::Failed);
+                        Some(Step::Fail(words::room_deleted(room)))
+                    }
+                    // The chat knocks again by itself, and is refused or let in like anybody.
+                    Leaving::DroppedByOthers => None,
+                }
             }
             Event::Ended(Ending::Undelivered) => {
                 self.worsen(Exit::Failed);
@@ -241,12 +246,22 @@ mod tests {
     }
 
     #[test]
-    fn being_thrown_out_is_a_failure_and_leaving_is_not() {
-        for (why, exit) in [(Leaving::Asked, Exit::Done), (Leaving::DroppedByOthers, Exit::Failed)] {
+    fn a_deleted_room_is_a_failure_and_leaving_is_not() {
+        for (why, exit) in [(Leaving::Asked, Exit::Done), (Leaving::Deleted, Exit::Failed)] {
             let mut session = join(false, false);
             session.note(&corpus::joined(Entrance::Admitted));
             assert!(session.note(&Event::Left { room: lobby(), why }).is_some());
             assert_eq!(session.exit(), exit);
         }
+    }
+
+    #[test]
+    fn who_was_dropped_is_outside_and_waits_for_the_answer_to_the_new_knock() {
+        let mut session = join(false, false);
+        session.note(&corpus::joined(Entrance::Returned));
+        assert_eq!(session.note(&Event::Left { room: lobby(), why: Leaving::DroppedByOthers }), None);
+        assert!(!session.is_inside() && !session.is_quitting());
+        assert!(matches!(session.note(&refused(Refusal::Denied)), Some(Step::Fail(_))));
+        assert_eq!(session.exit(), Exit::Refused);
     }
 }

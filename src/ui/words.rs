@@ -317,8 +317,8 @@ pub fn room_deleted(room: &RoomName) -> Said {
 pub fn dropped(room: &RoomName) -> Said {
     Said::new(
         "dropped",
-        format!("the others in {} could not reach you and went on without you", shown(room)),
-        hint("join again to knock"),
+        format!("the others in {} could not reach you and went on without you; knocking again", shown(room)),
+        None,
     )
 }
 

@@ -184,7 +184,7 @@ impl Storm {
         for who in 0..PEOPLE {
             for room in self.world.kept(who).rooms {
                 let mut roster = room.base.clone();
-                for step in &room.steps {
+                for (step, _) in &room.steps {
                     if let Proposal::Admit(knock) = &step.proposal {
                         let newcomer = knock.unverified().key;
                         for member in &roster.members {

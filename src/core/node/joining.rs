@@ -256,7 +256,7 @@ impl Node {
                     base: admission.roster.clone(),
                 }));
                 let (room, epoch) = (chain.room(), chain.current().epoch);
-                out.push(Output::Persist(Change::Moved { room, epoch, step: admission.step() }));
+                out.push(Output::Persist(Change::Moved { room, epoch, step: admission.step(), at_ms: now.wall_ms }));
                 self.enter(now, chain, Entrance::Admitted, out);
             }
             Ok(_) => self.refuse(&name, Refusal::Other, out),

@@ -117,7 +117,10 @@ impl Node {
         let mut dormant = BTreeMap::new();
         for room in kept.rooms {
             let Ok(genesis) = room.genesis.verify(&*scheme) else { continue };
-            let Ok(chain) = Chain::reopen(genesis, room.base, room.steps, &*scheme) else { continue };
+            let Ok(chain) = Chain::reopen(genesis, room.base, room.steps.into_iter().map(|(step, _)| step), &*scheme)
+            else {
+                continue;
+            };
             let log = Log::reopen(logs.remove(&chain.room()).unwrap_or_default(), &me);
             let mut reopened = Room::new(chain, log, me);
             reopened.recall(room.consents, room.head_counter, &*scheme);

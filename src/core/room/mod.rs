@@ -4,7 +4,9 @@
 //! and hands everything to be done to its [`Ctx`].
 
 mod absence;
-mod membership;
+mod answers;
+mod knocks;
+mod moving;
 mod names;
 mod talk;
 
@@ -250,8 +252,9 @@ impl Room {
     /// Who is in, for the eye.
     pub fn people(&self, ctx: &Ctx<'_>) -> Vec<Person> {
         let me = ctx.me();
-        let person =
-            |key: PeerId, name: &Name| Person { name: name.clone(), key, me: key == me, path: self.path(ctx, &key) };
+        // Others may say that they have a link with us, but nobody is reached through somebody else by oneself.
+        let path = |key: &PeerId| if *key == me { Path::None } else { self.path(ctx, key) };
+        let person = |key: PeerId, name: &Name| Person { name: name.clone(), key, me: key == me, path: path(&key) };
         self.chain.current().members.iter().map(|member| person(member.key, &member.name)).collect()
     }
 

@@ -1,0 +1,224 @@
+//! Proposals and answers: taking note of what others signed, and signing ourselves, on disk first (DESIGN.md §4 rules 2
+//! to 4).
+
+use std::collections::VecDeque;
+
+use super::{Ctx, Room};
+use crate::core::consent::ballots::{Ballot, Noted};
+use crate::core::event::{Answer, Event, Misdeed, Refusal};
+use crate::core::io::{Change, Output};
+use crate::identity::{PeerId, Signed, Verified};
+use crate::limits::PROPOSALS_OPEN_MAX;
+use crate::wire::{Consent, Decision, Drop, Knock, PeerMessage, Proposal, ProposalHash, ToServer};
+
+impl Room {
+    /// Somebody proposes a drop. It is answered when our own view of those members is ripe.
+    pub fn on_drop(&mut self, ctx: &mut Ctx<'_>, drop: Drop, from: Option<PeerId>) {
+        if self.open(ctx, Proposal::Drop(drop), None, from) {
+            self.weigh_drops(ctx);
+        }
+    }
+
+    /// Takes a proposal; `true` when it is new and sound. One over another roster is ignored: who proposed it is behind
+    /// or ahead, and heads will show.
+    pub(super) fn open(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        proposal: Proposal,
+        deadline: Option<u64>,
+        from: Option<PeerId>,
+    ) -> bool {
+        if proposal.roster() != self.chain.head() {
+            self.answer_passed(ctx, &proposal);
+            return false;
+        }
+        let hash = proposal.hash();
+        let size = self.chain.genesis().size;
+        match self.ballots.open(self.chain.current(), proposal, size, deadline, ctx.scheme) {
+            Ok(true) => {
+                self.replay_orphans(ctx, Some(hash));
+                true
+            }
+            Ok(false) => false,
+            Err(misdeed) => {
+                self.blame(ctx, from, misdeed);
+                false
+            }
+        }
+    }
+
+    /// A member answered something.
+    pub fn on_consent(&mut self, ctx: &mut Ctx<'_>, consent: Signed<Consent>, from: Option<PeerId>) {
+        let by = consent.unverified().by;
+        // Removing duplicates costs less than verifying them.
+        let known = self.ballots.get(&consent.unverified().proposal).and_then(|ballot| ballot.answer(&by));
+        if known == Some(consent.unverified().decision) {
+            return;
+        }
+        match consent.verify(ctx.scheme) {
+            Ok(consent) => self.note(ctx, consent),
+            Err(_) => self.blame(ctx, from, Misdeed::BadSignature),
+        }
+    }
+
+    pub(super) fn note(&mut self, ctx: &mut Ctx<'_>, consent: Verified<Consent>) {
+        let Some(ballot) = self.ballots.get(&consent.proposal) else {
+            let may_matter = self.has(&consent.by) && self.chain.roster(&consent.roster).is_none()
+                || consent.roster == self.chain.head();
+            // So many of each member, so that none of them crowds out the others.
+            let of_theirs = self.orphans.iter().filter(|orphan| orphan.by == consent.by).count();
+            if may_matter && of_theirs < PROPOSALS_OPEN_MAX {
+                self.orphans.push_back(consent);
+            }
+            return;
+        };
+        let (proposal, knock) = (ballot.proposal.clone(), ballot.knock().cloned());
+        let refused_before = ballot.refused().is_some();
+        match self.ballots.note(consent.clone()) {
+            Ok(Noted::Known) => return,
+            Ok(Noted::New) => {}
+            Ok(Noted::Contradicts) => self.blame(ctx, Some(consent.by), Misdeed::TwoAnswers),
+            Err(_) => return,
+        }
+        if consent.by != ctx.me() && consent.decision != Decision::Yes {
+            // A no that frees us must free us after a restart too.
+            let (room, consent) = (self.id(), consent.as_signed().clone());
+            ctx.persist(Change::Consented { room, proposal, consent });
+        }
+        if let Some(knock) = knock {
+            self.tell_consent(ctx, &consent, &knock, refused_before);
+        }
+        self.settle(ctx);
+    }
+
+    pub(super) fn tell_consent(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        consent: &Verified<Consent>,
+        knock: &Knock,
+        refused_before: bool,
+    ) {
+        let decision = match consent.decision {
+            Decision::Yes => Answer::Yes,
+            Decision::No => Answer::No,
+            Decision::Silent => Answer::Silent,
+            Decision::Late => return,
+        };
+        let (room, name) = (self.name.clone(), knock.name.clone());
+        if let Some(by) = self.name_of(&consent.by) {
+            ctx.tell(Event::Consent { room: room.clone(), knock: consent.proposal, name: name.clone(), by, decision });
+        }
+        if decision != Answer::Yes && !refused_before {
+            let how = if decision == Answer::No { Refusal::Denied } else { Refusal::Expired };
+            ctx.tell(Event::KnockOver { room, knock: consent.proposal, name, how });
+        }
+    }
+
+    /// Signs our answer, keeps it, and sends it to everybody, in this order.
+    pub(super) fn answer(&mut self, ctx: &mut Ctx<'_>, hash: ProposalHash, decision: Decision) {
+        let Some(ballot) = self.ballots.get(&hash) else { return };
+        let proposal = ballot.proposal.clone();
+        let (room, roster, by) = (self.id(), proposal.roster(), ctx.me());
+        let consent = Verified::sign(Consent { room, roster, proposal: hash, by, decision }, ctx.signer);
+        let signed = consent.as_signed().clone();
+        ctx.persist(Change::Consented { room, proposal: proposal.clone(), consent: signed.clone() });
+        if let Proposal::Drop(drop) = proposal {
+            ctx.tell_server(ToServer::Drop(drop.clone()));
+            self.tell_all(ctx, &PeerMessage::Drop(drop));
+        }
+        ctx.tell_server(ToServer::Consent(signed.clone()));
+        self.tell_all(ctx, &PeerMessage::Consent(signed));
+        self.note(ctx, consent);
+    }
+
+    /// Says something to every linked member.
+    pub fn tell_all(&self, ctx: &mut Ctx<'_>, message: &PeerMessage) {
+        for peer in self.readers.keys() {
+            ctx.tell_peer(peer, message.clone());
+        }
+    }
+
+    /// Answers that came before what they are about.
+    pub(super) fn replay_orphans(&mut self, ctx: &mut Ctx<'_>, only: Option<ProposalHash>) {
+        let orphans = std::mem::take(&mut self.orphans);
+        let (ready, rest): (VecDeque<_>, VecDeque<_>) =
+            orphans.into_iter().partition(|consent| only.is_none_or(|hash| consent.proposal == hash));
+        self.orphans = rest;
+        for consent in ready {
+            self.note(ctx, consent);
+        }
+    }
+
+    /// Signs a yes to a drop, proposing it first if nobody has.
+    pub(super) fn sign_drop(&mut self, ctx: &mut Ctx<'_>, drop: Drop) {
+        let hash = drop.hash();
+        let size = self.chain.genesis().size;
+        let opened = self.ballots.open(self.chain.current(), Proposal::Drop(drop), size, None, ctx.scheme);
+        if opened.is_ok() && self.ballots.may_say_yes(&hash).is_ok() {
+            self.answer(ctx, hash, Decision::Yes);
+        }
+    }
+
+    /// Signs a no to a drop of somebody we can reach.
+    pub(super) fn refuse_drop(&mut self, ctx: &mut Ctx<'_>, hash: ProposalHash) {
+        self.answer(ctx, hash, Decision::No);
+    }
+
+    /// The drops over the current roster that wait for our answer.
+    pub(super) fn drops_to_answer(&self, me: &PeerId) -> Vec<(ProposalHash, Drop)> {
+        let mine = |ballot: &Ballot| ballot.signers.contains(me) && ballot.answer(me).is_none();
+        let drops = self.ballots.iter().filter(|(_, ballot)| mine(ballot));
+        drops.filter_map(|(hash, ballot)| Some((*hash, ballot.drop()?.clone()))).collect()
+    }
+
+    /// The drop of exactly these to sign next.
+    pub(super) fn drop_of(&self, dropped: Vec<PeerId>) -> Option<Drop> {
+        Some(self.ballots.drop_of(self.chain.current(), dropped.try_into().ok()?))
+    }
+
+    /// What is being decided, for a member or a server that may have missed some of it.
+    pub fn open_decisions(&self) -> Vec<PeerMessage> {
+        let mut messages = Vec::new();
+        for (_, ballot) in self.ballots.iter() {
+            match &ballot.proposal {
+                Proposal::Admit(knock) => messages.push(PeerMessage::Knock(knock.clone())),
+                Proposal::Drop(drop) => messages.push(PeerMessage::Drop(drop.clone())),
+            }
+            messages.extend(ballot.answers().map(|answer| PeerMessage::Consent(answer.as_signed().clone())));
+        }
+        messages
+    }
+
+    /// Says to a server that has just taken us back what we had signed meanwhile.
+    pub fn repeat_to_server(&self, ctx: &mut Ctx<'_>) {
+        let me = ctx.me();
+        for (_, ballot) in self.ballots.iter() {
+            let own = ballot.answers().find(|answer| answer.by == me).map(|answer| answer.as_signed().clone());
+            let Some(own) = own else { continue };
+            if let Some(drop) = ballot.drop() {
+                ctx.tell_server(ToServer::Drop(drop.clone()));
+            }
+            ctx.tell_server(ToServer::Consent(own));
+        }
+    }
+
+    /// Signs that we leave, tells everybody, and says what became of us.
+    pub fn leave(&mut self, ctx: &mut Ctx<'_>) {
+        ctx.tell_server(ToServer::Close(self.id()));
+        let mut others = self.others(&ctx.me());
+        others.sort();
+        if let Some(drop) = self.drop_of(others).filter(|drop| !drop.dropped.is_empty()) {
+            let hash = drop.hash();
+            let (room, roster, by) = (self.id(), self.chain.head(), ctx.me());
+            let consent = Consent { room, roster, proposal: hash, by, decision: Decision::Yes };
+            let consent = Verified::sign(consent, ctx.signer).into_signed();
+            let proposal = Proposal::Drop(drop.clone());
+            ctx.persist(Change::Consented { room, proposal, consent: consent.clone() });
+            ctx.tell_server(ToServer::Drop(drop.clone()));
+            ctx.tell_server(ToServer::Consent(consent.clone()));
+            self.tell_all(ctx, &PeerMessage::Drop(drop));
+            self.tell_all(ctx, &PeerMessage::Consent(consent));
+        }
+        ctx.out.push(Output::Persist(Change::Gone { room: self.id() }));
+    }
+}

@@ -1,0 +1,166 @@
+//! Knocks at this room: when the user is asked, what their answer is, and what silence means (DESIGN.md §4 rules 3 and 4;
+//! THREATS.md row 9).
+
+use super::{Ctx, Room};
+use crate::core::consent::ballots::{Ballot, Blocked};
+use crate::core::consent::roster::seat;
+use crate::core::event::{Event, Failure};
+use crate::core::time::left_s;
+use crate::identity::{Name, PeerId, Signed};
+use crate::limits::{CLOCK_SLACK_S, DENIALS_BEFORE_MUTE, KNOCKS_WAITING_MAX, MUTE_S, PROMPTS_PER_MINUTE_MAX};
+use crate::wire::{Decision, Knock, PeerMessage, Proposal, ProposalHash};
+
+impl Room {
+    /// Somebody knocks, with `left_ms` to answer by the teller's clock.
+    pub fn on_knock(&mut self, ctx: &mut Ctx<'_>, knock: Signed<Knock>, left_ms: u32, from: Option<PeerId>) {
+        let timeout_ms = u64::from(self.chain.genesis().settings.consent_timeout_s) * 1000;
+        let deadline = ctx.now.after_ms(u64::from(left_ms).min(timeout_ms));
+        let lapsed = knock.unverified().expires_unix_s.saturating_add(CLOCK_SLACK_S) < ctx.now.wall_ms / 1000;
+        let proposal = Proposal::Admit(knock.clone());
+        let hash = proposal.hash();
+        if !self.open(ctx, proposal, Some(deadline), from) {
+            return;
+        }
+        // The server reaches most members; those it does not are reached through us.
+        for peer in self.others(&ctx.me()) {
+            if from.is_none() && !self.online.contains(&peer) {
+                ctx.tell_peer(&peer, PeerMessage::Knock(knock.clone()));
+            }
+        }
+        let muted = self.denials.get(&knock.unverified().key).is_some_and(|(_, until)| ctx.now.mono_ms < *until);
+        if muted {
+            self.answer(ctx, hash, Decision::No);
+        } else if lapsed {
+            self.answer(ctx, hash, Decision::Silent);
+        }
+    }
+
+    /// The user's answer to a knock.
+    ///
+    /// # Errors
+    /// [`Failure`] says why it can't be given.
+    pub fn decide(&mut self, ctx: &mut Ctx<'_>, hash: ProposalHash, yes: bool) -> Result<(), Failure> {
+        let ballot = self.ballots.get(&hash).filter(|ballot| ballot.knock().is_some()).ok_or(Failure::NoSuchKnock)?;
+        if ballot.answer(&ctx.me()).is_some() {
+            return Err(Failure::AlreadyAnswered);
+        }
+        if !yes {
+            let key = ballot.knock().map(|knock| knock.key);
+            self.answer(ctx, hash, Decision::No);
+            if let Some(key) = key {
+                let (denials, until) = self.denials.entry(key).or_default();
+                *denials += 1;
+                if *denials >= DENIALS_BEFORE_MUTE {
+                    *until = ctx.now.after_s(MUTE_S);
+                }
+            }
+            return Ok(());
+        }
+        match self.ballots.may_say_yes(&hash) {
+            Ok(()) => {
+                self.answer(ctx, hash, Decision::Yes);
+                Ok(())
+            }
+            Err(Blocked::Unknown) => Err(Failure::NoSuchKnock),
+            Err(Blocked::Answered) => Err(Failure::AlreadyAnswered),
+            Err(Blocked::Live(live)) => {
+                let name = self.ballots.get(&live).and_then(Ballot::knock).map(|knock| knock.name.clone());
+                let name = name.or_else(|| self.name_of(&ctx.me()));
+                name.map_or(Err(Failure::NoSuchKnock), |name| Err(Failure::AnotherDecisionOpen { name }))
+            }
+        }
+    }
+
+    /// The open knocks of newcomers of a name.
+    pub fn knocks_of(&self, name: &Name) -> Vec<ProposalHash> {
+        let of_name = |ballot: &Ballot| ballot.knock().is_some_and(|knock| knock.name == *name);
+        let live = self.ballots.iter().filter(|(_, ballot)| of_name(ballot) && ballot.refused().is_none());
+        live.map(|(hash, _)| *hash).collect()
+    }
+
+    /// Whether this room has a knock of this id.
+    pub fn has_knock(&self, hash: &ProposalHash) -> bool {
+        self.ballots.get(hash).is_some_and(|ballot| ballot.knock().is_some())
+    }
+
+    /// Asks the user about knocks, one at a time, and only while a yes could be signed.
+    pub(super) fn prompt(&mut self, ctx: &mut Ctx<'_>) {
+        while self.prompts.front().is_some_and(|at| at + 60_000 <= ctx.now.mono_ms) {
+            self.prompts.pop_front();
+        }
+        let me = ctx.me();
+        // Before anything that may return: [`Room::membership_due`] wakes us for the oldest of them, again and again.
+        while self.prompts.front().is_some_and(|at| at + 60_000 <= ctx.now.mono_ms) {
+            self.prompts.pop_front();
+        }
+        let waiting = |ballot: &Ballot| ballot.prompted && ballot.answer(&me).is_none() && ballot.refused().is_none();
+        if self.ballots.live().is_some() || self.ballots.iter().any(|(_, ballot)| waiting(ballot)) {
+            return;
+        }
+        if self.prompts.len() >= PROMPTS_PER_MINUTE_MAX {
+            return;
+        }
+        let askable = |ballot: &Ballot| {
+            ballot.knock().is_some()
+                && !ballot.prompted
+                && ballot.answer(&me).is_none()
+                && ballot.refused().is_none()
+                && ballot.deadline.is_some_and(|deadline| deadline > ctx.now.mono_ms)
+        };
+        let next = self.ballots.iter().find(|(_, ballot)| askable(ballot)).map(|(hash, _)| *hash);
+        let Some(hash) = next else { return };
+        self.prompts.push_back(ctx.now.mono_ms);
+        if let Some(ballot) = self.ballots.get_mut(&hash) {
+            ballot.prompted = true;
+        }
+        if let Some(event) = self.knock_event(ctx, &hash) {
+            ctx.tell(event);
+        }
+    }
+
+    pub(super) fn knock_event(&self, ctx: &Ctx<'_>, hash: &ProposalHash) -> Option<Event> {
+        let ballot = self.ballots.get(hash)?;
+        let knock = ballot.knock()?;
+        let named = |answer: Option<Decision>| -> Vec<Name> {
+            let keys = ballot.signers.iter().filter(|key| ballot.answer(key) == answer);
+            keys.filter_map(|key| Some(seat(self.chain.current(), key)?.name.clone())).collect()
+        };
+        Some(Event::Knock {
+            room: self.name.clone(),
+            knock: *hash,
+            name: knock.name.clone(),
+            key: knock.key,
+            expires_in_s: ballot.deadline.map_or(0, |deadline| left_s(ctx.now, deadline)),
+            yes: named(Some(Decision::Yes)),
+            waiting: named(None),
+            looks_like: self.looks_like(&knock.name, &knock.key),
+            seen_before: self.chain.was_member(&knock.key),
+        })
+    }
+
+    /// Silence is refusal: signs a no to every knock whose time is up.
+    pub fn lapse(&mut self, ctx: &mut Ctx<'_>) {
+        let me = ctx.me();
+        let due = |ballot: &Ballot| {
+            ballot.answer(&me).is_none() && ballot.deadline.is_some_and(|deadline| deadline <= ctx.now.mono_ms)
+        };
+        let due: Vec<ProposalHash> =
+            self.ballots.iter().filter(|(_, ballot)| due(ballot)).map(|(hash, _)| *hash).collect();
+        for hash in due {
+            self.answer(ctx, hash, Decision::Silent);
+        }
+    }
+
+    /// Whether more knocks are open here than a well-behaved server passes on.
+    pub fn is_flooded(&self) -> bool {
+        let open = |ballot: &Ballot| ballot.knock().is_some() && ballot.refused().is_none();
+        self.ballots.iter().filter(|(_, ballot)| open(ballot)).count() > KNOCKS_WAITING_MAX
+    }
+
+    /// The earliest moment at which [`Room::lapse`] or a prompt is due.
+    pub(super) fn membership_due(&self) -> Option<u64> {
+        let next_prompt = self.prompts.front().filter(|_| self.prompts.len() >= PROMPTS_PER_MINUTE_MAX);
+        let next_prompt = next_prompt.map(|at| at + 60_000);
+        self.ballots.next_deadline().into_iter().chain(next_prompt).min()
+    }
+}

@@ -1,0 +1,56 @@
+//! The prompt waits until somebody else has answered it, so that the demo can show what it looks like then.
+//!
+//! Nothing is made up: the answer that is put into the prompt was signed, sent and verified, only a moment later than
+//! the knock. Everything else passes as it is.
+
+use tokio::sync::mpsc;
+
+use crate::peer::api::{Answer, Chat, Event};
+
+/// The same chat, seen with a prompt that has been answered by another member.
+pub(super) fn once_answered(mut chat: Chat) -> Chat {
+    let (tell, events) = mpsc::channel(1);
+    let commands = chat.commands;
+    tokio::spawn(async move {
+        let mut held = None;
+        while let Some(event) = chat.events.recv().await {
+            let passed = match pass(&mut held, event) {
+                Some(event) => tell.send(event).await,
+                None => Ok(()),
+            };
+            if passed.is_err() {
+                return;
+            }
+        }
+    });
+    Chat { commands, events }
+}
+
+/// What may be shown now that `event` happened.
+pub(super) fn pass(held: &mut Option<Event>, event: Event) -> Option<Event> {
+    match &event {
+        Event::Knock { yes, .. } if yes.is_empty() => {
+            *held = Some(event);
+            None
+        }
+        Event::Consent { knock: about, by, decision: Answer::Yes, .. } => match held.take() {
+            Some(Event::Knock {
+                room,
+                knock,
+                name,
+                key,
+                expires_in_s,
+                mut yes,
+                mut waiting,
+                looks_like,
+                seen_before,
+            }) if knock == *about => {
+                waiting.retain(|member| member != by);
+                yes.push(by.clone());
+                Some(Event::Knock { room, knock, name, key, expires_in_s, yes, waiting, looks_like, seen_before })
+            }
+            _ => Some(event),
+        },
+        _ => Some(event),
+    }
+}

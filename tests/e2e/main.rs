@@ -1,0 +1,26 @@
+//! The real programs against each other, as separate processes over real QUIC on loopback.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | `harness` | starts servers and peers, waits for what they say, never for a fixed time |
+//! | `chat` | knock, consent, talk, leave: the JSON face as other programs rely on it |
+//! | `refusals` | every no, with its words, its hint and its exit code |
+//! | `outages` | servers and members that are killed, and come back |
+//! | `rooms` | lists, deletions, sizes, names, rooms that nobody is in |
+//! | `pipes` | files through a room, byte for byte |
+//! | `liar`, `lies` | a server that lies, and gains nothing by it |
+//! | `misuse` | wrong arguments, damaged files, hostile bytes |
+//! | `measure` | the figures, on demand |
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
+
+mod chat;
+mod harness;
+mod liar;
+mod lies;
+mod measure;
+mod misuse;
+mod outages;
+mod pipes;
+mod refusals;
+mod rooms;

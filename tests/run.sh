@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Every check of this repository: format, lints, documents, all tests. Needs Rust and gcc; from any folder.
+#
+#   tests/run.sh            all of it
+#   tests/run.sh lint       only the checks of the named steps: fmt, lint, doc, test
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Commands that tests call beyond Rust and gcc, each with the Debian package that has it: "command:package".
+# None are needed yet; a test that needs one adds it here.
+needs=()
+
+install_what_is_missing() {
+    local entry packages=()
+    for entry in ${needs[@]+"${needs[@]}"}; do
+        command -v "${entry%%:*}" >/dev/null || packages+=("${entry##*:}")
+    done
+    [[ ${#packages[@]} -eq 0 ]] && return
+    if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
+        echo "== installing ${packages[*]}"
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
+    else
+        echo "error: these packages are missing: ${packages[*]}" >&2
+        echo "  hint: install them, or run this as root on Debian or Ubuntu" >&2
+        exit 1
+    fi
+}
+
+need_rust() {
+    command -v cargo >/dev/null && return
+    echo "error: there is no cargo" >&2
+    echo "  hint: install Rust, see https://rustup.rs" >&2
+    exit 1
+}
+
+# Rust may be there without these two; rustup, where it is, gets them.
+need_component() {
+    cargo "$1" --version >/dev/null 2>&1 && return
+    if command -v rustup >/dev/null; then
+        rustup component add "$2"
+    else
+        echo "error: cargo $1 is missing" >&2
+        echo "  hint: install the Rust component $2" >&2
+        exit 1
+    fi
+}
+
+step() {
+    local name=$1
+    shift
+    [[ ${#chosen[@]} -gt 0 && " ${chosen[*]} " != *" $name "* ]] && return
+    echo "== $name: $*"
+    local began=$SECONDS
+    if ! "$@"; then
+        echo "== $name FAILED: $*" >&2
+        exit 1
+    fi
+    echo "== $name passed in $((SECONDS - began)) s"
+}
+
+chosen=("$@")
+need_rust
+need_component fmt rustfmt
+need_component clippy clippy
+install_what_is_missing
+step fmt cargo fmt --check
+step lint cargo clippy --locked --all-targets -- -D warnings
+step doc env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+step test cargo test --locked
+echo "== all passed"
