@@ -160,11 +160,13 @@ impl Room {
 
         let admitted = self.admit(turn, &step, base);
         let dropped: Vec<_> = self.attached.keys().filter(|key| !is_member(&self.roster, key)).copied().collect();
+        let roster_is = FromServer::RosterIs((id, self.hash()));
         for key in &dropped {
             turn.send(key, FromServer::Step((id, step.clone())));
+            // One that had dropped the others as well learns nothing from the step, but that the room is theirs.
+            turn.send(key, roster_is.clone());
             self.attached.remove(key);
         }
-        let roster_is = FromServer::RosterIs((id, self.hash()));
         match known {
             Known::ByAnswers => self.tell_all(turn, &roster_is),
             Known::AsStep(by) => {
@@ -176,7 +178,7 @@ impl Room {
         self.ballots = Default::default();
         self.gone.clear();
         // Who said that they leave, and signed it over a roster that the room has left behind by now, still leaves.
-        let staying = |key: &PeerId| is_member(&self.roster, key) && !newcomer.is_some_and(|newcomer| newcomer == *key);
+        let staying = |key: &PeerId| is_member(&self.roster, key) && newcomer.is_none_or(|newcomer| newcomer != *key);
         self.leaving.retain(staying);
         self.note_if_empty(turn);
     }
