@@ -14,7 +14,15 @@ pub const DEADLINE: Duration = Duration::from_secs(45);
 
 /// Lines of a process, as they come.
 #[derive(Clone, Default)]
-pub struct Heard(Arc<(Mutex<(Vec<Vec<u8>>, bool)>, Condvar)>);
+pub struct Heard(Arc<(Mutex<Lines>, Condvar)>);
+
+#[derive(Default)]
+struct Lines {
+    /// Each with its end.
+    all: Vec<Vec<u8>>,
+    /// Whether no more can come.
+    ended: bool,
+}
 
 impl Heard {
     /// Reads until the end, in a thread of its own.
@@ -28,9 +36,9 @@ impl Heard {
                 let ended = !matches!(stream.read_until(b'\n', &mut line), Ok(1..));
                 let mut state = to.0.0.lock().unwrap();
                 if ended {
-                    state.1 = true;
+                    state.ended = true;
                 } else {
-                    state.0.push(line);
+                    state.all.push(line);
                 }
                 to.0.1.notify_all();
                 if ended {
@@ -47,11 +55,11 @@ impl Heard {
         let until = Instant::now() + within;
         let mut state = self.0.0.lock().unwrap();
         loop {
-            if let Some(found) = look(&state.0, state.1) {
+            if let Some(found) = look(&state.all, state.ended) {
                 return Some(found);
             }
             let left = until.saturating_duration_since(Instant::now());
-            if state.1 || left.is_zero() {
+            if state.ended || left.is_zero() {
                 return None;
             }
             state = self.0.1.wait_timeout(state, left).unwrap().0;
@@ -60,7 +68,7 @@ impl Heard {
 
     /// All so far.
     pub fn bytes(&self) -> Vec<u8> {
-        self.0.0.lock().unwrap().0.concat()
+        self.0.0.lock().unwrap().all.concat()
     }
 
     /// All so far, to be shown.
@@ -70,7 +78,7 @@ impl Heard {
 
     /// All lines so far.
     pub fn lines(&self) -> usize {
-        self.0.0.lock().unwrap().0.len()
+        self.0.0.lock().unwrap().all.len()
     }
 }
 
