@@ -85,6 +85,9 @@ pub const PASSED_ROSTERS_MAX: usize = 16;
 /// Prompts that a member is shown per room and minute, those that led to an admission excepted (THREATS.md row 9).
 pub const PROMPTS_PER_MINUTE_MAX: usize = 3;
 
+/// Broken rules that a client tells its user of per minute.
+pub const BLAMES_PER_MINUTE_MAX: usize = 20;
+
 /// Noes after which a key is not shown again for [`MUTE_S`] seconds (THREATS.md row 9).
 pub const DENIALS_BEFORE_MUTE: u32 = 2;
 

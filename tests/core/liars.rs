@@ -146,6 +146,25 @@ fn a_consent_forged_in_a_members_name_is_noticed() {
 }
 
 #[test]
+fn a_flood_of_forgeries_does_not_fill_the_screen() {
+    let (mut world, knock) = knocking();
+    let by = identity(1).id();
+    for number in 0..200u8 {
+        let forged = Consent {
+            room: knock.unverified().room,
+            roster: knock.unverified().roster,
+            proposal: Proposal::Admit(knock.clone()).hash(),
+            by,
+            decision: Decision::Yes,
+        };
+        let halves = p2pchat::identity::Signature([number; 32], [1; 32]);
+        world.forge(0, FromServer::Consent(Signed::from_parts(forged, halves)));
+    }
+    let told = world.people[0].events.iter().filter(|event| matches!(event, Event::Misbehaviour { .. })).count();
+    assert_eq!(told, p2pchat::limits::BLAMES_PER_MINUTE_MAX);
+}
+
+#[test]
 fn a_roster_with_a_stranger_in_it_is_refused_by_the_newcomer() {
     let (mut world, _) = knocking();
     world.approve(0, 2);

@@ -8,7 +8,7 @@ mod joining;
 mod links;
 mod server;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ use super::log::{AuthorLog, Log};
 use super::room::{Ctx, Fate, Link, Room};
 use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signer};
+use crate::limits::BLAMES_PER_MINUTE_MAX;
 use crate::wire::RoomId;
 
 use joining::Joining;
@@ -86,6 +87,8 @@ pub struct Node {
     server_up: bool,
     /// Since when we want to end, as of the last progress.
     quitting: Option<u64>,
+    /// When the user was last told of broken rules.
+    blamed: VecDeque<u64>,
     /// Whether [`Output::End`] was given.
     ended: bool,
 }
@@ -146,6 +149,7 @@ impl Node {
             addresses: Vec::new(),
             server_up: false,
             quitting: None,
+            blamed: VecDeque::new(),
             ended: false,
         }
     }
@@ -160,6 +164,7 @@ impl Node {
         if self.ended {
             return;
         }
+        let begun = out.len();
         match input {
             Input::Command(command) => self.command(now, command, out),
             Input::Say { room, texts } => self.say(now, &room, texts, out),
@@ -193,6 +198,25 @@ impl Node {
         self.leave_abandoned(now, out);
         self.tend_links(now, out);
         self.try_to_end(now, out);
+        self.blame_in_moderation(now, out, begun);
+    }
+
+    /// Somebody who breaks a rule a thousand times is told of a few times a minute: a screen full of blame hides the chat.
+    fn blame_in_moderation(&mut self, now: Now, out: &mut Vec<Output>, begun: usize) {
+        while self.blamed.front().is_some_and(|at| at + 60_000 <= now.mono_ms) {
+            self.blamed.pop_front();
+        }
+        let new = out.split_off(begun);
+        out.extend(new.into_iter().filter(|output| {
+            if !matches!(output, Output::Tell(Event::Misbehaviour { .. })) {
+                return true;
+            }
+            let told = self.blamed.len() < BLAMES_PER_MINUTE_MAX;
+            if told {
+                self.blamed.push_back(now.mono_ms);
+            }
+            told
+        }));
     }
 
     /// When [`Input::Wake`] is wanted next, on the monotonic clock in milliseconds.
