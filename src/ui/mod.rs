@@ -184,11 +184,32 @@ fn choices(pipe: args::Pipe) -> pipe::Choices {
 }
 
 fn man() -> (Exit, Option<Said>) {
-    let mut page = Vec::new();
-    match clap_mangen::Man::new(Args::command()).render(&mut page) {
-        Ok(()) => print_whole(page),
+    match man_page() {
+        Ok(page) => print_whole(page),
         Err(why) => (Exit::Failed, Some(Said::new("output", words::shown(why), None))),
     }
+}
+
+/// The one page that there is: the program's, then what each command takes besides.
+fn man_page() -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    let command = Args::command();
+    clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    for command in command.get_subcommands().filter(|command| command.get_arguments().next().is_some()) {
+        let mut options = Vec::new();
+        clap_mangen::Man::new(command.clone()).render_options_section(&mut options)?;
+        let options = String::from_utf8_lossy(&options);
+        let title = format!(".SH \"p2pchat {}\"", command.get_name());
+        page.extend_from_slice(options.replacen(".SH OPTIONS", &title, 1).as_bytes());
+    }
+    // There are no pages of the commands to look up.
+    let names = |page: String, name: &str| page.replace(&format!("p2pchat\\-{name}(1)"), &format!("p2pchat {name}"));
+    let page = command
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .chain(["help"])
+        .fold(String::from_utf8_lossy(&page).into_owned(), names);
+    Ok(page.into_bytes())
 }
 
 fn print_whole(bytes: Vec<u8>) -> (Exit, Option<Said>) {

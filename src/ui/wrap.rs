@@ -19,9 +19,9 @@ pub fn wrap(lead: &str, text: &str, columns: Option<usize>) -> Vec<String> {
     let mut row = lead.to_owned();
     let mut used = lead.width();
     let mut empty = true;
-    for piece in text.split_word_bounds() {
+    let room = columns.max(indent + COLUMNS_MIN);
+    for piece in pieces(text, room - indent) {
         let width = piece.width();
-        let room = columns.max(indent + COLUMNS_MIN);
         if used + width <= room {
             row.push_str(piece);
             used += width;
@@ -48,6 +48,17 @@ pub fn wrap(lead: &str, text: &str, columns: Option<usize>) -> Vec<String> {
     rows
 }
 
+/// What stays together: a run without a blank if a row can hold it, so that `/approve bob` is not cut after its slash,
+/// else the words in it.
+fn pieces(text: &str, room: usize) -> impl Iterator<Item = &str> {
+    text.split_inclusive(char::is_whitespace).flat_map(move |run| {
+        let word = run.trim_end();
+        let (whole, parts) = if word.width() <= room { (Some(word), "") } else { (None, word) };
+        let blank = Some(&run[word.len()..]);
+        whole.into_iter().chain(parts.split_word_bounds()).chain(blank).filter(|piece| !piece.is_empty())
+    })
+}
+
 fn next_row(rows: &mut Vec<String>, row: &mut String, used: &mut usize, indent: usize) {
     rows.push(std::mem::replace(row, " ".repeat(indent)));
     *used = indent;
@@ -62,6 +73,12 @@ mod tests {
         assert_eq!(wrap("ab  ", "one two three", Some(14)), ["ab  one two ", "    three"]);
         assert_eq!(wrap("ab  ", "one", Some(80)), ["ab  one"]);
         assert_eq!(wrap("ab  ", "one two three", None), ["ab  one two three"]);
+    }
+
+    #[test]
+    fn a_command_is_not_cut_after_its_slash() {
+        assert_eq!(wrap("* ", "no: /approve bob, [y/N]", Some(12)), ["* no: ", "  /approve ", "  bob, [y/N]"]);
+        assert_eq!(wrap("* ", "key avocado-garment-mixture", Some(16)), ["* key avocado-", "  garment-", "  mixture"]);
     }
 
     #[test]
