@@ -162,6 +162,31 @@ fn the_last_to_leave_takes_the_room_along() {
 }
 
 #[test]
+fn a_room_that_is_given_up_before_it_is_made_leaves_nothing_behind() {
+    use p2pchat::core::event::Command;
+    let mut world = World::of(2);
+    let settings = p2pchat::wire::Settings { consent_timeout_s: 60, grace_s: 120 };
+    world.ask(0, Command::Create { room: lobby(), size: 8, settings });
+    world.ask(0, Command::Leave(lobby()));
+    world.run();
+    world.join(1);
+    assert_eq!(refused(&world, 1), Some(Refusal::NoSuchRoom));
+}
+
+#[test]
+fn a_room_of_one_who_left_and_one_who_crashed_is_gone_after_a_while() {
+    let mut world = World::of(3);
+    world.create(0, 8, 60, 120);
+    world.join(1);
+    world.approve(0, 1);
+    world.kill(1);
+    world.leave(0);
+    world.pass(121);
+    world.join(2);
+    assert_eq!(refused(&world, 2), Some(Refusal::NoSuchRoom));
+}
+
+#[test]
 fn a_lost_member_keeps_the_seat_for_the_grace_and_is_then_dropped() {
     let mut world = World::in_one_room(3);
     world.kill(2);

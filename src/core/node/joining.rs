@@ -283,6 +283,10 @@ impl Node {
     /// Takes back our wish to be in a room; `false` if there was none.
     pub(super) fn stop_knocking(&mut self, _: Now, room: &RoomName, out: &mut Vec<Output>) -> bool {
         let Some(joining) = self.joining.get(room) else { return false };
+        if let Some(genesis) = &joining.founding {
+            // The server may have made the room already: what was asked for before is undone, in this order.
+            let _ = self.ask_server(ToServer::Close(room_id(genesis)), out);
+        }
         if let Some(knock) = &joining.knock {
             let withdrawal = ToServer::Withdraw((knock.room, ProposalHash(knock.digest())));
             let _ = self.ask_server(withdrawal, out);
