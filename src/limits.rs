@@ -117,7 +117,7 @@ pub const NAMES_PER_SERVER_MAX: usize = 262_144;
 
 /// Seconds without any connected member after which a server forgets a room, by default: a server's restart and everybody's
 /// reconnecting take far less, and a name that nobody uses should be free again the same evening.
-pub const EMPTY_ROOM_TTL_S_DEFAULT: u64 = 600;
+pub const EMPTY_ROOM_TTL_S_DEFAULT: u64 = 120;
 
 /// Bytes of steps that a server keeps per room: sixteen admissions to a full room, hundreds to a small one.
 pub const STEPS_BYTES_KEPT_MAX: usize = 256 * 1024;
