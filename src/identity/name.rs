@@ -36,6 +36,15 @@ macro_rules! name_type {
             }
         }
 
+        impl $type {
+            /// Whether a person could take one for the other: they clash by [`skeleton`](Self::skeleton), or look alike
+            /// in the case in which they are written (a capital I beside a small l).
+            pub fn looks_like(&self, other: &Self) -> bool {
+                let as_written = |name: &Self| skeleton(&name.0).collect::<String>().to_lowercase();
+                self.skeleton() == other.skeleton() || as_written(self) == as_written(other)
+            }
+        }
+
         impl TryFrom<String> for $type {
             type Error = NameError;
             fn try_from(text: String) -> Result<Self, NameError> {
@@ -173,6 +182,8 @@ mod tests {
             let [left, right] = [left, right].map(|name| Name(name.to_owned()).skeleton());
             assert_eq!(left, right);
         }
+        let [alice, capital_i, bill] = ["alice", "aIice", "bill"].map(|name| Name(name.to_owned()));
+        assert!(alice.looks_like(&capital_i) && !alice.looks_like(&bill));
         assert_ne!(Name("alice".into()).skeleton(), Name("alicia".into()).skeleton());
     }
 

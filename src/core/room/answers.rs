@@ -74,6 +74,8 @@ impl Room {
         };
         let (proposal, knock) = (ballot.proposal.clone(), ballot.knock().cloned());
         let refused_before = ballot.refused().is_some();
+        // Whoever was not asked, because it was over when they came back, is not bothered with how it went.
+        let asked = ballot.prompted || consent.by == ctx.me();
         match self.ballots.note(consent.clone()) {
             Ok(Noted::Known) => return,
             Ok(Noted::New) => {}
@@ -85,7 +87,7 @@ impl Room {
             let (room, consent) = (self.id(), consent.as_signed().clone());
             ctx.persist(Change::Consented { room, proposal, consent });
         }
-        if let Some(knock) = knock {
+        if let Some(knock) = knock.filter(|_| asked) {
             self.tell_consent(ctx, &consent, &knock, refused_before);
         }
         self.settle(ctx);

@@ -12,11 +12,10 @@ impl Room {
 
     /// A member, present or past, for whom a newcomer of this name and another key could be taken.
     pub fn looks_like(&self, name: &Name, key: &PeerId) -> Option<Name> {
-        let skeleton = name.skeleton();
         let others = self.chain.rosters().rev().flat_map(|roster| roster.members.iter());
         others
             .filter(|member| member.key != *key)
-            .find(|member| member.name.skeleton() == skeleton)
+            .find(|member| member.name.looks_like(name))
             .map(|member| member.name.clone())
     }
 }
