@@ -57,6 +57,12 @@ pub enum StartError {
         /// What the disk or the database said.
         why: String,
     },
+    /// Another chat runs on this data folder: two would both write one log, which others must take for a forgery.
+    #[error("another p2pchat is running on {data_dir}")]
+    Busy {
+        /// Which folder.
+        data_dir: PathBuf,
+    },
     /// The address is in use or not ours.
     #[error("can't listen on {listen}: {why}")]
     Listen {

@@ -103,7 +103,7 @@ fn lock(data_dir: &Path) -> Result<File, StartError> {
     let file = data_dir.join("lock");
     let failed = |why: String| StartError::Store { file: file.clone(), why };
     let lock = File::create(&file).map_err(|error| failed(error.to_string()))?;
-    lock.try_lock().map_err(|_| failed("another p2pchat is running on this data folder".to_owned()))?;
+    lock.try_lock().map_err(|_| StartError::Busy { data_dir: data_dir.to_owned() })?;
     Ok(lock)
 }
 

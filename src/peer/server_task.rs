@@ -16,7 +16,7 @@ use crate::identity::Fingerprint;
 use crate::net::{CloseCode, PeerEndpoint, ServerConnection, ServerDialError};
 
 /// First and longest wait between two attempts, doubled each time.
-const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 
 /// What the task needs.
 pub(super) struct ServerTask {

@@ -174,7 +174,7 @@ pub fn refusal(room: &RoomName, why: Refusal) -> Said {
         Refusal::NobodyThere => Said::new(
             "nobody_there",
             format!("no member of {name} is there to answer"),
-            hint("try again when somebody is online"),
+            hint("try again when somebody is online; after a restart of the server its members need a few seconds"),
         ),
         Refusal::TooMany => Said::new(
             "too_many",
@@ -239,7 +239,11 @@ pub fn start_error(error: &StartError) -> Said {
     let (code, hint) = match error {
         StartError::Identity(why) => return identity_error(why),
         StartError::Store { .. } => {
-            ("store", "is the disk full, or is another p2pchat using this folder? --data-dir DIR names another")
+            ("store", "is the disk full, or the folder somebody else's? --data-dir DIR names another")
+        }
+        StartError::Busy { .. } => ("busy", "end that one first, or be somebody else with --data-dir DIR"),
+        StartError::Listen { why, .. } if why.kind() == std::io::ErrorKind::AddrNotAvailable => {
+            ("listen", "no network interface of this machine has that address; --listen [::]:0 takes all of them")
         }
         StartError::Listen { .. } => ("listen", "another program may use the port; --listen [::]:0 takes any free one"),
     };
