@@ -93,12 +93,7 @@ fn a_room_that_looks_like_the_one_asked_for_is_an_answer() {
 
 #[test]
 fn drops_that_nobody_signed_never_crowd_out_a_knock() {
-    let mut world = World::of(4);
-    world.create(0, 8, 60, 120);
-    for newcomer in 1..3 {
-        world.join(newcomer);
-        (0..newcomer).for_each(|member| world.approve(member, newcomer));
-    }
+    let mut world = World::with_members(4, 3);
     let (roster, hash) = current(&world, 2);
     for nonce in 0..100 {
         for member in 0..3 {
@@ -113,12 +108,7 @@ fn drops_that_nobody_signed_never_crowd_out_a_knock() {
 
 #[test]
 fn a_drop_is_refused_however_often_it_is_proposed_and_the_room_stays_open() {
-    let mut world = World::of(4);
-    world.create(0, 8, 60, 120);
-    for newcomer in 1..3 {
-        world.join(newcomer);
-        (0..newcomer).for_each(|member| world.approve(member, newcomer));
-    }
+    let mut world = World::with_members(4, 3);
     let (roster, hash) = current(&world, 2);
     let lost = world.people[2].id;
     for nonce in 0..100 {

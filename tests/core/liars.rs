@@ -8,10 +8,7 @@ use crate::world::{World, identity};
 
 /// A room of p0 and p1, and p2 knocking at it without an answer yet; the knock as the server has it.
 fn knocking() -> (World, Signed<Knock>) {
-    let mut world = World::of(4);
-    world.create(0, 8, 60, 120);
-    world.join(1);
-    world.approve(0, 1);
+    let mut world = World::with_members(4, 2);
     world.join(2);
     let knock = world.told_server.iter().rev().find_map(|message| match message {
         ToServer::Knock(knock) => Some(knock.clone()),
@@ -200,12 +197,7 @@ fn an_introduction_of_a_stranger_is_not_followed() {
 
 #[test]
 fn a_withholding_server_delays_but_does_not_divide() {
-    let mut world = World::of(4);
-    world.create(0, 8, 60, 120);
-    for newcomer in 1..3 {
-        world.join(newcomer);
-        (0..newcomer).for_each(|member| world.approve(member, newcomer));
-    }
+    let mut world = World::with_members(4, 3);
     // From now on p1 hears of no consent from the server.
     let deaf = world.people[1].id;
     world.lie = Some(Box::new(move |to, message| match message {

@@ -13,8 +13,6 @@ fn refused(world: &World, who: usize) -> Option<Refusal> {
 
 #[test]
 fn a_newcomer_enters_when_every_member_has_agreed_and_not_before() {
-    let mut world = World::in_one_room(3);
-    world.people.iter_mut().for_each(|person| person.events.clear());
     let mut four = World::of(4);
     four.create(0, 8, 60, 120);
     for newcomer in 1..4 {
@@ -54,9 +52,6 @@ fn one_no_is_enough_and_is_final_for_that_knock() {
 
 #[test]
 fn silence_refuses_at_the_deadline() {
-    let mut world = World::in_one_room(2);
-    world.leave(1);
-    world.create(1, 4, 60, 120);
     let mut world = World::of(3);
     world.create(0, 4, 30, 120);
     world.join(1);
@@ -72,11 +67,7 @@ fn silence_refuses_at_the_deadline() {
 
 #[test]
 fn the_newcomer_sees_counts_and_the_clock_only() {
-    let mut world = World::in_one_room(2);
-    let mut three = World::of(3);
-    three.create(0, 4, 60, 120);
-    three.join(1);
-    three.approve(0, 1);
+    let mut three = World::with_members(3, 2);
     three.join(2);
     three.approve(1, 2);
     let progress = three.people[2].events.iter().rev().find_map(|event| match event {
@@ -87,7 +78,6 @@ fn the_newcomer_sees_counts_and_the_clock_only() {
     let said = format!("{:?}", three.people[2].served);
     assert!(!said.contains("\"p0\"") && !said.contains("\"p1\""), "{said}");
     assert!(!said.contains("10.0.0.1") && !said.contains("10.0.0.2"), "{said}");
-    world.pass(1);
 }
 
 #[test]
@@ -175,10 +165,7 @@ fn a_room_that_is_given_up_before_it_is_made_leaves_nothing_behind() {
 
 #[test]
 fn a_room_of_one_who_left_and_one_who_crashed_is_gone_after_a_while() {
-    let mut world = World::of(3);
-    world.create(0, 8, 60, 120);
-    world.join(1);
-    world.approve(0, 1);
+    let mut world = World::with_members(3, 2);
     world.kill(1);
     world.leave(0);
     world.pass(121);
@@ -254,13 +241,7 @@ fn a_cut_off_client_that_runs_on_finds_back_by_itself() {
 
 #[test]
 fn a_crashed_member_blocks_a_knock_only_until_it_is_dropped() {
-    let mut world = World::in_one_room(3);
-    let mut four = World::of(4);
-    four.create(0, 8, 60, 120);
-    for newcomer in 1..3 {
-        four.join(newcomer);
-        (0..newcomer).for_each(|member| four.approve(member, newcomer));
-    }
+    let mut four = World::with_members(4, 3);
     four.kill(2);
     four.join(3);
     four.approve(0, 3);
@@ -273,7 +254,6 @@ fn a_crashed_member_blocks_a_knock_only_until_it_is_dropped() {
     four.approve(0, 3);
     four.approve(1, 3);
     assert!(four.is_in(3));
-    world.pass(1);
 }
 
 #[test]
@@ -322,12 +302,7 @@ fn nothing_wakes_a_client_again_and_again_once_it_is_done() {
 
 #[test]
 fn a_client_that_crashed_after_its_yes_remembers_what_it_signed() {
-    let mut world = World::of(4);
-    world.create(0, 8, 60, 120);
-    for newcomer in 1..3 {
-        world.join(newcomer);
-        (0..newcomer).for_each(|member| world.approve(member, newcomer));
-    }
+    let mut world = World::with_members(4, 3);
     world.join(3);
     world.approve(0, 3);
     world.kill(0);
@@ -350,12 +325,7 @@ fn a_client_that_crashed_after_its_yes_remembers_what_it_signed() {
 
 #[test]
 fn a_server_restarted_in_the_middle_of_a_knock_costs_a_new_knock_and_nothing_else() {
-    let mut world = World::of(4);
-    world.create(0, 8, 60, 120);
-    for newcomer in 1..3 {
-        world.join(newcomer);
-        (0..newcomer).for_each(|member| world.approve(member, newcomer));
-    }
+    let mut world = World::with_members(4, 3);
     world.join(3);
     world.approve(0, 3);
     world.stop_server();

@@ -20,10 +20,7 @@ fn everybody_gets_every_line_once_and_in_order() {
 
 #[test]
 fn a_newcomer_gets_only_what_came_after() {
-    let mut world = World::of(3);
-    world.create(0, 4, 60, 120);
-    world.join(1);
-    world.approve(0, 1);
+    let mut world = World::with_members(3, 2);
     world.say(0, "before");
     world.join(2);
     world.say(0, "while knocking");

@@ -90,18 +90,7 @@ impl World {
         };
         world.start_server();
         for seed in 0..people {
-            world.people.push(Person {
-                id: identity(seed).id(),
-                name: format!("p{seed}"),
-                seed,
-                node: None,
-                store: PeerStore::in_memory().unwrap(),
-                session: None,
-                links: BTreeMap::new(),
-                events: Vec::new(),
-                heard: Vec::new(),
-                served: Vec::new(),
-            });
+            world.people.push(bystander(seed));
             world.start(usize::from(seed));
         }
         world
@@ -109,16 +98,26 @@ impl World {
 
     /// A room "lobby" of everybody, founded by p0.
     pub fn in_one_room(people: u8) -> Self {
+        World::with_members(people, people)
+    }
+
+    /// A room "lobby" of the first `members` of `people`, founded by p0: 60 seconds to answer, 120 of grace.
+    pub fn with_members(people: u8, members: u8) -> Self {
         let mut world = World::of(people);
         world.create(0, 16, 60, 120);
-        for newcomer in 1..usize::from(people) {
-            world.join(newcomer);
-            for member in 0..newcomer {
-                world.approve(member, newcomer);
-            }
+        for newcomer in 1..usize::from(members) {
+            world.let_in(newcomer);
             assert!(world.is_in(newcomer), "{:?}", world.people[newcomer].events);
         }
         world
+    }
+
+    /// Somebody knocks, and everybody numbered below says yes.
+    pub fn let_in(&mut self, newcomer: usize) {
+        self.join(newcomer);
+        for member in 0..newcomer {
+            self.approve(member, newcomer);
+        }
     }
 
     fn number(&mut self) -> u64 {
