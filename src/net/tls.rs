@@ -270,6 +270,33 @@ impl PeerVerifier {
     }
 }
 
+/// What a peer's verifier says of signatures, alike on both sides of a handshake: rustls asks by one trait for each.
+macro_rules! ed25519_signatures_only {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            _message: &[u8],
+            _certificate: &CertificateDer<'_>,
+            _signed: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Err(PeerIncompatible::Tls12NotOffered.into())
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signed: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            self.check_signature(message, certificate, signed)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            vec![SignatureScheme::ED25519]
+        }
+    };
+}
+
 impl ServerCertVerifier for PeerVerifier {
     fn verify_server_cert(
         &self,
@@ -282,27 +309,7 @@ impl ServerCertVerifier for PeerVerifier {
         self.check(end_entity, intermediates).map(|()| ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(PeerIncompatible::Tls12NotOffered.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.check_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
+    ed25519_signatures_only!();
 }
 
 impl ClientCertVerifier for PeerVerifier {
@@ -319,27 +326,7 @@ impl ClientCertVerifier for PeerVerifier {
         self.check(end_entity, intermediates).map(|()| ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(PeerIncompatible::Tls12NotOffered.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.check_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
+    ed25519_signatures_only!();
 }
 
 /// Notes what a server shows and lets it through, if it owns the key.
@@ -459,5 +446,38 @@ mod tests {
         let other = rcgen::generate_simple_self_signed(vec!["x".to_owned()]).unwrap();
         assert!(key_of(other.cert.der()).is_err(), "a P-256 key is no identity");
         assert!(key_of(&CertificateDer::from(vec![0x30, 0x00])).is_err());
+    }
+
+    #[test]
+    fn a_certificate_is_publicly_valid_for_its_own_host_and_under_a_trusted_root_only() {
+        use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+        let authority = |name: &str| {
+            let key = KeyPair::generate().unwrap();
+            let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            let certificate = params.self_signed(&key).unwrap();
+            (certificate, Issuer::new(params, key))
+        };
+        let (trusted, issuer) = authority("trusted");
+        let (_, stranger) = authority("stranger");
+        let leaf = |issuer: &Issuer<'_, KeyPair>| {
+            let key = KeyPair::generate().unwrap();
+            let params = CertificateParams::new(vec!["chat.example.org".to_owned()]).unwrap();
+            params.signed_by(&key, issuer).unwrap().der().clone()
+        };
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(trusted.der().clone()).unwrap();
+        let public = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build().unwrap();
+        let is_valid = |certificate: &CertificateDer<'_>, host: &'static str| {
+            let note = Arc::new(OnceLock::new());
+            let verifier = NotingVerifier { note: note.clone(), public: public.clone(), provider: provider() };
+            let host = ServerName::try_from(host).unwrap();
+            // Whatever is found out, the handshake goes on: the application decides.
+            verifier.verify_server_cert(certificate, &[], &host, &[], UnixTime::now()).unwrap();
+            note.get().unwrap().publicly_valid
+        };
+        assert!(is_valid(&leaf(&issuer), "chat.example.org"));
+        assert!(!is_valid(&leaf(&issuer), "other.example.org"));
+        assert!(!is_valid(&leaf(&stranger), "chat.example.org"));
     }
 }
