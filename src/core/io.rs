@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::event::{Command, Event};
 use super::log::{AuthorLog, KeptEntry};
 use crate::identity::{PeerId, Signed};
-use crate::wire::{Consent, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, RosterHash, Step, ToServer};
+use crate::wire::{Consent, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, Step, ToServer};
 
 /// One connection to a peer; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,8 +145,6 @@ pub enum CloseReason {
     Duplicate,
     /// The peer shares no room with us.
     NotMember,
-    /// The peer broke the protocol.
-    Misbehaved,
     /// We are leaving.
     GoingAway,
 }
@@ -239,6 +237,3 @@ impl Change {
         }
     }
 }
-
-/// A roster's hash beside the room it belongs to: what a member tells the rendezvous it is on.
-pub type At = (RoomId, RosterHash);

@@ -419,7 +419,6 @@ async fn close(wire: Wire, why: CloseReason) {
     let (code, reason) = match why {
         CloseReason::Duplicate => (CloseCode::Duplicate, "there is a better connection"),
         CloseReason::NotMember => (CloseCode::NotMember, "we share no room"),
-        CloseReason::Misbehaved => (CloseCode::ProtocolError, "that breaks the protocol"),
         CloseReason::GoingAway => (CloseCode::GoingAway, "leaving"),
     };
     wire.writer.finish().await;

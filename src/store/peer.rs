@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use super::sqlite::{self, StoreError, read};
 use crate::core::io::{Change, Kept, KeptRoom};
@@ -190,16 +190,6 @@ impl PeerStore {
             });
         }
         Ok(entries)
-    }
-
-    /// The newest head counter of a room, for tests and for the curious.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database can't be read.
-    pub fn head_counter(&self, room: &RoomId) -> Result<Option<u64>, StoreError> {
-        let counter =
-            self.0.query_row("SELECT head_counter FROM room WHERE id = ?", [&room.0], |row| row.get::<_, i64>(0));
-        Ok(counter.optional()?.map(i64::unsigned_abs))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::roster::{is_member, signers, successor};
+use super::roster::{signers, successor};
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme, Signature, Verified};
 use crate::limits::{PROPOSALS_FORGOTTEN_MAX, PROPOSALS_OPEN_MAX};
@@ -284,11 +284,6 @@ impl Ballots {
 /// How many a proposal keeps: those who must sign, and the newcomer.
 fn kept(ballot: &Ballot) -> usize {
     ballot.signers.len() + usize::from(ballot.knock().is_some())
-}
-
-/// Whether a knock could be answered by `me` at all.
-pub fn concerns(roster: &Roster, me: &PeerId, proposal: &Proposal) -> bool {
-    is_member(roster, me) && proposal.room() == roster.room && proposal.roster() == roster.hash()
 }
 
 #[cfg(test)]

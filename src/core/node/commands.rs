@@ -21,7 +21,7 @@ impl Node {
             Command::Deny(knock) => self.decide(now, knock, false, out),
             Command::Create { room, size, settings } => {
                 if settings_are_sound(size, &settings) {
-                    self.create(now, room, size, settings, out)
+                    self.create(room, size, settings, out)
                 } else {
                     Err(Failure::BadSettings)
                 }
@@ -89,7 +89,7 @@ impl Node {
     }
 
     fn leave(&mut self, now: Now, room: RoomName, out: &mut Vec<Output>) -> Result<(), Failure> {
-        if self.stop_knocking(now, &room, out) {
+        if self.stop_knocking(&room, out) {
             return Ok(());
         }
         let id = self.room_named(&room).ok_or(Failure::NotInRoom(room))?;
@@ -148,7 +148,7 @@ impl Node {
     fn quit(&mut self, now: Now, out: &mut Vec<Output>) {
         let knocking: Vec<RoomName> = self.joining.keys().cloned().collect();
         for room in knocking {
-            self.stop_knocking(now, &room, out);
+            self.stop_knocking(&room, out);
         }
         // Asked twice, it ends now.
         let since = if self.quitting.is_some() { 0 } else { now.mono_ms };

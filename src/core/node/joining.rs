@@ -51,7 +51,7 @@ impl Node {
         if let Some(room) = dormant.and_then(|id| self.dormant.remove(&id)) {
             self.wake_room(now, room, out);
         } else {
-            self.knock_anew(now, name, out);
+            self.knock_anew(name, out);
         }
         Ok(())
     }
@@ -65,7 +65,7 @@ impl Node {
     }
 
     /// Starts from the beginning: which roster is the room on?
-    pub(super) fn knock_anew(&mut self, _: Now, name: RoomName, out: &mut Vec<Output>) {
+    pub(super) fn knock_anew(&mut self, name: RoomName, out: &mut Vec<Output>) {
         self.joining.insert(name.clone(), Joining { asked: true, ..Joining::default() });
         // Without a server the wish stays; it is carried out when the server is there.
         let _ = self.ask_server(ToServer::LookUp(name), out);
@@ -87,7 +87,6 @@ impl Node {
     /// The user wants to found a room.
     pub(super) fn create(
         &mut self,
-        _: Now,
         name: RoomName,
         size: u16,
         settings: Settings,
@@ -199,14 +198,14 @@ impl Node {
     }
 
     /// Our knock ended without an admission.
-    pub(super) fn on_knock_over(&mut self, now: Now, hash: ProposalHash, end: KnockEnd, out: &mut Vec<Output>) {
+    pub(super) fn on_knock_over(&mut self, hash: ProposalHash, end: KnockEnd, out: &mut Vec<Output>) {
         let Some((room, joining)) = self.joining_by(&hash) else { return };
         match end {
             KnockEnd::Denied => self.refuse(&room, Refusal::Denied, out),
             KnockEnd::Expired => self.refuse(&room, Refusal::Expired, out),
             KnockEnd::Stale if joining.renewals < RENEWALS_MAX => {
                 let renewals = joining.renewals + 1;
-                self.knock_anew(now, room.clone(), out);
+                self.knock_anew(room.clone(), out);
                 if let Some(joining) = self.joining.get_mut(&room) {
                     joining.renewals = renewals;
                 }
@@ -281,7 +280,7 @@ impl Node {
     }
 
     /// Takes back our wish to be in a room; `false` if there was none.
-    pub(super) fn stop_knocking(&mut self, _: Now, room: &RoomName, out: &mut Vec<Output>) -> bool {
+    pub(super) fn stop_knocking(&mut self, room: &RoomName, out: &mut Vec<Output>) -> bool {
         let Some(joining) = self.joining.get(room) else { return false };
         if let Some(genesis) = &joining.founding {
             // The server may have made the room already: what was asked for before is undone, in this order.

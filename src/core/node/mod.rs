@@ -170,7 +170,7 @@ impl Node {
             Input::Say { room, texts } => self.say(now, &room, texts, out),
             Input::ServerConnected { exporter } => self.greet_server(exporter, out),
             Input::FromServer(message) => self.on_server_message(now, message, out),
-            Input::ServerLost => self.server_lost(now),
+            Input::ServerLost => self.server_lost(),
             Input::LinkUp { peer, link, dialled, remote, rtt_ms } => {
                 self.link_up(
                     now,
@@ -262,7 +262,7 @@ impl Node {
         if let Some(name) = self.forget(id, Leaving::DroppedByOthers, out)
             && self.quitting.is_none()
         {
-            self.knock_anew(now, name, out);
+            self.knock_anew(name, out);
         }
     }
 

@@ -21,7 +21,7 @@ impl Node {
         out.push(Output::ToServer(ToServer::Hello((hello, password))));
     }
 
-    pub(super) fn server_lost(&mut self, _: Now) {
+    pub(super) fn server_lost(&mut self) {
         self.server_up = false;
         for room in self.rooms.values_mut() {
             room.online.clear();
@@ -45,7 +45,7 @@ impl Node {
             }
             FromServer::Shown(shown) => self.on_shown(now, shown, out),
             FromServer::KnockState((knock, phase)) => self.on_knock_state(now, knock, phase, out),
-            FromServer::KnockOver((knock, end)) => self.on_knock_over(now, knock, end, out),
+            FromServer::KnockOver((knock, end)) => self.on_knock_over(knock, end, out),
             FromServer::Admitted(admission) => self.on_admitted(now, admission, out),
             FromServer::RosterIs((room, roster)) => self.on_roster_is(now, room, roster, out),
             FromServer::Unknown(room) => self.restore(room, out),

@@ -79,12 +79,12 @@ impl Room {
     /// even when the links stay.
     pub(super) fn advertise(&mut self, ctx: &mut Ctx<'_>) {
         self.advertised = self.linked().copied().collect();
-        let message = self.links_message(ctx);
+        let message = self.links_message();
         self.tell_all(ctx, &message);
     }
 
     /// Our links, as a bitmap over the current roster.
-    pub(super) fn links_message(&self, _: &Ctx<'_>) -> PeerMessage {
+    pub(super) fn links_message(&self) -> PeerMessage {
         let members = &self.chain.current().members;
         let mut bits = vec![0u8; members.len().div_ceil(8)];
         for (at, member) in members.iter().enumerate() {
@@ -130,19 +130,16 @@ impl Room {
     }
 
     /// Others took a step from a roster of ours that leaves us behind: by that they have left us.
-    pub(super) fn went_without_me(&mut self, ctx: &mut Ctx<'_>, departed: Vec<PeerId>, step: Option<Step>) {
+    pub(super) fn went_without_me(&mut self, ctx: &mut Ctx<'_>, departed: Vec<PeerId>, step: Step) {
         let new: Vec<PeerId> = departed.into_iter().filter(|key| self.has(key) && !self.left.contains(key)).collect();
         if new.is_empty() {
             return;
         }
         self.left.extend(new);
         // Somebody else may not have heard it from them.
-        if let Some(step) = step {
-            let message = PeerMessage::Step((self.id(), step));
-            let others: Vec<PeerId> = self.readers.keys().filter(|key| !self.left.contains(key)).copied().collect();
-            for peer in others {
-                ctx.tell_peer(&peer, message.clone());
-            }
+        let message = PeerMessage::Step((self.id(), step));
+        for peer in self.readers.keys().filter(|key| !self.left.contains(key)) {
+            ctx.tell_peer(peer, message.clone());
         }
         self.weigh_drops(ctx);
     }
@@ -158,7 +155,7 @@ impl Room {
 
     /// Signs the drop of exactly those who are gone, and a no to drops of anybody we reach.
     pub(super) fn weigh_drops(&mut self, ctx: &mut Ctx<'_>) {
-        if self.fate_after_departures(ctx) == Fate::Abandoned {
+        if self.fate(ctx) == Fate::Abandoned {
             return;
         }
         let gone = self.gone(ctx);
@@ -182,7 +179,7 @@ impl Room {
 
     /// Whether everybody went on without us while it was we who could not be reached: then we are out, and knock again.
     /// Somebody who was there when all others left simply stays, alone.
-    pub(super) fn fate_after_departures(&self, ctx: &Ctx<'_>) -> Fate {
+    pub fn fate(&self, ctx: &Ctx<'_>) -> Fate {
         let others = self.others(&ctx.me());
         let all_left = !others.is_empty() && others.iter().all(|key| self.left.contains(key));
         let recently = |at: u64| ctx.now.mono_ms < at.saturating_add(CUT_OFF_MEMORY_MS);

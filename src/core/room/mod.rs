@@ -289,7 +289,7 @@ impl Room {
         for message in self.open_decisions() {
             ctx.tell_peer(&peer, message);
         }
-        ctx.tell_peer(&peer, self.links_message(ctx));
+        ctx.tell_peer(&peer, self.links_message());
         self.send_frontier(ctx, peer);
     }
 
@@ -313,7 +313,7 @@ impl Room {
         if head.roster == self.chain.head() {
             self.confirm_seat(ctx);
             // Links are told by their places in a roster: who has only just come to this one could not read ours.
-            ctx.tell_peer(&from, self.links_message(ctx));
+            ctx.tell_peer(&from, self.links_message());
         }
         if let Some(steps) = self.chain.steps_after(&head.roster) {
             let room = self.id();

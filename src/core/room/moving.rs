@@ -1,9 +1,9 @@
 //! From one roster to the next: adopting what is complete, answering what was left behind, seeing who went without us
 //! (DESIGN.md §4 rules 3, 5 and 6).
 
-use super::{Ctx, Fate, Room};
+use super::{Ctx, Room};
 use crate::core::consent::ballots::Ballots;
-use crate::core::consent::roster::{is_member, signers, successor, verify_step};
+use crate::core::consent::roster::{is_member, signers, successor};
 use crate::core::event::{Departure, Event, Misdeed, Refusal};
 use crate::core::io::Change;
 use crate::identity::{PeerId, Verified};
@@ -34,7 +34,7 @@ impl Room {
         let me = ctx.me();
         match self.chain.departed_by(&step, &me, ctx.scheme) {
             Err(misdeed) => self.blame(ctx, from, misdeed),
-            Ok(departed) if !departed.is_empty() => self.went_without_me(ctx, departed, Some(step)),
+            Ok(departed) if !departed.is_empty() => self.went_without_me(ctx, departed, step),
             Ok(_) if base == self.chain.head() => self.on_step_with_me(ctx, step),
             Ok(_) => {}
         }
@@ -56,20 +56,19 @@ impl Room {
 
     /// Makes the step's roster our own.
     fn adopt(&mut self, ctx: &mut Ctx<'_>, step: &Step) -> Result<(), Misdeed> {
-        let before = self.chain.current().clone();
-        verify_step(&before, step, self.chain.genesis().size, ctx.scheme)?;
+        let (left, before) = (self.chain.head(), self.chain.current().clone());
+        let after = self.chain.adopt(step, ctx.scheme)?.clone();
         // What was left unsigned over the old roster gets its signed no before we turn our back on it.
         let unanswered = self.ballots.unanswered();
         let mut answered = self.ballots.answered();
         answered.extend(&unanswered);
-        self.passed.push_back((self.chain.head(), answered));
+        self.passed.push_back((left, answered));
         if self.passed.len() > PASSED_ROSTERS_MAX {
             self.passed.pop_front();
         }
         for hash in unanswered {
-            self.answer_late(ctx, step.proposal.roster(), hash);
+            self.answer_late(ctx, left, hash);
         }
-        let after = self.chain.adopt(step, ctx.scheme)?.clone();
         let at_ms = ctx.now.wall_ms;
         ctx.persist(Change::Moved { room: self.id(), epoch: after.epoch, step: step.clone(), at_ms });
         let overtaken = std::mem::replace(&mut self.ballots, Ballots::new(ctx.me()));
@@ -136,13 +135,8 @@ impl Room {
         let me = ctx.me();
         for step in self.ballots.completed_without(&me) {
             if let Ok(departed) = self.chain.departed_by(&step, &me, ctx.scheme) {
-                self.went_without_me(ctx, departed, Some(step));
+                self.went_without_me(ctx, departed, step);
             }
         }
-    }
-
-    /// What a step or a departure made of us.
-    pub fn fate(&self, ctx: &Ctx<'_>) -> Fate {
-        self.fate_after_departures(ctx)
     }
 }
