@@ -68,8 +68,9 @@ impl Room {
     }
 
     fn tell_path(&self, ctx: &mut Ctx<'_>, key: &PeerId, grace_s: Option<u64>) {
-        // A direct link has told its own story when it came up.
-        let path = self.path(ctx, key);
+        // A direct link has told its own story when it came up. Who is lost is reached by no path, even while a connection
+        // on which they never said where they are has yet to time out.
+        let path = if grace_s.is_some() { Path::None } else { self.path(ctx, key) };
         if let (Some(name), false) = (self.name_of(key), matches!(path, Path::Direct { .. })) {
             ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s });
         }
