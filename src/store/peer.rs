@@ -8,7 +8,7 @@ use rusqlite::{Connection, Transaction, params};
 
 use super::sqlite::{self, StoreError, read};
 use crate::core::io::{Change, Kept, KeptRoom};
-use crate::core::log::{AuthorLog, KeptEntry};
+use crate::core::log::{AuthorLog, KeptEntry, Place};
 use crate::identity::{PeerId, Signature, Signed};
 use crate::limits::{RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
 use crate::wire::{Consent, EntryId, Proposal, RoomId, RosterHash, Step, decode, encode};
@@ -43,6 +43,8 @@ const SCHEMA: &str = "
         audience BLOB NOT NULL,
         entry BLOB NOT NULL,
         signature BLOB,
+        epoch INTEGER NOT NULL,
+        depth INTEGER NOT NULL,
         PRIMARY KEY (room, author, seq)
     ) WITHOUT ROWID;
 ";
@@ -154,7 +156,7 @@ impl PeerStore {
 
     fn newest(&self, room: &[u8; 32], author: &[u8; 32]) -> Result<Vec<KeptEntry>, StoreError> {
         let mut newest = self.entries(
-            "SELECT id, entry, signature FROM entry WHERE room = ?1 AND author = ?2 AND seq >= ?3
+            "SELECT id, entry, signature, epoch, depth FROM entry WHERE room = ?1 AND author = ?2 AND seq >= ?3
              ORDER BY seq DESC LIMIT ?4",
             (room, author, 0, RECENT_ENTRIES_MAX),
         )?;
@@ -168,7 +170,7 @@ impl PeerStore {
     /// [`StoreError`] when the database can't be read or a row is damaged.
     pub fn fetch(&self, room: &RoomId, author: &PeerId, from: u64) -> Result<Vec<KeptEntry>, StoreError> {
         self.entries(
-            "SELECT id, entry, signature FROM entry WHERE room = ?1 AND author = ?2 AND seq >= ?3
+            "SELECT id, entry, signature, epoch, depth FROM entry WHERE room = ?1 AND author = ?2 AND seq >= ?3
              ORDER BY seq LIMIT ?4",
             (&room.0, &author.0, from, RUN_ENTRIES_MAX),
         )
@@ -187,6 +189,10 @@ impl PeerStore {
                 id: EntryId(row.get(0)?),
                 entry: read(decode(&row.get::<_, Vec<u8>>(1)?), "an entry")?,
                 signature: row.get::<_, Option<[u8; 64]>>(2)?.map(|bytes| Signature::from_bytes(&bytes)),
+                place: Place {
+                    epoch: row.get::<_, i64>(3)?.unsigned_abs(),
+                    depth: row.get::<_, i64>(4)?.unsigned_abs(),
+                },
             });
         }
         Ok(entries)
@@ -230,9 +236,10 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
 
 fn keep_entries(transaction: &Transaction<'_>, room: &RoomId, entries: &[KeptEntry]) -> Result<(), StoreError> {
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO entry (room, author, seq, id, audience, entry, signature) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO entry (room, author, seq, id, audience, entry, signature, epoch, depth)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
-    for KeptEntry { entry, id, signature } in entries {
+    for KeptEntry { entry, id, signature, place } in entries {
         insert.execute(params![
             room.0,
             entry.author.0,
@@ -241,6 +248,8 @@ fn keep_entries(transaction: &Transaction<'_>, room: &RoomId, entries: &[KeptEnt
             entry.audience.0,
             encode(entry),
             signature.map(|signature| signature.to_bytes()),
+            as_stored(place.epoch),
+            as_stored(place.depth),
         ])?;
     }
     Ok(())

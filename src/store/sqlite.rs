@@ -8,8 +8,8 @@ use rusqlite::Connection;
 
 use crate::wire::DecodeError;
 
-/// The format that this version writes. A file of a later one is refused; there is no earlier one.
-const FORMAT: i64 = 1;
+/// The format that this version writes. A file of another one is refused; earlier ones were never released.
+const FORMAT: i64 = 2;
 
 /// Why something could not be kept or read.
 #[derive(Debug, thiserror::Error)]

@@ -17,6 +17,17 @@ pub struct KeptEntry {
     pub id: EntryId,
     /// The author's signature, on the last entry of each run.
     pub signature: Option<Signature>,
+    /// Where it stands in the transcript.
+    pub place: Place,
+}
+
+/// Where an entry stands in the transcript, the same at everyone: by epoch, then depth, then id (DESIGN.md §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The number of the roster it was written under.
+    pub epoch: u64,
+    /// One more than the deepest entry of the same audience that it follows or had seen.
+    pub depth: u64,
 }
 
 /// What is to be sent next of an author's log.

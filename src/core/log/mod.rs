@@ -7,7 +7,7 @@ mod author;
 
 use std::collections::BTreeMap;
 
-pub use author::{AuthorLog, KeptEntry, Next, run_of};
+pub use author::{AuthorLog, KeptEntry, Next, Place, run_of};
 
 use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::is_member;
@@ -95,7 +95,8 @@ impl Log {
                 (run_start, run_bytes) = (written.len(), 0);
             }
             run_bytes += bytes;
-            let kept = KeptEntry { id: entry.id(), entry, signature: None };
+            let place = Place { epoch: chain.current().epoch, depth: entry.seq };
+            let kept = KeptEntry { id: entry.id(), entry, signature: None, place };
             self.authors.entry(signer.id()).or_default().append(kept.clone());
             written.push(kept);
         }
@@ -179,7 +180,10 @@ impl Log {
         let newest = ids.len() - 1;
         let kept = run.entries.into_vec().into_iter().zip(ids).enumerate().skip(known);
         let kept: Vec<KeptEntry> = kept
-            .map(|(at, (entry, id))| KeptEntry { entry, id, signature: (at == newest).then_some(signature) })
+            .map(|(at, (entry, id))| {
+                let place = Place { epoch: audience.epoch, depth: entry.seq };
+                KeptEntry { entry, id, signature: (at == newest).then_some(signature), place }
+            })
             .collect();
         let log = self.authors.entry(author).or_default();
         for new in &kept {
