@@ -97,6 +97,9 @@ pub const MUTE_S: u64 = 86_400;
 /// Steps of a room's roster chain that the server and the members keep for those who were away.
 pub const STEPS_KEPT_MAX: usize = 256;
 
+/// Partings that a server remembers per room, to tell which half of a split hosts it.
+pub const PARTINGS_KEPT_MAX: usize = 8;
+
 /// Rooms in one answer to `list`.
 pub const ROOMS_LISTED_MAX: usize = 256;
 

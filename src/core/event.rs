@@ -389,8 +389,10 @@ pub enum Leaving {
     Asked,
     /// Its creator deleted it.
     Deleted,
-    /// The others went on without us while we could not be reached.
+    /// The others went on without us while we could not be reached, or a better half of the room was met.
     DroppedByOthers,
+    /// All others decided to go on without us.
+    Removed,
 }
 
 /// A broken rule, by name.

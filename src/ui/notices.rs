@@ -60,6 +60,7 @@ pub fn notice(event: &Event) -> Vec<String> {
             Leaving::Asked => format!("you have left {}", shown(room)),
             Leaving::Deleted => words::room_deleted(room).message,
             Leaving::DroppedByOthers => words::dropped(room).message,
+            Leaving::Removed => words::removed(room).message,
         }],
         Event::Misbehaviour { by, what, .. } => {
             let by = by.as_ref().map_or("the server".to_owned(), shown);

@@ -150,6 +150,10 @@ impl Session {
                         self.quit(Exit::Failed);
                         Some(Step::Fail(words::room_deleted(room)))
                     }
+                    Leaving::Removed => {
+                        self.quit(Exit::Failed);
+                        Some(Step::Fail(words::removed(room)))
+                    }
                     // The chat knocks again by itself, and is refused or let in like anybody.
                     Leaving::DroppedByOthers => None,
                 }

@@ -326,6 +326,11 @@ pub fn dropped(room: &RoomName) -> Said {
     )
 }
 
+/// The others decided to go on without us.
+pub fn removed(room: &RoomName) -> Said {
+    Said::new("removed", format!("all others removed you from {}", shown(room)), None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -201,7 +201,8 @@ fn signatures_and_hashes_are_those_of_the_worked_example() {
     let yes = Consent_ { room, roster, proposal, by: ann.id(), decision: Decision::Yes };
     let yes = Verified::sign(yes, &ann);
     assert!(yes.clone().into_signed().verify(&Ed25519).is_ok());
-    let drop = super::Drop { room, roster, dropped: vec![ann.id()].try_into().unwrap(), nonce: 0 };
+    let drop =
+        super::Drop { room, roster, dropped: vec![ann.id()].try_into().unwrap(), why: DropReason::Gone, nonce: 0 };
     let written = Entry { room, author: ann.id(), audience: roster, ..entry() };
     let worked = [
         ("ann's key", hex::encode(ann.id().0)),
@@ -296,6 +297,7 @@ const DROP: &str = "room: 11*32
     roster: 22*32
     dropped: 01
     key: 01*32
+    why: 00
     nonce: 00";
 
 const CONSENT: &str = "room: 11*32
@@ -309,6 +311,7 @@ const STEP: &str = "drop: 01
     roster: 22*32
     dropped: 01
     key: 01*32
+    why: 00
     nonce: 00
     signatures: 01
     signature: aa*32 bb*32";
@@ -374,7 +377,13 @@ fn knock() -> Knock_ {
 }
 
 fn drop() -> super::Drop {
-    super::Drop { room: room(), roster: roster_hash(), dropped: vec![key()].try_into().unwrap(), nonce: 0 }
+    super::Drop {
+        room: room(),
+        roster: roster_hash(),
+        dropped: vec![key()].try_into().unwrap(),
+        why: DropReason::Gone,
+        nonce: 0,
+    }
 }
 
 fn consent(decision: Decision) -> Consent_ {

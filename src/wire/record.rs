@@ -162,8 +162,21 @@ pub struct Drop {
     pub roster: RosterHash,
     /// Who, in ascending order of key, none twice.
     pub dropped: Few<PeerId, MEMBERS>,
+    /// Why, which the signers stand for.
+    pub why: DropReason,
     /// 0 at first, one more after each refusal, so that what was refused can be proposed again.
     pub nonce: u32,
+}
+
+/// Why a set of members is to be gone without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum DropReason {
+    /// The signers can't reach them, or were left by them.
+    Gone,
+    /// The signer leaves.
+    Leave,
+    /// The users of the signers decided it.
+    Removal,
 }
 
 impl Drop {
@@ -254,6 +267,13 @@ pub struct Step {
     /// The signatures under the yes-consents of all who stay, in the order of the roster before. The consents themselves
     /// follow from the proposal and that roster, which the verifier takes from its own copy.
     pub signatures: Few<Signature, MEMBERS>,
+}
+
+impl Step {
+    /// Whether it parts with members who could not be reached.
+    pub fn is_parting(&self) -> bool {
+        matches!(&self.proposal, Proposal::Drop(drop) if drop.why == DropReason::Gone)
+    }
 }
 
 /// Which roster a member is on, told to each other member over their own link.

@@ -93,24 +93,24 @@ impl Node {
             return Ok(());
         }
         let id = self.room_named(&room).ok_or(Failure::NotInRoom(room))?;
-        self.leave_room(now, id, out);
+        self.leave_room(now, id, Leaving::Asked, out);
         Ok(())
     }
 
     /// Signs that we leave, and forgets the room.
-    pub(super) fn leave_room(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
+    pub(super) fn leave_room(&mut self, now: Now, id: RoomId, why: Leaving, out: &mut Vec<Output>) {
         let mut ctx = ctx!(self, now, out);
         if let Some(room) = self.rooms.get_mut(&id) {
             room.leave(&mut ctx);
         }
-        self.forget(id, Leaving::Asked, out);
+        self.forget(id, why, out);
     }
 
     fn members(&mut self, now: Now, room: RoomName, out: &mut Vec<Output>) -> Result<(), Failure> {
         let id = self.room_named(&room).ok_or(Failure::NotInRoom(room))?;
         let mut ctx = ctx!(self, now, out);
         let room = &self.rooms[&id];
-        let (epoch, size) = (room.chain.current().epoch, room.chain.genesis().size);
+        let (epoch, size) = (room.chain().current().epoch, room.chain().genesis().size);
         let members = room.people(&ctx);
         ctx.tell(Event::Members { room: room.name.clone(), epoch, size, members });
         Ok(())
@@ -118,7 +118,7 @@ impl Node {
 
     fn delete(&mut self, room: RoomName, out: &mut Vec<Output>) -> Result<(), Failure> {
         let known = self.rooms.values().find(|known| known.name == room);
-        match known.map(|known| (known.chain.genesis().creator, known.id())) {
+        match known.map(|known| (known.chain().genesis().creator, known.id())) {
             Some((creator, _)) if creator != self.id() => Err(Failure::NotCreator(room)),
             Some((_, id)) => self.send_deletion(id, out),
             // A room we are not in: the server shows its id, and knows who created it.

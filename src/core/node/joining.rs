@@ -60,7 +60,7 @@ impl Node {
         let id = room.id();
         let mut ctx = ctx!(self, now, out);
         room.seats_taken_up(&mut ctx);
-        ctx.tell_server(ToServer::Attach((id, room.chain.head())));
+        ctx.tell_server(ToServer::Attach((id, room.chain().head())));
         self.rooms.insert(id, room);
     }
 
@@ -166,7 +166,7 @@ impl Node {
         let mut room = Room::new(chain, log, me);
         let mut ctx = ctx!(self, now, out);
         room.tell_joined(&mut ctx, how);
-        ctx.tell_server(ToServer::Attach((id, room.chain.head())));
+        ctx.tell_server(ToServer::Attach((id, room.chain().head())));
         room.offer_addresses(&mut ctx, &self.addresses);
         room.seats_taken_up(&mut ctx);
         self.rooms.insert(id, room);

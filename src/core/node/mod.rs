@@ -231,7 +231,6 @@ impl Node {
         self.give_up_knocking(now, out);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut() {
-            room.note_cut_off(&ctx);
             if room.due().is_some_and(|due| due <= now.mono_ms) {
                 room.lapse(&mut ctx);
                 room.absences_due(&mut ctx);
@@ -243,13 +242,16 @@ impl Node {
         }
     }
 
-    /// Rooms whose others all went on without us: out, and knock again.
+    /// Rooms whose others all went on without us, or whose other half hosts: out, and knock again. Rooms that we were
+    /// removed from: out.
     fn leave_abandoned(&mut self, now: Now, out: &mut Vec<Output>) {
-        let ctx = ctx!(self, now, out);
-        let fates = self.rooms.iter().filter(|(_, room)| room.fate(&ctx) == Fate::Abandoned);
-        let abandoned: Vec<RoomId> = fates.map(|(id, _)| *id).collect();
-        for id in abandoned {
-            self.abandon(now, id, out);
+        let fates: Vec<(RoomId, Fate)> = self.rooms.iter().map(|(id, room)| (*id, room.fate())).collect();
+        for (id, fate) in fates {
+            match fate {
+                Fate::On => {}
+                Fate::Abandoned => self.abandon(now, id, out),
+                Fate::Removed => self.leave_room(now, id, Leaving::Removed, out),
+            }
         }
     }
 
@@ -305,7 +307,7 @@ impl Node {
         }
         let ids: Vec<RoomId> = self.rooms.keys().copied().collect();
         for id in ids {
-            self.leave_room(now, id, out);
+            self.leave_room(now, id, Leaving::Asked, out);
         }
         self.ended = true;
         let ending = if all && !lost { Ending::Done } else { Ending::Undelivered };

@@ -118,7 +118,7 @@ impl Room {
             rand::Rng::fill_bytes(rng, &mut salt);
             salt
         };
-        let written = self.log.write(bodies, &self.chain, signer, wall_ms, salt);
+        let written = self.log.write(bodies, self.seat.chain(), signer, wall_ms, salt);
         ctx.persist(Change::Entries { room: self.id(), entries: written.clone() });
         for kept in &written {
             let pending = Pending { id: kept.id, audience: kept.entry.audience };
@@ -149,7 +149,7 @@ impl Room {
     /// A member passes on a run, their own or another's.
     pub fn on_run(&mut self, ctx: &mut Ctx<'_>, from: PeerId, run: Run) {
         let Some(author) = run.entries.first().map(|entry| entry.author) else { return };
-        match self.log.receive(run.clone(), &self.chain, &ctx.me(), ctx.scheme) {
+        match self.log.receive(run.clone(), self.seat.chain(), &ctx.me(), ctx.scheme) {
             Ok(entries) => {
                 ctx.persist(Change::Entries { room: self.id(), entries: entries.clone() });
                 for kept in &entries {
@@ -198,7 +198,7 @@ impl Room {
         if let Some(reader) = self.readers.get_mut(&peer) {
             reader.told = frontier.iter().copied().collect();
             let frontier = Few::first_of(frontier);
-            ctx.tell_peer(&peer, PeerMessage::Frontier((self.chain.room(), frontier)));
+            ctx.tell_peer(&peer, PeerMessage::Frontier((self.seat.chain().room(), frontier)));
         }
     }
 
@@ -208,7 +208,7 @@ impl Room {
             return;
         }
         self.frontier_due = None;
-        let room = self.chain.room();
+        let room = self.seat.chain().room();
         for (peer, reader) in &mut self.readers {
             let news = self.log.frontier().filter(|(author, seq)| reader.told.get(author) != Some(seq));
             let news: Vec<(PeerId, u64)> = news.take(usize::from(ROOM_SIZE_MAX)).collect();
@@ -264,7 +264,7 @@ impl Room {
 
     /// Who of the members that may have a text of ours has it.
     fn delivery(&self, me: &PeerId, seq: u64, pending: &Pending) -> (u16, u16) {
-        let audience = self.chain.roster(&pending.audience);
+        let audience = self.seat.chain().roster(&pending.audience);
         let others = self.others(me).into_iter().filter(|key| audience.is_some_and(|roster| is_member(roster, key)));
         let (mut to, mut of) = (0, 0);
         for key in others {
@@ -280,7 +280,7 @@ impl Room {
         let mut all = true;
         let mut lost = false;
         for (seq, pending) in &self.pending {
-            let audience = self.chain.roster(&pending.audience);
+            let audience = self.seat.chain().roster(&pending.audience);
             let may = |key: &&PeerId| audience.is_some_and(|roster| is_member(roster, key));
             all &= self.readers.keys().filter(may).all(|key| self.delivered.get(key).is_some_and(|has| has >= seq));
             let (to, of) = self.delivery(me, *seq, pending);
@@ -326,7 +326,7 @@ impl Room {
                 return;
             }
             let Some(log) = self.log.author(&author) else { return };
-            match log.next_for(&peer, given, &self.chain) {
+            match log.next_for(&peer, given, self.seat.chain()) {
                 Next::Run(run) => self.give(ctx, peer, run),
                 Next::Nothing => return,
                 Next::Fetch(from) => {
@@ -357,7 +357,7 @@ impl Room {
         if !std::mem::replace(&mut state.fetching, false) {
             return;
         }
-        let may_read = entries.first().and_then(|kept| self.chain.roster(&kept.entry.audience));
+        let may_read = entries.first().and_then(|kept| self.seat.chain().roster(&kept.entry.audience));
         if may_read.is_some_and(|roster| is_member(roster, &reader))
             && let Some(run) = run_of(entries)
         {

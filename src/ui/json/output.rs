@@ -279,6 +279,7 @@ pub fn event_line(event: &Event) -> String {
                 Leaving::Asked => "asked",
                 Leaving::Deleted => "deleted",
                 Leaving::DroppedByOthers => "dropped_by_others",
+                Leaving::Removed => "removed",
             },
         },
         Event::Misbehaviour { room, by, what } => Output::Misbehaviour {
