@@ -15,12 +15,14 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | `first_start` | a kill while keys and databases are made |
 //! | `member` | one member over all its runs: what it said and was shown |
 //! | `storm` | a room, its server, and what happens to them |
 //! | `verdict` | what must hold in the end |
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
+mod first_start;
 #[path = "../e2e/harness.rs"]
 #[allow(dead_code, reason = "it serves the other end-to-end tests too")]
 mod harness;

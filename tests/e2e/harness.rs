@@ -270,6 +270,8 @@ impl World {
     pub fn command_in(&self, folder: &str, name: &str, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_p2pchat"));
         command.env_clear().env("HOME", self.dir.path()).args(args);
+        // Whoever looks for something wants all peers to write more into their logs.
+        command.envs(std::env::var("P2PCHAT_LOG").map(|filter| ("P2PCHAT_LOG", filter)));
         command.args(["--server", &self.address, "--listen", "127.0.0.1:0", "--name", name]);
         command.arg("--data-dir").arg(self.path(folder));
         command
