@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::ballots::{Ballot, Blocked};
+use super::ballots::Blocked;
 use super::seat::{Due, Seat};
 use crate::identity::{PeerId, Scheme};
 use crate::wire::{Decision, Drop, DropReason, Proposal, ProposalHash};
