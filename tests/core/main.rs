@@ -4,6 +4,7 @@
 
 mod attacks;
 mod decisions;
+mod halves;
 mod liars;
 mod rooms;
 mod storms;

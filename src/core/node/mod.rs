@@ -277,7 +277,9 @@ impl Node {
         if let Some(name) = self.forget(id, Leaving::DroppedByOthers, out)
             && self.quitting.is_none()
         {
-            self.knock_anew(name, out);
+            self.knock_anew(name.clone(), out);
+            // A server that has just lost everything is told of the room by its other members, who may come later.
+            self.be_patient(now, &name);
         }
     }
 
