@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 mod attacks;
+mod decisions;
+mod halves;
 mod liars;
 mod rooms;
 mod storms;
