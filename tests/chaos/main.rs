@@ -10,7 +10,8 @@
 //!   printed it whole.
 //!
 //! What must hold in the end: whatever was sent is kept by everybody; everybody keeps the same, in the same order; nobody was
-//! shown anything twice, in one run or over all. What a member keeps and was never shown can only be what was between its
+//! shown anything twice, in one run or over all; nobody hears of a broken rule, loses a seat, or is asked for one; what is said while
+//! the server is down arrives before it is back, where there is a link; and it knows the room when it is back. What a member keeps and was never shown can only be what was between its
 //! database and its standard output when it was killed: nothing of that author was shown after it by the run that kept it.
 //!
 //! | module | what it does |
@@ -30,7 +31,7 @@ mod member;
 mod storm;
 mod verdict;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use storm::Storm;
 use verdict::Figures;
@@ -61,5 +62,4 @@ fn nothing_sent_is_lost_or_shown_twice_whoever_is_killed() {
     let figures = figures.reduce(Figures::and).unwrap();
     println!("seed {seed}, {ROOMS} rooms, {} s\n{figures}", began.elapsed().as_secs());
     assert!(figures.sent > 10 * kills, "nobody had time to talk: {figures}");
-    assert!(began.elapsed() > Duration::from_secs(1));
 }

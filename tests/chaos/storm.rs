@@ -40,10 +40,12 @@ struct Outage {
     began: Instant,
     /// Until when at least.
     until: Instant,
-    /// At `until`, which lines said since `began` were to arrive where before the server may come back: author and reader
-    /// with their runs, and the text.
-    due: Option<Vec<([(usize, usize); 2], String)>>,
+    /// Set at `until`: what was sent since `began` and is to arrive before the server may come back.
+    due: Option<Vec<Due>>,
 }
+
+/// A line that is to arrive: its author and its reader, each with the number of the run, and the text.
+type Due = ([(usize, usize); 2], String);
 
 pub struct Storm {
     world: World,
@@ -245,7 +247,7 @@ impl Storm {
     }
 
     /// What was sent since the server is down by those who have a link, and to whom.
-    fn said_without_server(&self, since: Instant) -> Vec<([(usize, usize); 2], String)> {
+    fn said_without_server(&self, since: Instant) -> Vec<Due> {
         let mut due = Vec::new();
         for (a, author) in self.members.iter().enumerate() {
             for (r, reader) in self.members.iter().enumerate() {

@@ -86,8 +86,18 @@ impl fmt::Display for Figures {
     }
 }
 
-/// One author's entries: number, id, text.
-type Log = Vec<(u64, String, String)>;
+/// One author's entries.
+type Log = Vec<Line>;
+
+/// An entry as a member keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Line {
+    seq: u64,
+    id: String,
+    text: String,
+    /// Where it stands in the transcript, with its id: equal places make equal transcripts.
+    place: (u64, u64),
+}
 
 /// Everything a member keeps, by author.
 fn kept(world: &World, member: &Member) -> Result<BTreeMap<String, Log>, String> {
@@ -98,17 +108,19 @@ fn kept(world: &World, member: &Member) -> Result<BTreeMap<String, Log>, String>
     for (room, author, _) in logs {
         let mut log: Log = Vec::new();
         loop {
-            let next = log.last().map_or(1, |(seq, ..)| seq + 1);
+            let next = log.last().map_or(1, |line| line.seq + 1);
             let entries = store.fetch(&room, &author, next).map_err(|why| format!("{}: {why}", member.name))?;
             if entries.is_empty() {
                 break;
             }
-            log.extend(entries.into_iter().map(|it| {
-                let text = it.entry.body.as_text().unwrap_or_default().to_owned();
-                (it.entry.seq, hex::encode(it.id.0), text)
+            log.extend(entries.into_iter().map(|it| Line {
+                seq: it.entry.seq,
+                id: hex::encode(it.id.0),
+                text: it.entry.body.as_text().unwrap_or_default().to_owned(),
+                place: (it.place.epoch, it.place.depth),
             }));
         }
-        let name = log.first().and_then(|(_, _, text)| text.split(' ').next()).unwrap_or_default().to_owned();
+        let name = log.first().and_then(|line| line.text.split(' ').next()).unwrap_or_default().to_owned();
         if kept.insert(name.clone(), log).is_some() {
             return Err(format!("{} keeps two logs of {name}", member.name));
         }
@@ -134,12 +146,12 @@ pub fn judge(world: &World, members: &[Member], outages: &[(Instant, Instant)]) 
     let mut ids = BTreeSet::new();
     let mut texts = BTreeSet::new();
     for (author, log) in reference {
-        for (at, (seq, id, text)) in log.iter().enumerate() {
+        for (at, Line { seq, id, text, .. }) in log.iter().enumerate() {
             if *seq != at as u64 + 1 || !ids.insert(id) || !texts.insert(text) {
                 return Err(format!("{author} has {seq} {text:?} out of place or twice"));
             }
         }
-        let numbers: Vec<u64> = log.iter().filter_map(|(_, _, text)| text.split(' ').nth(1)?.parse().ok()).collect();
+        let numbers: Vec<u64> = log.iter().filter_map(|line| line.text.split(' ').nth(1)?.parse().ok()).collect();
         if numbers.len() != log.len() || !numbers.is_sorted() {
             return Err(format!("{author}'s lines are not in the order in which they were said: {numbers:?}"));
         }
@@ -179,7 +191,7 @@ fn shown_once(member: &Member, kept: &BTreeMap<String, Log>) -> Result<u64, Stri
             }
             of_author.insert(shown.seq, number);
             let there = kept.get(&shown.from).and_then(|log| log.get(shown.seq as usize - 1));
-            if there.is_none_or(|(_, id, text)| (id, text) != (&shown.id, &shown.text)) {
+            if there.is_none_or(|line| (&line.id, &line.text) != (&shown.id, &shown.text)) {
                 return Err(format!("{} was shown {:?}, which is not what is kept", member.name, shown.text));
             }
         }
@@ -187,7 +199,7 @@ fn shown_once(member: &Member, kept: &BTreeMap<String, Log>) -> Result<u64, Stri
     let mut unseen = 0;
     for (author, log) in kept {
         let shown = by_author.remove(author.as_str()).unwrap_or_default();
-        for (seq, id, text) in log.iter().filter(|(_, id, _)| !seen.contains(id)) {
+        for Line { seq, id, text, .. } in log.iter().filter(|line| !seen.contains(&line.id)) {
             let before = shown.range(..seq).next_back().map_or(0, |(_, run)| *run);
             let after = shown.range(seq..).next().map(|(_, run)| *run);
             if after.is_none_or(|after| after <= before) {
@@ -227,12 +239,7 @@ fn measure(member: &Member, members: &[Member], outages: &[(Instant, Instant)], 
 
 /// Where two differ.
 fn unlike(one: &BTreeMap<String, Log>, other: &BTreeMap<String, Log>) -> String {
-    let flat = |kept: &BTreeMap<String, Log>| -> BTreeSet<(String, u64, String, String)> {
-        let lines = kept.iter().flat_map(|(author, log)| {
-            log.iter().map(move |(seq, id, text)| (author.clone(), *seq, text.clone(), id.clone()))
-        });
-        lines.collect()
-    };
+    let flat = |kept: &BTreeMap<String, Log>| -> BTreeSet<Line> { kept.values().flatten().cloned().collect() };
     let (one, other) = (flat(one), flat(other));
     let list = |a: &BTreeSet<_>, b: &BTreeSet<_>| a.difference(b).map(|it| format!("  {it:?}\n")).collect::<String>();
     format!("only here:\n{}only there:\n{}", list(&one, &other), list(&other, &one))
