@@ -7,4 +7,5 @@ mod liars;
 mod rooms;
 mod storms;
 mod talk;
+mod transcript;
 mod world;

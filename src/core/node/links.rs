@@ -151,6 +151,7 @@ impl Node {
             PeerMessage::Run(run) => room.on_run(&mut ctx, peer, run),
             PeerMessage::Links((_, roster, bits)) => room.on_links(&mut ctx, peer, roster, &bits),
             PeerMessage::Candidates((_, addresses)) => drop(room.addresses.insert(peer, addresses.into_vec())),
+            PeerMessage::Want((_, ids)) => room.on_want(&mut ctx, peer, &ids),
             PeerMessage::Bye(_) => {}
         }
     }
@@ -245,6 +246,7 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         PeerMessage::Step((room, _))
         | PeerMessage::Frontier((room, _))
         | PeerMessage::Links((room, _, _))
+        | PeerMessage::Want((room, _))
         | PeerMessage::Candidates((room, _)) => Some(*room),
         PeerMessage::Bye(_) => None,
     }

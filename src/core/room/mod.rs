@@ -5,10 +5,13 @@
 
 mod absence;
 mod answers;
+mod feeding;
+mod hearing;
 mod knocks;
 mod moving;
 mod names;
-mod talk;
+mod reader;
+mod saying;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -24,10 +27,14 @@ use super::log::Log;
 use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signed, Signer, Verified};
 use crate::limits::CANDIDATES_MAX;
-use crate::wire::{Consent, Few, Head, PeerMessage, Proposal, ProposalHash, RoomId, RosterHash, Run, ToServer};
+use crate::wire::{
+    Consent, EntryId, Few, Head, PeerMessage, Proposal, ProposalHash, RoomId, RosterHash, Run, ToServer,
+};
 
 use absence::Absence;
-use talk::{Pending, Reader};
+use hearing::Wanted;
+use reader::Reader;
+use saying::Pending;
 
 /// What a room needs of the node around it, for the time of one input.
 pub(super) struct Ctx<'n> {
@@ -135,8 +142,10 @@ pub(super) struct Room {
     delivered: BTreeMap<PeerId, u64>,
     /// Runs for a roster we are not on yet, and who passed them on.
     early: VecDeque<(PeerId, Run)>,
-    /// Authors who have signed two entries under one number.
-    forked: BTreeSet<PeerId>,
+    /// Entries that something told us names, and that are missing here.
+    wanted: BTreeMap<EntryId, Wanted>,
+    /// Who told us last of something that waits.
+    wanted_from: PeerId,
     /// Answers to proposals we do not know yet.
     orphans: VecDeque<Verified<Consent>>,
     /// Rosters we have moved on from since the start, and what we had answered over each.
@@ -190,7 +199,8 @@ impl Room {
             pending: BTreeMap::new(),
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
-            forked: BTreeSet::new(),
+            wanted: BTreeMap::new(),
+            wanted_from: me,
             orphans: VecDeque::new(),
             passed: VecDeque::new(),
             denials: BTreeMap::new(),
@@ -262,7 +272,7 @@ impl Room {
     pub fn link_up(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
         let Some(link) = ctx.links.get(&peer) else { return };
         let rtt_ms = link.rtt_ms;
-        let replaced = self.readers.insert(peer, Reader::new(ctx.now)).is_some();
+        let replaced = self.readers.insert(peer, Reader::default()).is_some();
         self.adverts.remove(&peer);
         // A better connection to somebody who is linked already is no news.
         if let (Some(name), false) = (self.name_of(&peer), replaced) {
