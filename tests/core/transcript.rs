@@ -10,7 +10,7 @@ use p2pchat::wire::{Entry, EntryId, Few, PeerMessage, Run, Tip};
 use crate::world::{World, identity, lobby, random};
 
 /// What somebody was shown: where each text stands, and the text.
-fn transcript(world: &World, who: usize) -> Vec<(Place, EntryId, String)> {
+pub fn transcript(world: &World, who: usize) -> Vec<(Place, EntryId, String)> {
     let shown = world.people[who].events.iter().filter_map(|event| match event {
         Event::Message { place, id, text, .. } => Some((*place, *id, text.clone())),
         _ => None,
@@ -30,7 +30,7 @@ fn entries(world: &World) -> BTreeMap<EntryId, Entry> {
 }
 
 /// Nobody was shown an entry before one that it names and that they were shown too.
-fn check_causes(world: &World) {
+pub fn check_causes(world: &World) {
     let entries = entries(world);
     for person in &world.people {
         let mut shown = BTreeSet::new();
@@ -52,13 +52,13 @@ fn check_causes(world: &World) {
     }
 }
 
-fn run_of(entry: Entry, author: u8) -> Run {
+pub fn run_of(entry: Entry, author: u8) -> Run {
     let tip = Tip { room: entry.room, author: entry.author, id: entry.id() };
     let signature = Verified::sign(tip, &identity(author)).as_signed().signature();
     Run { entries: Few::first_of([entry]), signature }
 }
 
-fn last_entry_of(world: &World, author: PeerId) -> Entry {
+pub fn last_entry_of(world: &World, author: PeerId) -> Entry {
     entries(world).into_values().filter(|entry| entry.author == author).max_by_key(|entry| entry.seq).unwrap()
 }
 

@@ -91,7 +91,8 @@ impl AuthorLog {
 
     /// The entry of this number, if it is still in memory.
     pub fn recent(&self, seq: u64) -> Option<&KeptEntry> {
-        self.recent.iter().rev().take_while(|kept| kept.entry.seq >= seq).find(|kept| kept.entry.seq == seq)
+        let at = self.recent.partition_point(|kept| kept.entry.seq < seq);
+        self.recent.get(at).filter(|kept| kept.entry.seq == seq)
     }
 
     /// Appends an entry that was checked against [`AuthorLog::head`].

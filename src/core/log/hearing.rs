@@ -4,7 +4,7 @@
 //! An entry's depth follows from the entries that it names, so it can be taken only when those are here. What waits is
 //! held, within bounds, and counts for nothing until it is taken: it is not acknowledged, so it comes again if dropped.
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 
 use super::Log;
 use super::author::{AuthorLog, KeptEntry, Place};
@@ -64,8 +64,8 @@ enum Stand {
     Next(u64),
     /// It is on another branch, at this depth.
     Forked(u64),
-    /// Something that it names is not here.
-    Waits,
+    /// This is not here, which it names; or the store has not said yet whether this, itself, is here.
+    Waits(EntryId),
     /// It names an entry that can't be the one before it.
     Broken,
 }
@@ -127,14 +127,20 @@ impl Log {
             let signature = (id == newest).then_some(signature);
             KeptEntry { entry, id, signature, place: Place { epoch, depth: 0 } }
         });
-        if let Err(too_much) = self.held.hold(author, new.collect()) {
+        let new: Vec<KeptEntry> = new.collect();
+        let mut open: VecDeque<EntryId> = new.iter().map(|kept| kept.id).collect();
+        if !self.held.hold(author, new) {
             if !self.accused.contains(&author) {
                 return Err(Rejected::Full);
             }
             // A liar's branch that does not fit must not keep those waiting who were told it and named it.
-            too_much.iter().for_each(|kept| self.places.waive(kept.id));
+            let released = open.iter().flat_map(|id| {
+                self.places.waive(*id);
+                self.held.released_by(id)
+            });
+            open = released.collect();
         }
-        self.settle(eyes, &mut heard);
+        self.settle(open, eyes, &mut heard);
         Ok(heard)
     }
 
@@ -146,32 +152,15 @@ impl Log {
         for id in asked.iter().filter(|id| !found.iter().any(|(found, _)| found == *id)) {
             self.places.note_absent(*id);
         }
+        let open = asked.iter().flat_map(|id| self.held.released_by(id)).collect();
         let mut heard = Heard::default();
-        self.settle(Eyes { chain, me }, &mut heard);
+        self.settle(open, Eyes { chain, me }, &mut heard);
         heard
     }
 
     /// Entries to look up in the store, and entries to ask others for, so that what waits can be taken.
-    pub fn missing(&self, chain: &Chain, me: &PeerId) -> (Vec<EntryId>, Vec<EntryId>) {
-        let eyes = Eyes { chain, me };
-        let (mut look_up, mut ask) = (BTreeSet::new(), BTreeSet::new());
-        // From each author's first through what waits itself, down to what is really missing.
-        let mut waits: Vec<&KeptEntry> =
-            self.held.authors().iter().filter_map(|author| self.held.next(author, None)).collect();
-        let mut met = BTreeSet::new();
-        while let Some(kept) = waits.pop() {
-            if !met.insert(kept.id) {
-                continue;
-            }
-            for id in self.not_here(kept, eyes) {
-                match self.held.get(&id) {
-                    Some(held) if held.id != kept.id => waits.push(held),
-                    _ if !self.places.is_absent(&id) => drop(look_up.insert(id)),
-                    _ => drop(ask.insert(id)),
-                }
-            }
-        }
-        (look_up.into_iter().collect(), ask.into_iter().collect())
+    pub fn missing(&self) -> (Vec<EntryId>, Vec<EntryId>) {
+        self.held.missing().partition(|id| !self.places.is_absent(id))
     }
 
     /// Whether this very entry is here.
@@ -219,64 +208,45 @@ impl Log {
         other_before || log.recent(entry.seq).is_some()
     }
 
-    /// Takes what can be taken of what waits, until nothing more can.
-    fn settle(&mut self, eyes: Eyes<'_>, heard: &mut Heard) {
-        loop {
-            let before = heard.taken.len();
-            for author in self.held.authors() {
-                self.settle_author(author, eyes, heard);
-            }
-            if heard.taken.len() == before {
-                return;
-            }
-        }
-    }
-
-    fn settle_author(&mut self, author: PeerId, eyes: Eyes<'_>, heard: &mut Heard) {
-        let mut after = None;
-        while let Some(kept) = self.held.next(&author, after) {
-            let key = (kept.entry.seq, kept.id);
-            let stand = self.stand(kept, eyes);
-            after = Some(key);
-            match stand {
-                // On one branch nothing can be taken before the first.
-                Stand::Waits if !self.accused.contains(&author) => return,
-                Stand::Waits => {}
-                Stand::Known => drop(self.held.remove(&author, key)),
-                Stand::Broken => {
-                    self.held.remove(&author, key);
-                    heard.blamed.push((author, Misdeed::BrokenChain));
+    /// Takes what can be taken of these entries that wait, and of those that waited for them.
+    fn settle(&mut self, mut open: VecDeque<EntryId>, eyes: Eyes<'_>, heard: &mut Heard) {
+        while let Some(id) = open.pop_front() {
+            let Some(kept) = self.held.get(&id) else { continue };
+            let author = kept.entry.author;
+            match self.stand(kept, eyes) {
+                Stand::Waits(on) => {
+                    self.held.wait(id, on);
+                    continue;
                 }
-                Stand::Next(depth) => self.take(author, key, depth, false, eyes, heard),
+                Stand::Known => drop(self.held.remove(&id)),
+                Stand::Broken => {
+                    self.held.remove(&id);
+                    heard.blamed.push((author, Misdeed::BrokenChain));
+                    continue;
+                }
+                Stand::Next(depth) => self.take(&id, depth, false, eyes, heard),
                 Stand::Forked(depth) => {
                     if self.accused.insert(author) {
                         heard.blamed.push((author, Misdeed::TwoEntries));
                     }
-                    self.take(author, key, depth, true, eyes, heard);
+                    self.take(&id, depth, true, eyes, heard);
                 }
             }
+            open.extend(self.held.released_by(&id));
         }
     }
 
-    fn take(
-        &mut self,
-        author: PeerId,
-        key: (u64, EntryId),
-        depth: u64,
-        forked: bool,
-        eyes: Eyes<'_>,
-        heard: &mut Heard,
-    ) {
-        let Some(mut kept) = self.held.remove(&author, key) else { return };
+    fn take(&mut self, id: &EntryId, depth: u64, forked: bool, eyes: Eyes<'_>, heard: &mut Heard) {
+        let Some(mut kept) = self.held.remove(id) else { return };
         kept.place.depth = depth;
-        let log = self.authors.entry(author).or_default();
+        let log = self.authors.entry(kept.entry.author).or_default();
         if !forked {
             log.append(kept.clone());
         } else if !log.append_fork(kept.clone()) {
-            return self.places.waive(kept.id);
+            return self.places.waive(*id);
         }
-        self.places.insert(kept.id, Known::of(&kept));
-        if author != *eyes.me && kept.entry.audience == eyes.chain.head() {
+        self.places.insert(*id, Known::of(&kept));
+        if kept.entry.author != *eyes.me && kept.entry.audience == eyes.chain.head() {
             self.ends.note(&kept);
         }
         heard.taken.push(Taken { kept, forked });
@@ -289,9 +259,8 @@ impl Log {
             return Stand::Known;
         }
         let log = self.authors.get(&entry.author);
-        // The store has not said yet whether this is one of ours.
         if self.is_old(entry) && !self.places.is_absent(&kept.id) {
-            return Stand::Waits;
+            return Stand::Waits(kept.id);
         }
         if log.is_some_and(|log| log.head().is_some() && entry.seq < log.first_seq()) {
             return Stand::Known;
@@ -299,8 +268,8 @@ impl Log {
         if self.before(entry).is_some_and(|before| !is_before(&before, entry)) || !first_is_first(entry) {
             return Stand::Broken;
         }
-        if !self.not_here(kept, eyes).is_empty() {
-            return Stand::Waits;
+        if let Some(missing) = self.not_here(entry, eyes) {
+            return Stand::Waits(missing);
         }
         let head = log.and_then(AuthorLog::head);
         let next = head.is_none_or(|head| {
@@ -323,24 +292,16 @@ impl Log {
         head.or_else(|| self.places.get(&entry.previous).copied())
     }
 
-    /// What an entry names that is not here and that this member may have; itself, if only the store can tell whether it
-    /// is here.
-    fn not_here(&self, kept: &KeptEntry, eyes: Eyes<'_>) -> Vec<EntryId> {
-        let entry = &kept.entry;
-        let mut missing = Vec::new();
-        if self.is_old(entry) && !self.places.is_absent(&kept.id) {
-            missing.push(kept.id);
-        }
-        // Of an audience that we have no record of, we know nothing that was said.
-        if eyes.may_have(&entry.audience) {
-            let unknown = |id: &&EntryId| self.places.get(id).is_none() && !self.places.is_waived(id);
-            missing.extend(entry.seen.iter().filter(unknown).copied());
-        }
+    /// The first that an entry names, is not here, and may be had: the one before it, so that of a branch only the
+    /// beginning is asked for.
+    fn not_here(&self, entry: &Entry, eyes: Eyes<'_>) -> Option<EntryId> {
         let has_before = self.before(entry).is_some() || self.places.is_waived(&entry.previous);
         if !has_before && eyes.may_have(&entry.previous_audience) {
-            missing.push(entry.previous);
+            return Some(entry.previous);
         }
-        missing
+        let unknown = |id: &&EntryId| self.places.get(id).is_none() && !self.places.is_waived(id);
+        // Of an audience that we have no record of, we know nothing that was said.
+        entry.seen.iter().find(unknown).filter(|_| eyes.may_have(&entry.audience)).copied()
     }
 
     /// The depth of the deepest entry of the same audience that an entry names.

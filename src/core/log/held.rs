@@ -1,6 +1,6 @@
 //! Entries that were verified and wait for entries they name: bounded per author, so that nobody fills another's share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::author::KeptEntry;
 use crate::identity::PeerId;
@@ -14,6 +14,8 @@ pub(super) struct Held {
     authors: BTreeMap<PeerId, Waiting>,
     /// Where each entry is.
     by_id: BTreeMap<EntryId, (PeerId, u64)>,
+    /// What each entry waits for, the other way round: one thing at a time.
+    waits_for: BTreeMap<EntryId, BTreeSet<EntryId>>,
 }
 
 /// What waits of one author.
@@ -26,12 +28,12 @@ struct Waiting {
 }
 
 impl Held {
-    /// Holds entries of one author, all or none.
-    pub(super) fn hold(&mut self, author: PeerId, entries: Vec<KeptEntry>) -> Result<(), Vec<KeptEntry>> {
+    /// Holds entries of one author, all or none; whether there was room.
+    pub(super) fn hold(&mut self, author: PeerId, entries: Vec<KeptEntry>) -> bool {
         let bytes: usize = entries.iter().map(|kept| encode(&kept.entry).len()).sum();
         let waits = self.authors.get(&author).map_or(0, |waiting| waiting.bytes);
         if waits + bytes > HELD_BYTES_MAX {
-            return Err(entries);
+            return false;
         }
         let waiting = self.authors.entry(author).or_default();
         for kept in entries {
@@ -41,19 +43,25 @@ impl Held {
                 self.by_id.insert(id, (author, seq));
             }
         }
-        Ok(())
+        true
     }
 
-    /// Whose entries wait.
-    pub(super) fn authors(&self) -> Vec<PeerId> {
-        self.authors.keys().copied().collect()
+    /// An entry waits for another one, or for what the store says of itself.
+    pub(super) fn wait(&mut self, id: EntryId, on: EntryId) {
+        self.waits_for.entry(on).or_default().insert(id);
     }
 
-    /// The first entry of an author after this one.
-    pub(super) fn next(&self, author: &PeerId, after: Option<(u64, EntryId)>) -> Option<&KeptEntry> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let from = after.map_or(Unbounded, Excluded);
-        self.authors.get(author)?.entries.range((from, Unbounded)).next().map(|(_, kept)| kept)
+    /// What waited for this: it may go on, or wait for something else.
+    pub(super) fn released_by(&mut self, id: &EntryId) -> BTreeSet<EntryId> {
+        self.waits_for.remove(id).unwrap_or_default()
+    }
+
+    /// What is waited for and does not wait here itself, but for the store.
+    pub(super) fn missing(&self) -> impl Iterator<Item = &EntryId> {
+        self.waits_for
+            .iter()
+            .filter(|(on, waiting)| !self.by_id.contains_key(*on) || waiting.contains(*on))
+            .map(|(on, _)| on)
     }
 
     /// The entry of this id, if it waits.
@@ -63,13 +71,13 @@ impl Held {
     }
 
     /// Takes an entry out.
-    pub(super) fn remove(&mut self, author: &PeerId, key: (u64, EntryId)) -> Option<KeptEntry> {
-        let waiting = self.authors.get_mut(author)?;
-        let kept = waiting.entries.remove(&key)?;
+    pub(super) fn remove(&mut self, id: &EntryId) -> Option<KeptEntry> {
+        let (author, seq) = self.by_id.remove(id)?;
+        let waiting = self.authors.get_mut(&author)?;
+        let kept = waiting.entries.remove(&(seq, *id))?;
         waiting.bytes -= encode(&kept.entry).len();
-        self.by_id.remove(&kept.id);
         if waiting.entries.is_empty() {
-            self.authors.remove(author);
+            self.authors.remove(&author);
         }
         Some(kept)
     }

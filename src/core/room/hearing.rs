@@ -153,7 +153,7 @@ impl Room {
 
     /// Finds out where missing entries are to be had: in the store, at whoever told us of them.
     fn seek(&mut self, ctx: &mut Ctx<'_>, from: PeerId) {
-        let (look_up, ask) = self.log.missing(&self.chain, &ctx.me());
+        let (look_up, ask) = self.log.missing();
         if !look_up.is_empty() {
             ctx.out.push(Output::LookUp { room: self.id(), ids: look_up });
         }
