@@ -70,6 +70,8 @@ pub(super) struct Ctx<'n> {
 pub(super) struct Link {
     /// Which.
     pub id: LinkId,
+    /// Which life of the peer's program is at the other end.
+    pub life: [u8; 32],
     /// Whether this side dialled it.
     pub dialled: bool,
     /// Where the peer is.
