@@ -348,6 +348,14 @@ impl Driver {
                 });
                 return Some(Input::Fetched { room, reader, author, entries });
             }
+            Output::LookUp { room, ids } => {
+                let store = &self.store;
+                let found = tokio::task::block_in_place(|| store.look_up(&room, &ids)).unwrap_or_else(|error| {
+                    tracing::error!(%error, "the history can't be read");
+                    Vec::new()
+                });
+                return Some(Input::LookedUp { room, asked: ids, found });
+            }
             Output::Tell(event) => self.tell(event).await,
             Output::GiveUpServer => {
                 self.server_given_up = true;

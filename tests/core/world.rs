@@ -379,6 +379,10 @@ impl World {
                 let entries = self.people[who].store.fetch(&room, &author, from).unwrap();
                 self.give(who, Input::Fetched { room, reader, author, entries });
             }
+            Output::LookUp { room, ids } => {
+                let found = self.people[who].store.look_up(&room, &ids).unwrap();
+                self.give(who, Input::LookedUp { room, asked: ids, found });
+            }
             Output::Tell(event) => self.people[who].events.push(event),
             Output::GiveUpServer => {}
             Output::End => self.people[who].node = None,

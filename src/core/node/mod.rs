@@ -196,10 +196,16 @@ impl Node {
             Input::LinkDown { link } => self.link_down(now, link, out),
             Input::DialFailed { peer } => self.dial_failed(now, peer),
             Input::Addresses(addresses) => self.own_addresses(now, addresses, out),
-            Input::Fetched { room, reader, entries, .. } => {
+            Input::Fetched { room, reader, author, entries } => {
                 let mut ctx = ctx!(self, now, out);
                 if let Some(room) = self.rooms.get_mut(&room) {
-                    room.on_fetched(&mut ctx, reader, &entries);
+                    room.on_fetched(&mut ctx, reader, author, &entries);
+                }
+            }
+            Input::LookedUp { room, asked, found } => {
+                let mut ctx = ctx!(self, now, out);
+                if let Some(room) = self.rooms.get_mut(&room) {
+                    room.on_looked_up(&mut ctx, &asked, &found);
                 }
             }
             Input::NotKept { why } => self.not_kept(why, out),
@@ -250,6 +256,7 @@ impl Node {
                 room.settle(&mut ctx);
                 room.frontier_flush(&mut ctx);
                 room.resend_due(&mut ctx);
+                room.wants_due(&mut ctx);
                 room.ask_server_due(&mut ctx);
             }
         }
