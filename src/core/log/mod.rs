@@ -14,7 +14,7 @@ use crate::core::consent::roster::is_member;
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme, Signed, Signer, Verified};
 use crate::limits::{RUN_BYTES_MAX, RUN_ENTRIES_MAX, SEEN_HEADS_MAX, SEQ_MAX};
-use crate::wire::{Body, Entry, EntryId, Few, RosterHash, Run, Tip, encode};
+use crate::wire::{Body, Entry, EntryId, Few, RosterHash, Run, Tip, encoded_len};
 
 /// The logs of one room.
 #[derive(Debug, Clone, Default)]
@@ -89,7 +89,7 @@ impl Log {
         let (mut run_start, mut run_bytes) = (0, 0);
         for body in texts {
             let entry = self.follow_on(chain, signer.id(), wall_ms, salt(), body);
-            let bytes = encode(&entry).len();
+            let bytes = encoded_len(&entry);
             if written.len() - run_start == RUN_ENTRIES_MAX || run_bytes + bytes > RUN_BYTES_MAX {
                 self.sign_last(&mut written, signer);
                 (run_start, run_bytes) = (written.len(), 0);
