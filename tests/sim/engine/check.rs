@@ -22,6 +22,9 @@ pub const PARENTS_BEFORE_CHILDREN: bool = false;
 /// Whether an entry stands at the same place of the transcript at everyone.
 pub const ONE_PLACE_FOR_AN_ENTRY: bool = true;
 
+/// Milliseconds that a prompt may be told late.
+const PROMPT_TOLD_LATE_MS: u64 = 2_000;
+
 /// Something that must never happen, and did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -200,12 +203,15 @@ impl Checks {
             self.fail("a yes is the user's", format!("p{who} signed {newcomer:?} in by {hash:?} unasked"));
         }
         let earlier = self.yes.get(&(me, consent.roster)).cloned().unwrap_or_default();
-        for live in earlier.iter().filter(|one| **one != hash) {
-            let Some(live) = self.proposals.get(live) else { continue };
-            if !self.is_refused(live) && !self.narrows(proposal, live) {
-                let what = format!("p{who} said yes to {hash:?} while {:?} was alive", live.hash());
-                return self.fail("one live signature over a roster", what);
-            }
+        let known: Vec<&Proposal> = earlier.iter().filter_map(|one| self.proposals.get(one)).collect();
+        let alive = |at: usize| {
+            // It dies by a no of somebody it needs, or by a later signature of one's own that keeps fewer.
+            let died = known[at + 1..].iter().any(|later| self.narrows(later, known[at]));
+            !died && !self.is_refused(known[at]) && !self.narrows(proposal, known[at])
+        };
+        if let Some(live) = (0..known.len()).find(|at| known[*at].hash() != hash && alive(*at)) {
+            let what = format!("p{who} said yes to {hash:?} while {:?} was alive", known[live].hash());
+            return self.fail("one live signature over a roster", what);
         }
         self.yes.entry((me, consent.roster)).or_default().push(hash);
     }
@@ -358,12 +364,14 @@ impl Checks {
             }
             Event::Knock { key, .. } => {
                 let prompts = &mut self.seen[who].prompts;
-                prompts.retain(|(at, _)| at + 60_000 > now);
+                // What waited for its disk is told late, and so closer to what follows.
+                prompts.retain(|(at, _)| at + 60_000 - PROMPT_TOLD_LATE_MS > now);
                 prompts.push_back((now, *key));
                 if prompts.len() > PROMPTS_PER_MINUTE_MAX {
                     self.fail("prompts are few", format!("p{who} is asked again"));
                 }
             }
+            Event::Left { .. } => self.seen[who].prompts.clear(),
             Event::MemberJoined { key, .. } => self.seen[who].prompts.retain(|(_, asked)| asked != key),
             _ => {}
         }

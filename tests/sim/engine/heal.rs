@@ -83,7 +83,8 @@ impl World {
         self.server_start();
         for who in 0..self.people.len() {
             let person = &mut self.people[who];
-            (person.full_until, person.still_until) = (0, 0);
+            // A client takes the knocks of somebody whose clock differs by more than minutes for past ones.
+            (person.full_until, person.still_until, person.wall_off_ms) = (0, 0, 0);
             if person.liar || person.gave_up {
                 self.crash(who);
             }

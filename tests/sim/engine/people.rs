@@ -13,6 +13,9 @@ use super::world::{What, World};
 /// Milliseconds between two looks at the screen once the weather is fine.
 const HEALING_ACT_MS: u64 = 3_000;
 
+/// Milliseconds between two wishes to be let in, then.
+const ASKS_AGAIN_MS: u64 = 12_000;
+
 /// What a person knows.
 #[derive(Debug, Default)]
 pub struct User {
@@ -26,8 +29,10 @@ pub struct User {
     prompts: BTreeMap<ProposalHash, PeerId>,
     /// How many things they said.
     pub said: u32,
-    /// Whether they want to be in the room.
+    /// They stay out of the room until then.
     wants_out_until: u64,
+    /// They don't ask to be let in again before.
+    asks_again_at: u64,
 }
 
 impl User {
@@ -107,8 +112,10 @@ impl World {
     }
 
     fn act_healing(&mut self, who: Place) {
-        if !self.people[who].user.in_room {
-            // A wish that the client has already is only told again.
+        let user = &mut self.people[who].user;
+        if !user.in_room && user.asks_again_at <= self.now {
+            // A wish that the client has already is only told again; the server takes six knocks a minute.
+            user.asks_again_at = self.now + ASKS_AGAIN_MS;
             self.get_in(who);
         }
         let prompts: Vec<_> = self.people[who].user.prompts.iter().map(|(knock, key)| (*knock, *key)).collect();

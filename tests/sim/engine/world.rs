@@ -17,6 +17,9 @@ use super::rng::Rng;
 use super::server::Server;
 use super::shell::Person;
 
+/// Events of a run, a hundred times what one has.
+const EVENTS_MAX: u64 = 1_000_000;
+
 /// Something that is due.
 #[derive(Debug)]
 pub enum What {
@@ -218,6 +221,9 @@ impl World {
     /// Runs until this time; stops early when something is broken.
     pub fn run_until(&mut self, end: u64) {
         while let Some(Reverse(next)) = self.due.peek() {
+            if self.events > EVENTS_MAX {
+                return self.checks.fail("a run comes to its end", format!("{} events", self.events));
+            }
             if next.at > end || self.checks.broken.is_some() {
                 break;
             }
