@@ -24,10 +24,10 @@ fn main() {
         arguments.get(at + 1).cloned()
     };
     let planted = after("--planted");
-    plant(planted.as_deref());
     std::panic::set_hook(Box::new(|_| {}));
+    plant(planted.as_deref());
     if let Some(seed) = after("--replay") {
-        return replay(seed.parse().unwrap(), after("--with"));
+        return replay(seed.parse().unwrap(), after("--with"), arguments.iter().any(|argument| argument == "--frames"));
     }
     let seeds = after("--seeds").unwrap_or_else(|| "1-1000".into());
     let (from, to) = seeds.split_once('-').unwrap();
@@ -47,13 +47,13 @@ fn plant(name: Option<&str>) {
     assert!(name.is_none(), "--planted needs `--features planted`");
 }
 
-fn replay(seed: u64, with: Option<String>) {
+fn replay(seed: u64, with: Option<String>, frames: bool) {
     let mut plan = Plan::of(seed);
     for (name, value) in with.iter().flat_map(|with| with.split(',')).filter_map(|one| one.split_once('=')) {
         assert!(plan.set(name, value.parse().unwrap()), "a plan has no {name}");
     }
     println!("{:?}", plan.fields());
-    let done = run::with(seed, plan, Watch { trace: true, digest: true });
+    let done = run::with(seed, plan, Watch { trace: true, digest: true, frames });
     done.trace.iter().for_each(|line| println!("{line}"));
     println!("{:?}, {} events, digest {:x?}", done.broken, done.events, done.digest);
 }

@@ -21,14 +21,18 @@ pub struct Done {
 /// What to watch for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Watch {
+    /// What happens, in words.
     pub trace: bool,
+    /// And every frame.
+    pub frames: bool,
+    /// A hash of everything that comes out of the nodes.
     pub digest: bool,
 }
 
 /// Runs a seed with its own plan; one in a hundred is run twice, to the byte.
 pub fn seed(seed: u64) -> Done {
     let twice = seed % 100 == 37;
-    let watch = Watch { digest: twice, trace: false };
+    let watch = Watch { digest: twice, ..Watch::default() };
     let done = with(seed, Plan::of(seed), watch);
     if twice && done.broken.is_none() {
         let again = with(seed, Plan::of(seed), watch);
@@ -44,6 +48,7 @@ pub fn seed(seed: u64) -> Done {
 pub fn with(seed: u64, plan: Plan, watch: Watch) -> Done {
     let mut world = World::new(seed, plan);
     world.trace = watch.trace.then(Vec::new);
+    world.trace_frames = watch.frames;
     world.digest = watch.digest.then_some(0xcbf2_9ce4_8422_2325);
     let ran = catch_unwind(AssertUnwindSafe(|| {
         world.run_until(world.plan.storm_s * 1000);
@@ -100,7 +105,7 @@ pub fn report(seed: u64, planted: &str) -> String {
         return format!("seed {seed} fails only when it is run twice");
     };
     let (plan, changed) = shrink(seed, broken.rule);
-    let done = with(seed, plan, Watch { trace: true, digest: false });
+    let done = with(seed, plan, Watch { trace: true, ..Watch::default() });
     let small = done.broken.unwrap_or_else(|| broken.clone());
     let with_these: Vec<String> = changed.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let with_these = if changed.is_empty() { String::new() } else { format!(" --with {}", with_these.join(",")) };

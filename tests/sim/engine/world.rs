@@ -118,6 +118,8 @@ pub struct World {
     pub denied: BTreeSet<(usize, usize)>,
     /// What happened, for people, if wanted.
     pub trace: Option<Vec<String>>,
+    /// Whether every frame belongs to that.
+    pub trace_frames: bool,
     /// A hash of all outputs, if wanted.
     pub digest: Option<u64>,
     /// Frames that were sent.
@@ -160,6 +162,7 @@ impl World {
             healing: false,
             denied: BTreeSet::new(),
             trace: None,
+            trace_frames: false,
             digest: None,
             frames: 0,
             events: 0,
@@ -282,6 +285,10 @@ impl World {
         let delay = self.delay();
         if !matches!(frame, Frame::Up | Frame::Fin) {
             self.frames += 1;
+            if self.trace_frames {
+                let ends = self.net.conns.get(&conn).map(|conn| (conn.ends[side], conn.ends[1 - side]));
+                self.note(|| format!("{ends:?} {frame:?}"));
+            }
         }
         if let Some(Way::Arrives(at)) = self.net.send(conn, side, &frame, self.now, delay) {
             self.at(at, What::Arrive(conn, side, frame));
