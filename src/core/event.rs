@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use super::log::Place;
 use crate::identity::{Fingerprint, Name, PeerId, RoomName};
 use crate::wire::{EntryId, ProposalHash, Settings};
 
@@ -53,6 +54,8 @@ pub enum Command {
         room: RoomName,
         /// Who: a newcomer that knocks, or a member, present or past.
         name: Name,
+        /// Their key, as it was shown to whoever decides: nobody else of that name is meant, then.
+        fingerprint: Option<Fingerprint>,
         /// How.
         rule: Rule,
     },
@@ -408,6 +411,10 @@ pub enum Event {
         text: String,
         /// The author's clock, in milliseconds since 1970.
         sent_at_ms: u64,
+        /// Where it stands in the transcript: by this, then by its id, everybody has the same order.
+        place: Place,
+        /// Whether its author signed another entry under the same number, or before it, which came first here.
+        forked: bool,
     },
     /// One of our own texts, and all before it, reached this many of the others.
     Delivered {
