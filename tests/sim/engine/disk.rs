@@ -1,14 +1,14 @@
 //! A disk that loses what was not synced. It folds changes into what is kept exactly as `src/store/peer.rs` does; a
 //! property test holds the two against each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use p2pchat::core::event::Rule;
 use p2pchat::core::io::{Change, Kept, KeptRoom, StepNote};
-use p2pchat::core::log::{AuthorLog, KeptEntry};
+use p2pchat::core::log::{AuthorLog, KeptEntry, Known};
 use p2pchat::identity::{PeerId, Signed};
-use p2pchat::limits::{RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
-use p2pchat::wire::{Consent, Genesis, Proposal, RoomId, Roster, RosterHash, Step};
+use p2pchat::limits::{FORKED_ENTRIES_MAX, RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
+use p2pchat::wire::{Consent, EntryId, Genesis, Proposal, RoomId, Roster, RosterHash, Step};
 
 /// Why a change can never be kept, however often it is tried.
 pub type Refused = &'static str;
@@ -27,6 +27,9 @@ struct Room {
 pub struct Disk {
     rooms: BTreeMap<RoomId, Room>,
     logs: BTreeMap<(RoomId, PeerId), BTreeMap<u64, KeptEntry>>,
+    /// Where each entry of those logs is.
+    by_id: BTreeMap<(RoomId, EntryId), (PeerId, u64)>,
+    forks: BTreeMap<(RoomId, PeerId), BTreeMap<(u64, EntryId), KeptEntry>>,
     rules: BTreeMap<(RoomId, PeerId), Rule>,
     /// Changes that were written and not synced: a crash keeps all of them or none, as a transaction does.
     pending: Vec<Change>,
@@ -79,10 +82,17 @@ impl Disk {
             }
             Change::Entries { room, entries } => {
                 for kept in entries {
+                    self.by_id.insert((room, kept.id), (kept.entry.author, kept.entry.seq));
                     let log = self.logs.entry((room, kept.entry.author)).or_default();
                     if log.insert(kept.entry.seq, kept).is_some() {
                         return Err("two entries under one number");
                     }
+                }
+            }
+            Change::Forked { room, entry } => {
+                let forks = self.forks.entry((room, entry.entry.author)).or_default();
+                if forks.insert((entry.entry.seq, entry.id), entry).is_some() {
+                    return Err("a branch twice");
                 }
             }
             Change::Gone { room } => drop(self.rooms.remove(&room)),
@@ -105,7 +115,10 @@ impl Disk {
             consents: room.consents,
             head_counter: room.head_counter,
         });
-        let logs = self.logs.iter().filter(|(_, log)| !log.is_empty()).map(|((room, author), log)| {
+        let authors: BTreeSet<_> = self.logs.keys().chain(self.forks.keys()).copied().collect();
+        let logs = authors.into_iter().map(|(room, author)| {
+            let none = BTreeMap::new();
+            let log = self.logs.get(&(room, author)).unwrap_or(&none);
             let mut audiences: Vec<(u64, RosterHash)> = Vec::new();
             for kept in log.values() {
                 let audience = kept.entry.audience;
@@ -114,7 +127,9 @@ impl Disk {
                 }
             }
             let skip = log.len().saturating_sub(RECENT_ENTRIES_MAX);
-            (*room, *author, AuthorLog::reopen(audiences, log.values().skip(skip).cloned().collect()))
+            let forks = self.forks.get(&(room, author)).into_iter().flat_map(BTreeMap::values);
+            let forks = forks.take(FORKED_ENTRIES_MAX).cloned().collect();
+            (room, author, AuthorLog::reopen(audiences, log.values().skip(skip).cloned().collect(), forks))
         });
         let rules = self.rules.iter().map(|((room, key), rule)| (*room, *key, *rule));
         Kept { rooms: rooms.collect(), logs: logs.collect(), rules: rules.collect() }
@@ -126,9 +141,20 @@ impl Disk {
         log.flat_map(|log| log.range(from..)).take(RUN_ENTRIES_MAX).map(|(_, kept)| kept.clone()).collect()
     }
 
-    /// An entry, if it is safe.
-    pub fn entry(&self, room: &RoomId, author: &PeerId, seq: u64) -> Option<&KeptEntry> {
-        self.logs.get(&(*room, *author))?.get(&seq)
+    /// Which of these entries are in the logs of a room, and where they stand.
+    pub fn look_up(&self, room: &RoomId, ids: &[EntryId]) -> Vec<(EntryId, Known)> {
+        let known = |id: &EntryId| {
+            let (author, seq) = *self.by_id.get(&(*room, *id))?;
+            let kept = self.logs.get(&(*room, author))?.get(&seq)?;
+            Some((*id, Known { author, seq, audience: kept.entry.audience, place: kept.place }))
+        };
+        ids.iter().filter_map(known).collect()
+    }
+
+    /// Whether an entry is safe.
+    pub fn has(&self, room: &RoomId, author: &PeerId, seq: u64, id: &EntryId) -> bool {
+        let of_log = self.by_id.get(&(*room, *id)).is_some_and(|at| *at == (*author, seq));
+        of_log || self.forks.get(&(*room, *author)).is_some_and(|forks| forks.contains_key(&(seq, *id)))
     }
 
     /// All entries of a room that are safe.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use p2pchat::wire::{EntryId, RoomId};
 
+use super::check::{HOPELESS_RUNS_END, LOGS_SURVIVE_COMING_BACK};
 use super::world::{What, World};
 
 /// Seconds for the room to become whole, beyond what its own timeouts take.
@@ -55,7 +56,10 @@ impl World {
         self.run_until(self.now + 10_000);
         let (before, then) = (self.frames, self.events);
         self.run_until(self.now + QUIET_S * 1000);
-        if self.frames - before > QUIET_FRAMES_MAX {
+        let rooms = self.checks.rooms_of(honest[0]);
+        let parted = rooms.iter().any(|room| self.people.iter().any(|person| self.checks.came_back(&person.id, room)));
+        let hopeless = parted || self.people.iter().any(|person| person.liar);
+        if self.frames - before > QUIET_FRAMES_MAX && (HOPELESS_RUNS_END || !hopeless) {
             let what = format!("{} frames in {QUIET_S} s of silence", self.frames - before);
             self.checks.fail("silence when idle", what);
         }
@@ -114,7 +118,8 @@ impl World {
         let one = |who: usize| {
             let rooms = self.checks.rooms_of(who).into_iter().map(|room| {
                 let roster = self.checks.roster_of(who, &room);
-                let names = roster.map(|roster| roster.members.iter().map(|one| one.name.to_string()).collect::<Vec<_>>());
+                let names =
+                    roster.map(|roster| roster.members.iter().map(|one| one.name.to_string()).collect::<Vec<_>>());
                 format!("{room:?} epoch {:?} {:?}", roster.map(|roster| roster.epoch), names.unwrap_or_default())
             });
             let user = &self.people[who].user;
@@ -128,12 +133,16 @@ impl World {
         let honest = self.honest();
         let rooms = self.checks.rooms_of(*honest.first()?);
         let room: RoomId = *rooms.first()?;
-        let has: BTreeMap<usize, BTreeSet<EntryId>> =
-            honest.iter().map(|who| (*who, self.people[*who].disk.entries(room).map(|kept| kept.id).collect())).collect();
+        let has: BTreeMap<usize, BTreeSet<EntryId>> = honest
+            .iter()
+            .map(|who| (*who, self.people[*who].disk.entries(room).map(|kept| kept.id).collect()))
+            .collect();
         for who in &honest {
             for kept in self.people[*who].disk.entries(room) {
                 let audience = &kept.entry.audience;
-                if self.people.iter().any(|person| person.liar && person.id == kept.entry.author) {
+                let author = kept.entry.author;
+                let by_liar = self.people.iter().any(|person| person.liar && person.id == author);
+                if by_liar || (!LOGS_SURVIVE_COMING_BACK && self.checks.came_back(&author, &room)) {
                     continue;
                 }
                 let lacks = honest.iter().find(|other| {

@@ -160,10 +160,20 @@ impl World {
         match message {
             ToServer::Consent(consent) => {
                 let other = contrary(&*self.people[who].signer, consent.unverified());
-                if self.rng.lies.chance(500) { vec![ToServer::Consent(other)] } else { vec![ToServer::Consent(consent), ToServer::Consent(other)] }
+                if self.rng.lies.chance(500) {
+                    vec![ToServer::Consent(other)]
+                } else {
+                    vec![ToServer::Consent(consent), ToServer::Consent(other)]
+                }
             }
             ToServer::Hello(_) => vec![message],
-            other => if self.rng.lies.chance(500) { vec![] } else { vec![other.clone(), other] },
+            other => {
+                if self.rng.lies.chance(500) {
+                    vec![]
+                } else {
+                    vec![other.clone(), other]
+                }
+            }
         }
     }
 
@@ -173,9 +183,16 @@ impl World {
         let next = 500 + self.rng.lies.below(600_000 / self.plan.member_lies.max(1));
         self.after(next, What::MemberMischief);
         let server = self.server_place();
-        let links: Vec<_> = self.net.held_by(who).into_iter().filter(|(conn, side)| self.net.conns[conn].ends[1 - side] != server).collect();
+        let links: Vec<_> = self
+            .net
+            .held_by(who)
+            .into_iter()
+            .filter(|(conn, side)| self.net.conns[conn].ends[1 - side] != server)
+            .collect();
         let rng = &mut self.rng.lies;
-        let (Some((conn, side)), Some(room)) = (rng.one_of(&links).copied(), self.checks.rooms_of(who).first().copied()) else {
+        let (Some((conn, side)), Some(room)) =
+            (rng.one_of(&links).copied(), self.checks.rooms_of(who).first().copied())
+        else {
             return;
         };
         let victim = self.people[rng.below(self.people.len() as u64) as usize].id;

@@ -53,11 +53,8 @@ impl World {
     }
 
     pub fn act(&mut self, who: Place) {
-        let next = if self.healing {
-            HEALING_ACT_MS
-        } else {
-            500 + self.rng.people.below(2 * self.plan.act_every_s * 1000)
-        };
+        let next =
+            if self.healing { HEALING_ACT_MS } else { 500 + self.rng.people.below(2 * self.plan.act_every_s * 1000) };
         self.after(next, What::Act(who));
         if !self.people[who].is_up() {
             return;
@@ -101,10 +98,8 @@ impl World {
         let found = nobody_in && founder == Some(who) && (std::mem::take(&mut user.no_such_room) || user.said == 0);
         if found {
             user.said += 1;
-            let settings = Settings {
-                consent_timeout_s: self.plan.consent_s as u16,
-                grace_s: self.plan.grace_s as u32,
-            };
+            let settings =
+                Settings { consent_timeout_s: self.plan.consent_s as u16, grace_s: self.plan.grace_s as u32 };
             self.command(who, Command::Create { room: lobby(), size: 16, settings });
         } else {
             self.command(who, Command::Join(lobby()));
@@ -143,15 +138,15 @@ impl World {
         self.people[who].user.prompts.insert(knock, key);
         let newcomer = self.people.iter().position(|person| person.id == key);
         let rng = &mut self.rng.people;
-        let (never, denies, wavers) = (
-            rng.chance(self.plan.never_answers),
-            rng.chance(self.plan.denies),
-            rng.chance(self.plan.wavers),
-        );
+        let (never, denies, wavers) =
+            (rng.chance(self.plan.never_answers), rng.chance(self.plan.denies), rng.chance(self.plan.wavers));
         let (first, second) = (rng.below(self.plan.answer_s * 1000), rng.below(10_000));
         // Nobody knows that key; a few are fooled by the name beside it.
         let stranger = newcomer.is_none() && !rng.chance(100);
-        if self.healing || never {
+        if self.healing {
+            return self.after(300, What::Answer(who, knock, true));
+        }
+        if never {
             return;
         }
         let may_deny = newcomer.is_none_or(|newcomer| !self.denied.contains(&(who, newcomer)));

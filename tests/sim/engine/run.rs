@@ -74,7 +74,8 @@ pub fn with(seed: u64, plan: Plan, watch: Watch) -> Done {
 pub fn shrink(seed: u64, rule: &str) -> (Plan, Vec<(&'static str, u64)>) {
     let first = Plan::of(seed);
     let mut plan = first.clone();
-    let fails = |plan: &Plan| with(seed, plan.clone(), Watch::default()).broken.is_some_and(|broken| broken.rule == rule);
+    let fails =
+        |plan: &Plan| with(seed, plan.clone(), Watch::default()).broken.is_some_and(|broken| broken.rule == rule);
     let mut kinds: Vec<&str> = FAULTS.to_vec();
     kinds.extend(["server_lies", "member_lies", "dial_loss", "apart", "never_answers", "denies", "wavers"]);
     kinds.extend(["leaves", "removes", "withdraws", "sync_ms"]);
@@ -82,7 +83,11 @@ pub fn shrink(seed: u64, rule: &str) -> (Plan, Vec<(&'static str, u64)>) {
     while smaller {
         smaller = false;
         let mut attempts: Vec<(&str, u64)> = kinds.iter().map(|kind| (*kind, 0)).collect();
-        attempts.extend([("people", plan.people - 1), ("storm_s", plan.storm_s / 2), ("storm_s", plan.storm_s * 3 / 4)]);
+        attempts.extend([
+            ("people", plan.people - 1),
+            ("storm_s", plan.storm_s / 2),
+            ("storm_s", plan.storm_s * 3 / 4),
+        ]);
         attempts.push(("delay_ms", 5));
         for (field, value) in attempts {
             let mut attempt = plan.clone();

@@ -247,7 +247,9 @@ impl World {
                 let roster = self.checks.roster_of(who, &change.room()).map(|roster| {
                     roster.members.iter().map(|member| member.name.to_string()).collect::<Vec<_>>().join(" ")
                 });
-                self.note(|| format!("p{who} is on roster {epoch} of {:?}: {}", change.room(), roster.unwrap_or_default()));
+                self.note(|| {
+                    format!("p{who} is on roster {epoch} of {:?}: {}", change.room(), roster.unwrap_or_default())
+                });
             }
         }
     }
@@ -298,6 +300,10 @@ impl World {
                 let entries = self.people[who].disk.fetch(&room, &author, from);
                 self.people[who].inbox.push_back(Input::Fetched { room, reader, author, entries });
             }
+            Output::LookUp { room, ids } => {
+                let found = self.people[who].disk.look_up(&room, &ids);
+                self.people[who].inbox.push_back(Input::LookedUp { room, asked: ids, found });
+            }
             Output::Tell(event) => self.tell(who, me, event),
             Output::GiveUpServer => {
                 self.note(|| format!("p{who} gives the server up"));
@@ -346,9 +352,7 @@ impl World {
             return;
         }
         let time = person.time(now).mono_ms;
-        let is_late = |person: &Person| {
-            person.node.as_ref().and_then(Node::next_wake).is_some_and(|due| due <= time)
-        };
+        let is_late = |person: &Person| person.node.as_ref().and_then(Node::next_wake).is_some_and(|due| due <= time);
         if !is_late(person) {
             return self.schedule_wake(who);
         }

@@ -135,8 +135,9 @@ impl World {
         let count = plan.people as usize;
         // The founder stays honest, so that there is always somebody to check; the last one lies.
         let liar = (plan.member_lies > 0 && count > 2).then(|| count - 1);
-        let people: Vec<Person> =
-            (0..count).map(|who| Person::new(who, keys::signer(plan.ed25519 == 1, &mut keys_rng), Some(who) == liar)).collect();
+        let people: Vec<Person> = (0..count)
+            .map(|who| Person::new(who, keys::signer(plan.ed25519 == 1, &mut keys_rng), Some(who) == liar))
+            .collect();
         let ids: Vec<_> = people.iter().map(|person| person.id).collect();
         let honest = people.iter().map(|person| !person.liar).collect();
         let checks = Checks::new(Arc::clone(&scheme), &ids, honest, plan.server_lies == 0);
@@ -335,7 +336,9 @@ impl World {
     fn link_up(&mut self, who: Place, link: LinkId, dialled: bool, other: Place) {
         let peer = self.people[other].id;
         let remote = super::shell::address(other);
-        self.give(who, Input::LinkUp { peer, link, dialled, remote, rtt_ms: 1 });
+        let mut life = peer.0;
+        life[..4].copy_from_slice(&self.people[other].run.to_le_bytes());
+        self.give(who, Input::LinkUp { peer, life, link, dialled, remote, rtt_ms: 1 });
     }
 
     fn dial_arrives(&mut self, from: Place, run: u32, to: Option<Place>, meant: p2pchat::identity::PeerId) {
