@@ -141,7 +141,7 @@ pub fn events() -> Vec<Event> {
         events.push(Event::KnockOver { room: room(), knock: knock(), name: name("dana"), how });
         events.push(Event::Refused { room: room(), reason: how });
     }
-    for why in [Leaving::Asked, Leaving::Deleted, Leaving::DroppedByOthers] {
+    for why in [Leaving::Asked, Leaving::Deleted, Leaving::DroppedByOthers, Leaving::Removed] {
         events.push(Event::Left { room: room(), why });
     }
     for what in [

@@ -150,8 +150,12 @@ impl Session {
                         self.quit(Exit::Failed);
                         Some(Step::Fail(words::room_deleted(room)))
                     }
+                    Leaving::Removed => {
+                        self.quit(Exit::Failed);
+                        Some(Step::Fail(words::removed(room)))
+                    }
                     // The chat knocks again by itself, and is refused or let in like anybody.
-                    Leaving::DroppedByOthers => None,
+                    Leaving::DroppedByOthers | Leaving::Reformed => None,
                 }
             }
             Event::Ended(Ending::Undelivered) => {

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 mod attacks;
+mod decisions;
 mod forks;
+mod halves;
 mod liars;
 mod rooms;
 mod storms;

@@ -26,7 +26,7 @@ impl Room {
         if let Some(reader) = self.readers.get_mut(&peer) {
             reader.told = frontier.iter().copied().collect();
             let frontier = Few::first_of(frontier);
-            ctx.tell_peer(&peer, PeerMessage::Frontier((self.chain.room(), frontier)));
+            ctx.tell_peer(&peer, PeerMessage::Frontier((self.seat.chain().room(), frontier)));
         }
     }
 
@@ -36,7 +36,7 @@ impl Room {
             return;
         }
         self.frontier_due = None;
-        let room = self.chain.room();
+        let room = self.seat.chain().room();
         for (peer, reader) in &mut self.readers {
             let news = self.log.frontier().filter(|(author, seq)| reader.told.get(author) != Some(seq));
             let news: Vec<(PeerId, u64)> = news.take(usize::from(ROOM_SIZE_MAX)).collect();
@@ -113,7 +113,7 @@ impl Room {
                 return;
             }
             let Some(log) = self.log.author(&author) else { return };
-            match log.next_for(&peer, given, &self.chain) {
+            match log.next_for(&peer, given, self.seat.chain()) {
                 Next::Run(run) => self.give(ctx, peer, run),
                 Next::Nothing => return,
                 Next::Fetch(from) => {
@@ -151,7 +151,7 @@ impl Room {
         if !std::mem::replace(&mut state.fetching, false) {
             return;
         }
-        let may_read = entries.first().and_then(|kept| self.chain.roster(&kept.entry.audience));
+        let may_read = entries.first().and_then(|kept| self.seat.chain().roster(&kept.entry.audience));
         if may_read.is_some_and(|roster| is_member(roster, &reader))
             && let Some(run) = run_of(entries)
         {
@@ -198,6 +198,9 @@ impl Room {
 
     /// The earliest moment at which anything in this room is due.
     pub fn due(&self) -> Option<u64> {
-        [self.talk_due(), self.absence_due(), self.membership_due(), self.ask_server_at].into_iter().flatten().min()
+        [self.talk_due(), self.absence_due(), self.membership_due(), self.reform_wake(), self.ask_server_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

@@ -36,7 +36,7 @@ impl Room {
     /// A member passes on a run, their own or another's.
     pub fn on_run(&mut self, ctx: &mut Ctx<'_>, from: PeerId, run: Run) {
         let Some((author, last)) = run.entries.last().map(|entry| (entry.author, entry.seq)) else { return };
-        match self.log.receive(run.clone(), &self.chain, &ctx.me(), ctx.scheme) {
+        match self.log.receive(run.clone(), self.seat.chain(), &ctx.me(), ctx.scheme) {
             Ok(heard) => {
                 // Whoever passes an entry on has it; an author's own need not be offered back to them.
                 if let Some(reader) = self.readers.get_mut(&from).filter(|_| from == author) {
@@ -135,7 +135,7 @@ impl Room {
 
     /// Gives a run to a member who may have it, outside of what they are fed.
     pub(super) fn show(&self, ctx: &mut Ctx<'_>, peer: &PeerId, run: &Run) {
-        let audience = run.entries.first().and_then(|entry| self.chain.roster(&entry.audience));
+        let audience = run.entries.first().and_then(|entry| self.seat.chain().roster(&entry.audience));
         if audience.is_some_and(|roster| is_member(roster, peer)) {
             ctx.tell_peer(peer, PeerMessage::Run(run.clone()));
         }
@@ -167,7 +167,7 @@ impl Room {
 
     /// The store says which entries it has.
     pub fn on_looked_up(&mut self, ctx: &mut Ctx<'_>, asked: &[EntryId], found: &[(EntryId, Known)]) {
-        let heard = self.log.looked_up(asked, found, &self.chain, &ctx.me());
+        let heard = self.log.looked_up(asked, found, self.seat.chain(), &ctx.me());
         self.on_heard(ctx, None, heard);
         self.frontier_soon(ctx);
         self.seek(ctx, self.wanted_from);
@@ -199,7 +199,7 @@ impl Room {
         }
         for (peer, ids) in questions {
             for ids in ids.chunks(WANTED_MAX) {
-                ctx.tell_peer(&peer, PeerMessage::Want((self.chain.room(), Few::first_of(ids.iter().copied()))));
+                ctx.tell_peer(&peer, PeerMessage::Want((self.seat.chain().room(), Few::first_of(ids.iter().copied()))));
             }
         }
     }
@@ -231,7 +231,7 @@ impl Room {
     /// they say that they have it that far, by itself.
     fn give_wanted(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, id: &EntryId, known: Known) {
         let Some(log) = self.log.author(&known.author) else { return };
-        if !self.chain.roster(&known.audience).is_some_and(|roster| is_member(roster, &peer)) {
+        if !self.seat.chain().roster(&known.audience).is_some_and(|roster| is_member(roster, &peer)) {
             return;
         }
         if let Some(run) = log.forks().run_with(id) {
@@ -246,7 +246,7 @@ impl Room {
             return self.show(ctx, &peer, &run);
         }
         if reader.looking.len() < SOUGHT_MAX && reader.looking.insert((known.author, known.seq)) {
-            let (room, author, from) = (self.chain.room(), known.author, known.seq);
+            let (room, author, from) = (self.seat.chain().room(), known.author, known.seq);
             ctx.out.push(Output::Fetch { room, reader: peer, author, from });
         }
     }

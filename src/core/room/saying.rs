@@ -30,7 +30,7 @@ impl Room {
             rand::Rng::fill_bytes(rng, &mut salt);
             salt
         };
-        let written = self.log.write(bodies, &self.chain, signer, wall_ms, salt);
+        let written = self.log.write(bodies, self.seat.chain(), signer, wall_ms, salt);
         ctx.persist(Change::Entries { room: self.id(), entries: written.clone() });
         for kept in &written {
             let pending = Pending { id: kept.id, audience: kept.entry.audience };
@@ -81,7 +81,7 @@ impl Room {
 
     /// Who of the members that may have a text of ours has it.
     fn delivery(&self, me: &PeerId, seq: u64, pending: &Pending) -> (u16, u16) {
-        let audience = self.chain.roster(&pending.audience);
+        let audience = self.seat.chain().roster(&pending.audience);
         let others = self.others(me).into_iter().filter(|key| audience.is_some_and(|roster| is_member(roster, key)));
         let (mut to, mut of) = (0, 0);
         for key in others {
@@ -97,7 +97,7 @@ impl Room {
         let mut all = true;
         let mut lost = false;
         for (seq, pending) in &self.pending {
-            let audience = self.chain.roster(&pending.audience);
+            let audience = self.seat.chain().roster(&pending.audience);
             let may = |key: &&PeerId| audience.is_some_and(|roster| is_member(roster, key));
             all &= self.readers.keys().filter(may).all(|key| self.delivered.get(key).is_some_and(|has| has >= seq));
             let (to, of) = self.delivery(me, *seq, pending);
