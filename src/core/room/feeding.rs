@@ -139,6 +139,9 @@ impl Room {
 
     /// Entries that the store was asked for.
     pub fn on_fetched(&mut self, ctx: &mut Ctx<'_>, reader: PeerId, author: PeerId, entries: &[KeptEntry]) {
+        if reader == ctx.me() {
+            return self.on_recalled(ctx, entries);
+        }
         let Some(state) = self.readers.get_mut(&reader) else { return };
         let first = entries.first().map(|kept| (author, kept.entry.seq));
         if first.is_some_and(|first| state.looking.remove(&first)) {

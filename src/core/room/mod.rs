@@ -380,6 +380,7 @@ impl Room {
     /// We have just come in, or back: links that stand already are links of this room, and whoever has none has the
     /// grace to come.
     pub fn seats_taken_up(&mut self, ctx: &mut Ctx<'_>) {
+        self.recall_pending(ctx);
         let current = self.seat.chain().current().clone();
         self.seats_changed(ctx, &current);
     }
