@@ -7,6 +7,7 @@ mod decisions;
 mod forks;
 mod halves;
 mod liars;
+mod losses;
 mod outbox;
 mod rooms;
 mod storms;

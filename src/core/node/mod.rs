@@ -257,6 +257,7 @@ impl Node {
                 room.frontier_flush(&mut ctx);
                 room.resend_due(&mut ctx);
                 room.wants_due(&mut ctx);
+                room.level_due(&mut ctx);
                 room.ask_server_due(&mut ctx);
             }
         }

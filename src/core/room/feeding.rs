@@ -69,6 +69,7 @@ impl Room {
         if first {
             self.show_forks(ctx, &from);
         }
+        self.level_due(ctx);
         if delivered > before {
             self.delivered.insert(from, delivered);
             self.tell_delivered(ctx, before, delivered);
@@ -196,7 +197,7 @@ impl Room {
     /// The earliest moment at which a frontier, a resend or a question is due.
     pub(super) fn talk_due(&self) -> Option<u64> {
         let resends = self.readers.values().filter_map(super::reader::Reader::resend_due);
-        resends.chain(self.frontier_due).chain(self.wanted_due()).min()
+        resends.chain(self.frontier_due).chain(self.wanted_due()).chain(self.unlevel_due()).min()
     }
 
     /// The earliest moment at which anything in this room is due.

@@ -89,6 +89,7 @@ impl Room {
             self.pass_on(ctx, author);
         }
         self.pass_proofs_on(ctx, from, &heard);
+        self.level_due(ctx);
     }
 
     /// Puts on disk all that was taken, then shows it in the order in which it was taken.

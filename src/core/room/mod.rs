@@ -11,6 +11,7 @@ mod knocks;
 mod meeting;
 mod moving;
 mod names;
+mod numbers;
 mod reader;
 mod record;
 mod reforming;
@@ -41,6 +42,7 @@ pub(super) use super::consent::seat::Fate;
 use absence::Absence;
 use hearing::Wanted;
 use meeting::Lost;
+use numbers::Unlevel;
 use reader::Reader;
 use record::Heard;
 use reforming::Reforming;
@@ -136,6 +138,8 @@ pub(super) struct Room {
     pub addresses: BTreeMap<PeerId, Vec<SocketAddr>>,
     /// Our own texts that not everybody has yet, by number.
     pending: BTreeMap<u64, Pending>,
+    /// What waits until it is sure how long our own log is.
+    unlevel: Option<Unlevel>,
     /// How far each member has our own log.
     delivered: BTreeMap<PeerId, u64>,
     /// Runs for a roster we are not on yet, and who passed them on.
@@ -196,6 +200,7 @@ impl Room {
             advertised: BTreeSet::new(),
             addresses: BTreeMap::new(),
             pending: BTreeMap::new(),
+            unlevel: None,
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
             wanted: BTreeMap::new(),
@@ -381,6 +386,7 @@ impl Room {
     /// grace to come.
     pub fn seats_taken_up(&mut self, ctx: &mut Ctx<'_>) {
         self.recall_pending(ctx);
+        self.await_own_log(ctx);
         let current = self.seat.chain().current().clone();
         self.seats_changed(ctx, &current);
     }

@@ -24,7 +24,7 @@ pub(super) struct Pending {
 
 impl Room {
     /// Says texts, each within the bounds: on disk first, then on screen, then on the links.
-    pub fn say(&mut self, ctx: &mut Ctx<'_>, texts: Vec<String>) {
+    pub(super) fn write(&mut self, ctx: &mut Ctx<'_>, texts: Vec<String>) {
         let bodies = texts.iter().filter_map(|text| Body::text(text));
         let (rng, signer, wall_ms) = (&mut *ctx.rng, ctx.signer, ctx.now.wall_ms);
         let salt = || {
@@ -131,7 +131,7 @@ impl Room {
     /// Whether every linked member has all of our texts, and whether any text reached nobody although somebody may have
     /// it.
     pub fn delivered_to_all_linked(&self, me: &PeerId) -> (bool, bool) {
-        let mut all = true;
+        let mut all = !self.has_unwritten();
         let mut lost = false;
         for (seq, pending) in &self.pending {
             let audience = self.seat.chain().roster(&pending.audience);
