@@ -85,7 +85,7 @@ pub enum Input {
     LookedUp {
         /// Which room.
         room: RoomId,
-        /// All that were asked for.
+        /// All that were asked for by id.
         asked: Vec<EntryId>,
         /// Those that the store has.
         found: Vec<(EntryId, Known)>,
@@ -143,8 +143,10 @@ pub enum Output {
     LookUp {
         /// Which room.
         room: RoomId,
-        /// Which entries.
+        /// Which entries, by id.
         ids: Vec<EntryId>,
+        /// Which entries, by author and number.
+        numbers: Vec<(PeerId, u64)>,
     },
     /// Something happened.
     Tell(Event),

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::sqlite::{self, StoreError, read};
 use crate::core::event::Rule;
@@ -210,22 +210,28 @@ impl PeerStore {
         )
     }
 
-    /// Which of these entries are in the logs of this room, and where they stand.
+    /// Which of these entries, by id or by author and number, are in the logs of this room, and where they stand.
     ///
     /// # Errors
     /// [`StoreError`] when the database can't be read.
-    pub fn look_up(&self, room: &RoomId, ids: &[EntryId]) -> Result<Vec<(EntryId, Known)>, StoreError> {
-        let mut query = self.0.prepare_cached(
-            "SELECT author, seq, audience, epoch, depth FROM entry WHERE room = ? AND id = ? LIMIT 1",
+    pub fn look_up(
+        &self,
+        room: &RoomId,
+        ids: &[EntryId],
+        numbers: &[(PeerId, u64)],
+    ) -> Result<Vec<(EntryId, Known)>, StoreError> {
+        let mut by_id = self
+            .0
+            .prepare_cached("SELECT author, seq, audience, epoch, depth, id FROM entry WHERE room = ? AND id = ?")?;
+        let mut by_number = self.0.prepare_cached(
+            "SELECT author, seq, audience, epoch, depth, id FROM entry WHERE room = ? AND author = ? AND seq = ?",
         )?;
         let mut found = Vec::new();
         for id in ids {
-            let mut rows = query.query(params![room.0, id.0])?;
-            let Some(row) = rows.next()? else { continue };
-            let place =
-                Place { epoch: row.get::<_, i64>(3)?.unsigned_abs(), depth: row.get::<_, i64>(4)?.unsigned_abs() };
-            let (author, audience) = (PeerId(row.get(0)?), RosterHash(row.get(2)?));
-            found.push((*id, Known { author, seq: row.get::<_, i64>(1)?.unsigned_abs(), audience, place }));
+            found.extend(by_id.query_row(params![room.0, id.0], known).optional()?);
+        }
+        for (author, seq) in numbers {
+            found.extend(by_number.query_row(params![room.0, author.0, as_stored(*seq)], known).optional()?);
         }
         Ok(found)
     }
@@ -263,6 +269,12 @@ impl PeerStore {
         }
         Ok(entries)
     }
+}
+
+fn known(row: &rusqlite::Row<'_>) -> rusqlite::Result<(EntryId, Known)> {
+    let place = Place { epoch: row.get::<_, i64>(3)?.unsigned_abs(), depth: row.get::<_, i64>(4)?.unsigned_abs() };
+    let (author, audience) = (PeerId(row.get(0)?), RosterHash(row.get(2)?));
+    Ok((EntryId(row.get(5)?), Known { author, seq: row.get::<_, i64>(1)?.unsigned_abs(), audience, place }))
 }
 
 fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreError> {

@@ -65,5 +65,6 @@ pub enum PeerKind {
     Candidates = 9,
     Bye = 10,
     Want = 11,
+    Floor = 12,
     Reform = 20,
 }

@@ -34,6 +34,8 @@ messages! {
         Bye(Text<REASON_BYTES_MAX>),
         /// Entries that something I was told names and that I lack. Answered by runs that hold them.
         Want((RoomId, Few<EntryId, WANTED_MAX>)),
+        /// I have nothing of this author before this number, which is more than you have.
+        Floor((RoomId, Few<(PeerId, u64), { ROOM_SIZE_MAX as usize }>)),
         /// A proposal to found the room anew without some of its members, to those who would be in it.
         Reform(Signed<Reform>),
     }

@@ -6,6 +6,7 @@ mod attacks;
 mod decisions;
 mod forks;
 mod halves;
+mod holes;
 mod liars;
 mod losses;
 mod outbox;

@@ -245,6 +245,12 @@ impl World {
         self.run();
     }
 
+    /// A run as a client has it on disk.
+    pub fn fetch(&self, who: usize, room: RoomId, author: usize, from: u64) -> p2pchat::wire::Run {
+        let entries = self.people[who].store.fetch(&room, &self.people[author].id, from).unwrap();
+        p2pchat::core::log::run_of(&entries).unwrap()
+    }
+
     /// Lets the first frontier that `from` ever says to `to` be this one.
     pub fn forge_first(&mut self, from: usize, to: usize, claims: Vec<(PeerId, u64)>, room: RoomId) {
         let link = self.people[to].links.iter().find(|(_, (other, _))| *other == from).map(|(link, _)| *link);
@@ -387,8 +393,8 @@ impl World {
                 let entries = self.people[who].store.fetch(&room, &author, from).unwrap();
                 self.give(who, Input::Fetched { room, reader, author, entries });
             }
-            Output::LookUp { room, ids } => {
-                let found = self.people[who].store.look_up(&room, &ids).unwrap();
+            Output::LookUp { room, ids, numbers } => {
+                let found = self.people[who].store.look_up(&room, &ids, &numbers).unwrap();
                 self.give(who, Input::LookedUp { room, asked: ids, found });
             }
             Output::Tell(event) => self.people[who].events.push(event),

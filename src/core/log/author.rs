@@ -49,6 +49,8 @@ pub struct AuthorLog {
     recent: VecDeque<KeptEntry>,
     /// Where each audience begins, in ascending order of number.
     audiences: Vec<(u64, RosterHash)>,
+    /// Up to where a hole is taken, since nobody has what is missing.
+    hole_to: u64,
     /// Entries on other branches than this one, which the author signed too.
     forks: Forks,
 }
@@ -56,7 +58,7 @@ pub struct AuthorLog {
 impl AuthorLog {
     /// From what the store kept: where each audience begins, the newest entries, oldest first, and those of other branches.
     pub fn reopen(audiences: Vec<(u64, RosterHash)>, recent: Vec<KeptEntry>, forks: Vec<KeptEntry>) -> Self {
-        AuthorLog { recent: recent.into(), audiences, forks: Forks::reopen(forks) }
+        AuthorLog { recent: recent.into(), audiences, hole_to: 0, forks: Forks::reopen(forks) }
     }
 
     /// The newest entries, oldest first.
@@ -67,6 +69,30 @@ impl AuthorLog {
     /// The number of the oldest entry; 1 for none.
     pub fn first_seq(&self) -> u64 {
         self.audiences.first().map_or(1, |(seq, _)| *seq)
+    }
+
+    /// Entries before this number are no longer in the store.
+    pub(super) fn forget_before(&mut self, seq: u64) {
+        let begin_later = self.audiences.partition_point(|(start, _)| *start <= seq);
+        self.audiences.drain(..begin_later.saturating_sub(1));
+        if let Some((start, _)) = self.audiences.first_mut() {
+            *start = seq.max(*start);
+        }
+    }
+
+    /// Nobody has anything before this number that is not here.
+    pub(super) fn take_hole(&mut self, up_to: u64) {
+        self.hole_to = up_to;
+    }
+
+    /// Whether a hole up to this number is taken already.
+    pub fn takes_hole_to(&self, up_to: u64) -> bool {
+        self.hole_to == up_to
+    }
+
+    /// Whether a hole before this number is taken.
+    pub(super) fn has_hole_before(&self, seq: u64) -> bool {
+        self.head_seq() < seq && seq <= self.hole_to
     }
 
     /// Entries on other branches.

@@ -46,6 +46,17 @@ pub struct Heard {
     pub blamed: Vec<(PeerId, Misdeed)>,
 }
 
+/// Entries that are missing here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// By id, to be looked up in the store.
+    pub look_up: Vec<EntryId>,
+    /// By author and number, to be looked up in the store: whether something else stands there.
+    pub numbers: Vec<(PeerId, u64)>,
+    /// By id, to be asked for.
+    pub ask: Vec<EntryId>,
+}
+
 /// A new entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
@@ -114,10 +125,17 @@ impl Log {
             return Err(Rejected::Known);
         }
         let first_new = &run.entries[known];
-        self.check_gap(first_new, eyes)?;
+        let in_hole = self.authors.get(&author).is_some_and(|log| log.has_hole_before(first_new.seq));
+        if !in_hole {
+            self.check_gap(first_new, eyes)?;
+        }
         let signature = run.signature;
         // Nobody is accused of two entries by anything but their own signature.
         tip.verify(scheme).map_err(|_| Misdeed::BadSignature)?;
+
+        if in_hole {
+            self.places.waive(first_new.previous);
+        }
 
         let mut heard = Heard::default();
         if self.contradicts(first_new) && self.accused.insert(author) {
@@ -151,6 +169,12 @@ impl Log {
         }
         for id in asked.iter().filter(|id| !found.iter().any(|(found, _)| found == *id)) {
             self.places.note_absent(*id);
+            let old = self.held.get(id).filter(|kept| self.is_old(&kept.entry)).map(|kept| &kept.entry);
+            let same = |known: &Known| old.is_some_and(|old| (known.author, known.seq) == (old.author, old.seq));
+            if old.is_some() && !found.iter().any(|(_, known)| same(known)) {
+                // It would be in a hole, where nothing contradicts it and nothing follows it.
+                self.held.remove(id);
+            }
         }
         let open = asked.iter().flat_map(|id| self.held.released_by(id)).collect();
         let mut heard = Heard::default();
@@ -158,9 +182,21 @@ impl Log {
         heard
     }
 
-    /// Entries to look up in the store, and entries to ask others for, so that what waits can be taken.
-    pub fn missing(&self) -> (Vec<EntryId>, Vec<EntryId>) {
-        self.held.missing().partition(|id| !self.places.is_absent(id))
+    /// Nobody has this entry any more: it is not waited for.
+    pub fn give_up_on(&mut self, id: EntryId, chain: &Chain, me: &PeerId) -> Heard {
+        self.places.waive(id);
+        let mut heard = Heard::default();
+        let open = self.held.released_by(&id).into_iter().collect();
+        self.settle(open, Eyes { chain, me }, &mut heard);
+        heard
+    }
+
+    /// What is missing so that what waits can be taken.
+    pub fn missing(&self) -> Missing {
+        let (look_up, ask): (Vec<EntryId>, Vec<EntryId>) =
+            self.held.missing().partition(|id| !self.places.is_absent(id));
+        let numbers = look_up.iter().filter_map(|id| self.held.get(id)).map(|kept| (kept.entry.author, kept.entry.seq));
+        Missing { numbers: numbers.collect(), look_up, ask }
     }
 
     /// Whether this very entry is here.

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use author::{AuthorLog, KeptEntry, Next, Place, run_of};
 pub use forks::Forks;
-pub use hearing::{Heard, Rejected, Taken};
+pub use hearing::{Heard, Missing, Rejected, Taken};
 pub use places::Known;
 
 use held::Held;
@@ -87,6 +87,18 @@ impl Log {
     pub fn frontier(&self) -> impl Iterator<Item = (PeerId, u64)> + '_ {
         // Of whom there are other branches only, there is no log to count.
         self.authors.iter().map(|(author, log)| (*author, log.head_seq())).filter(|(_, seq)| *seq > 0)
+    }
+
+    /// The store has nothing of an author before this number any more.
+    pub fn forget_before(&mut self, author: &PeerId, seq: u64) {
+        if let Some(log) = self.authors.get_mut(author) {
+            log.forget_before(seq);
+        }
+    }
+
+    /// Nobody has anything of an author before this number that is not here: it is not waited for.
+    pub fn take_hole(&mut self, author: PeerId, up_to: u64) {
+        self.authors.entry(author).or_default().take_hole(up_to);
     }
 
     /// Writes texts of one's own under the chain's current roster, in runs of one signature each.

@@ -97,6 +97,7 @@ impl Room {
 
     /// Gives one linked member what they lack and we are to give, as far as the window goes.
     pub(super) fn feed(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
+        self.tell_floors(ctx, peer);
         let authors: Vec<PeerId> = self.log.frontier().map(|(author, _)| author).collect();
         for author in authors {
             self.feed_log(ctx, peer, author);
@@ -119,7 +120,7 @@ impl Room {
                 Next::Nothing => return,
                 Next::Fetch(from) => {
                     if let Some(reader) = self.readers.get_mut(&peer) {
-                        reader.fetching = true;
+                        reader.fetching = Some((author, from));
                     }
                     ctx.out.push(Output::Fetch { room: self.id(), reader: peer, author, from });
                     return;
@@ -152,8 +153,11 @@ impl Room {
             return;
         }
         // The answer to a question of an earlier link, which this one did not ask.
-        if !std::mem::replace(&mut state.fetching, false) {
-            return;
+        let Some((_, from)) = state.fetching.take_if(|(whose, _)| *whose == author) else { return };
+        if let Some(begins) = entries.first().map(|kept| kept.entry.seq).filter(|seq| *seq > from) {
+            // What was asked for has been removed from the store.
+            self.log.forget_before(&author, begins);
+            self.tell_floors(ctx, reader);
         }
         let may_read = entries.first().and_then(|kept| self.seat.chain().roster(&kept.entry.audience));
         if may_read.is_some_and(|roster| is_member(roster, &reader))

@@ -7,7 +7,7 @@ use super::{Ctx, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::event::Misdeed;
 use crate::core::io::{Change, Output};
-use crate::core::log::{Heard, KeptEntry, Known, Rejected};
+use crate::core::log::{Heard, KeptEntry, Known, Missing, Rejected};
 use crate::identity::PeerId;
 use crate::limits::{SOUGHT_MAX, WANTED_MAX};
 use crate::wire::{EntryId, Few, PeerMessage, Run};
@@ -27,7 +27,7 @@ pub(super) struct Wanted {
     /// Who told us something that names it, or was asked last.
     of: PeerId,
     /// When to ask.
-    at: u64,
+    pub(super) at: u64,
     /// How long to wait for the answer.
     wait_ms: u64,
 }
@@ -54,6 +54,7 @@ impl Room {
                 self.say_where_we_are(&from, &author);
                 self.frontier_soon(ctx);
             }
+            Err(Rejected::Gap) if self.takes_hole(ctx, &author) => self.on_run(ctx, from, run),
             Err(Rejected::Gap | Rejected::Full) => self.frontier_soon(ctx),
             Err(Rejected::UnknownAudience) => {
                 self.early.push_back((from, run));
@@ -77,7 +78,7 @@ impl Room {
     }
 
     /// Keeps, shows and passes on what is new.
-    fn on_heard(&mut self, ctx: &mut Ctx<'_>, from: Option<PeerId>, heard: Heard) {
+    pub(super) fn on_heard(&mut self, ctx: &mut Ctx<'_>, from: Option<PeerId>, heard: Heard) {
         if !heard.taken.is_empty() {
             self.keep_taken(ctx, &heard);
         }
@@ -153,12 +154,13 @@ impl Room {
     }
 
     /// Finds out where missing entries are to be had: in the store, at whoever told us of them.
-    fn seek(&mut self, ctx: &mut Ctx<'_>, from: PeerId) {
-        let (look_up, ask) = self.log.missing();
+    pub(super) fn seek(&mut self, ctx: &mut Ctx<'_>, from: PeerId) {
+        let Missing { look_up, numbers, ask } = self.log.missing();
         if !look_up.is_empty() {
-            ctx.out.push(Output::LookUp { room: self.id(), ids: look_up });
+            ctx.out.push(Output::LookUp { room: self.id(), ids: look_up, numbers });
         }
         self.wanted.retain(|id, _| ask.contains(id));
+        self.asked_all.retain(|id| ask.contains(id));
         let at = ctx.now.after_ms(WANT_AFTER_MS);
         for id in ask {
             self.wanted.entry(id).or_insert(Wanted { of: from, at, wait_ms: WANT_AGAIN_MS.0 });
@@ -185,6 +187,9 @@ impl Room {
 
     /// Time passed: entries that did not come by themselves are asked for, each time of another member.
     pub fn wants_due(&mut self, ctx: &mut Ctx<'_>) {
+        if self.holed {
+            return self.wants_due_past_holes(ctx);
+        }
         let mut questions: BTreeMap<PeerId, Vec<EntryId>> = BTreeMap::new();
         for (id, wanted) in self.wanted.iter_mut().filter(|(_, wanted)| wanted.at <= ctx.now.mono_ms) {
             let first_time = wanted.wait_ms == WANT_AGAIN_MS.0;
@@ -224,7 +229,7 @@ impl Room {
             }
         }
         if !unknown.is_empty() {
-            ctx.out.push(Output::LookUp { room: self.id(), ids: unknown });
+            ctx.out.push(Output::LookUp { room: self.id(), ids: unknown, numbers: Vec::new() });
         }
     }
 

@@ -7,6 +7,7 @@ mod absence;
 mod answers;
 mod feeding;
 mod hearing;
+mod holes;
 mod knocks;
 mod meeting;
 mod moving;
@@ -146,6 +147,12 @@ pub(super) struct Room {
     early: VecDeque<(PeerId, Run)>,
     /// Entries that something told us names, and that are missing here.
     wanted: BTreeMap<EntryId, Wanted>,
+    /// Those of them that every linked member was asked for, since there are holes in the logs.
+    asked_all: BTreeSet<EntryId>,
+    /// Where each log goes on after a gap: how far we had it, and since when.
+    gaps: BTreeMap<PeerId, (u64, u64)>,
+    /// Whether a hole was taken in any log since the start.
+    holed: bool,
     /// Who told us last of something that waits.
     wanted_from: PeerId,
     /// How knocks are answered without asking.
@@ -204,6 +211,9 @@ impl Room {
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
             wanted: BTreeMap::new(),
+            asked_all: BTreeSet::new(),
+            gaps: BTreeMap::new(),
+            holed: false,
             wanted_from: me,
             rules: Rules::new(),
             heard: BTreeMap::new(),
