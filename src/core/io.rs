@@ -227,6 +227,13 @@ pub enum Change {
         /// How; [`Rule::Ask`] is the same as nothing.
         rule: Rule,
     },
+    /// Rosters from before the chain, for the audiences of old entries; they outlive our seat.
+    Past {
+        /// Which room.
+        room: RoomId,
+        /// Which.
+        rosters: Vec<Roster>,
+    },
     /// We are out of a room. Its logs stay: our own must go on where it ended, should we ever come back.
     Gone {
         /// Which room.
@@ -241,6 +248,8 @@ pub struct Kept {
     pub rooms: Vec<KeptRoom>,
     /// Every log, of rooms we were in too.
     pub logs: Vec<(RoomId, PeerId, AuthorLog)>,
+    /// Rosters from before each room's chain.
+    pub past: Vec<Roster>,
     /// How knocks are answered without asking, by room and key.
     pub rules: Vec<(RoomId, PeerId, Rule)>,
 }
@@ -281,6 +290,7 @@ impl Change {
             | Change::HeadCounter { room, .. }
             | Change::Entries { room, .. }
             | Change::Forked { room, .. }
+            | Change::Past { room, .. }
             | Change::Rule { room, .. }
             | Change::Gone { room } => *room,
         }

@@ -12,7 +12,7 @@ use crate::core::io::{Change, Kept, KeptRoom, StepNote};
 use crate::core::log::{AuthorLog, KeptEntry, Known, Place};
 use crate::identity::{PeerId, Signature, Signed};
 use crate::limits::{FORKED_ENTRIES_MAX, RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
-use crate::wire::{Consent, EntryId, Proposal, RoomId, RosterHash, Step, decode, encode};
+use crate::wire::{Consent, EntryId, Proposal, RoomId, Roster, RosterHash, Step, decode, encode};
 
 /// What is written here is read by later versions: columns are added, never changed. Blobs are postcard, as on the wire.
 const SCHEMA: &str = "
@@ -59,6 +59,13 @@ const SCHEMA: &str = "
 /// What a database of any earlier format gets too, when it is opened.
 const ADDED: &str = "
     CREATE INDEX IF NOT EXISTS entry_by_id ON entry (id);
+    CREATE TABLE IF NOT EXISTS past (
+        room BLOB NOT NULL,
+        epoch INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        roster BLOB NOT NULL,
+        PRIMARY KEY (room, epoch, hash)
+    ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS fork (
         room BLOB NOT NULL,
         author BLOB NOT NULL,
@@ -115,7 +122,7 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when a row is damaged.
     pub fn load(&self) -> Result<Kept, StoreError> {
-        Ok(Kept { rooms: self.rooms()?, logs: self.logs()?, rules: self.rules()? })
+        Ok(Kept { rooms: self.rooms()?, logs: self.logs()?, past: self.past()?, rules: self.rules()? })
     }
 
     fn rules(&self) -> Result<Vec<(RoomId, PeerId, Rule)>, StoreError> {
@@ -167,6 +174,16 @@ impl PeerStore {
             consents.push((read(decode(&proposal), "a proposal")?, read(decode(&consent), "a consent")?));
         }
         Ok(consents)
+    }
+
+    fn past(&self) -> Result<Vec<Roster>, StoreError> {
+        let mut query = self.0.prepare("SELECT roster FROM past ORDER BY room, epoch")?;
+        let mut rows = query.query([])?;
+        let mut past = Vec::new();
+        while let Some(row) = rows.next()? {
+            past.push(read(decode(&row.get::<_, Vec<u8>>(0)?), "a roster")?);
+        }
+        Ok(past)
     }
 
     fn logs(&self) -> Result<Vec<(RoomId, PeerId, AuthorLog)>, StoreError> {
@@ -328,6 +345,14 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
                     as_stored(kept.place.depth),
                 ],
             )?;
+        }
+        Change::Past { room, rosters } => {
+            for roster in rosters {
+                transaction.execute(
+                    "INSERT OR IGNORE INTO past (room, epoch, hash, roster) VALUES (?, ?, ?, ?)",
+                    params![room.0, as_stored(roster.epoch), roster.hash().0, encode(roster)],
+                )?;
+            }
         }
         Change::Gone { room } => {
             transaction.execute("DELETE FROM room WHERE id = ?", [&room.0])?;

@@ -66,5 +66,7 @@ pub enum PeerKind {
     Bye = 10,
     Want = 11,
     Floor = 12,
+    Trace = 13,
+    Past = 14,
     Reform = 20,
 }

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::audiences::Rosters;
 use super::forks::Forks;
-use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::is_member;
 use crate::identity::{PeerId, Signature};
 use crate::limits::{RECENT_ENTRIES_MAX, RUN_BYTES_MAX, RUN_ENTRIES_MAX};
@@ -140,8 +140,8 @@ impl AuthorLog {
     }
 
     /// The first entries after number `after` that `reader` may have, as one run.
-    pub fn next_for(&self, reader: &PeerId, after: u64, chain: &Chain) -> Next {
-        let Some(from) = self.first_readable(reader, after, chain) else { return Next::Nothing };
+    pub fn next_for(&self, reader: &PeerId, after: u64, rosters: &impl Rosters) -> Next {
+        let Some(from) = self.first_readable(reader, after, rosters) else { return Next::Nothing };
         match self.recent.front() {
             Some(oldest) if oldest.entry.seq <= from => {
                 let start = self.recent.partition_point(|kept| kept.entry.seq < from);
@@ -159,11 +159,11 @@ impl AuthorLog {
     }
 
     /// The number of the first entry after `after` whose audience has `reader` in it.
-    fn first_readable(&self, reader: &PeerId, after: u64, chain: &Chain) -> Option<u64> {
+    fn first_readable(&self, reader: &PeerId, after: u64, rosters: &impl Rosters) -> Option<u64> {
         let last = self.head_seq();
         let ends = self.audiences.iter().skip(1).map(|(start, _)| start - 1).chain([last]);
         self.audiences.iter().zip(ends).find_map(|((start, audience), end)| {
-            let may_read = chain.roster(audience).is_some_and(|roster| is_member(roster, reader));
+            let may_read = rosters.roster(audience).is_some_and(|roster| is_member(roster, reader));
             (end > after && may_read).then_some((*start).max(after.saturating_add(1)))
         })
     }

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use super::Log;
+use super::audiences::Audiences;
 use super::author::{AuthorLog, KeptEntry, Place};
 use super::places::Known;
 use crate::core::consent::chain::Chain;
@@ -86,12 +87,6 @@ enum Stand {
 struct Eyes<'c> {
     chain: &'c Chain,
     me: &'c PeerId,
-}
-
-impl Eyes<'_> {
-    fn may_have(self, audience: &RosterHash) -> bool {
-        self.chain.roster(audience).is_some_and(|roster| is_member(roster, self.me))
-    }
 }
 
 impl Log {
@@ -199,6 +194,11 @@ impl Log {
         Missing { numbers: numbers.collect(), look_up, ask }
     }
 
+    fn may_have(&self, eyes: Eyes<'_>, audience: &RosterHash) -> bool {
+        let audiences = Audiences { chain: eyes.chain, past: &self.past };
+        audiences.find(audience).is_some_and(|roster| is_member(roster, eyes.me))
+    }
+
     /// Whether this very entry is here.
     fn has(&self, author: &PeerId, seq: u64, id: &EntryId) -> bool {
         let in_log = || self.authors.get(author).and_then(|log| log.recent(seq)).is_some_and(|kept| kept.id == *id);
@@ -207,11 +207,11 @@ impl Log {
 
     /// The number of the roster a run was written under, if this member may have it.
     fn epoch_of(&self, first: &Entry, eyes: Eyes<'_>) -> Result<u64, Rejected> {
-        match eyes.chain.roster(&first.audience) {
+        match (Audiences { chain: eyes.chain, past: &self.past }).find(&first.audience) {
             Some(roster) if is_member(roster, eyes.me) && is_member(roster, &first.author) => Ok(roster.epoch),
             Some(_) => Err(Misdeed::WrongAudience.into()),
             // What we wrote ourselves, in a seat that we have no record of any more: older than everything else.
-            None if first.author == *eyes.me => Ok(0),
+            None if first.author == *eyes.me && self.own_anyway => Ok(0),
             None => Err(Rejected::UnknownAudience),
         }
     }
@@ -231,7 +231,7 @@ impl Log {
         }
         let attached = self.places.get(&first.previous).is_some()
             || self.held.get(&first.previous).is_some()
-            || !eyes.may_have(&first.previous_audience);
+            || !self.may_have(eyes, &first.previous_audience);
         let comes_in_order = first.seq > next && !attached && !self.accused.contains(&first.author);
         if comes_in_order { Err(Rejected::Gap) } else { Ok(()) }
     }
@@ -332,12 +332,12 @@ impl Log {
     /// beginning is asked for.
     fn not_here(&self, entry: &Entry, eyes: Eyes<'_>) -> Option<EntryId> {
         let has_before = self.before(entry).is_some() || self.places.is_waived(&entry.previous);
-        if !has_before && eyes.may_have(&entry.previous_audience) {
+        if !has_before && self.may_have(eyes, &entry.previous_audience) {
             return Some(entry.previous);
         }
         let unknown = |id: &&EntryId| self.places.get(id).is_none() && !self.places.is_waived(id);
         // Of an audience that we have no record of, we know nothing that was said.
-        entry.seen.iter().find(unknown).filter(|_| eyes.may_have(&entry.audience)).copied()
+        entry.seen.iter().find(unknown).filter(|_| self.may_have(eyes, &entry.audience)).copied()
     }
 
     /// The depth of the deepest entry of the same audience that an entry names.

@@ -115,7 +115,7 @@ impl Room {
                 return;
             }
             let Some(log) = self.log.author(&author) else { return };
-            match log.next_for(&peer, given, self.seat.chain()) {
+            match log.next_for(&peer, given, &self.audiences()) {
                 Next::Run(run) => self.give(ctx, peer, run),
                 Next::Nothing => return,
                 Next::Fetch(from) => {
@@ -159,7 +159,7 @@ impl Room {
             self.log.forget_before(&author, begins);
             self.tell_floors(ctx, reader);
         }
-        let may_read = entries.first().and_then(|kept| self.seat.chain().roster(&kept.entry.audience));
+        let may_read = entries.first().and_then(|kept| self.audience(&kept.entry.audience));
         if may_read.is_some_and(|roster| is_member(roster, &reader))
             && let Some(run) = run_of(entries)
         {

@@ -57,8 +57,16 @@ impl Room {
             Err(Rejected::Gap) if self.takes_hole(ctx, &author) => self.on_run(ctx, from, run),
             Err(Rejected::Gap | Rejected::Full) => self.frontier_soon(ctx),
             Err(Rejected::UnknownAudience) => {
+                // Our own must not be crowded out: they say which numbers are used.
+                if self.early.len() >= EARLY_RUNS_MAX
+                    && author == ctx.me()
+                    && let Some(others) = self.early.iter().rposition(|(_, run)| run.entries[0].author != author)
+                {
+                    self.early.remove(others);
+                }
                 self.early.push_back((from, run));
                 self.early.truncate(EARLY_RUNS_MAX);
+                self.trace(ctx, from);
             }
             Err(Rejected::Misdeed(misdeed)) => self.blame(ctx, Some(from), misdeed),
         }
@@ -137,7 +145,7 @@ impl Room {
 
     /// Gives a run to a member who may have it, outside of what they are fed.
     pub(super) fn show(&self, ctx: &mut Ctx<'_>, peer: &PeerId, run: &Run) {
-        let audience = run.entries.first().and_then(|entry| self.seat.chain().roster(&entry.audience));
+        let audience = run.entries.first().and_then(|entry| self.audience(&entry.audience));
         if audience.is_some_and(|roster| is_member(roster, peer)) {
             ctx.tell_peer(peer, PeerMessage::Run(run.clone()));
         }
@@ -237,7 +245,7 @@ impl Room {
     /// they say that they have it that far, by itself.
     fn give_wanted(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, id: &EntryId, known: Known) {
         let Some(log) = self.log.author(&known.author) else { return };
-        if !self.seat.chain().roster(&known.audience).is_some_and(|roster| is_member(roster, &peer)) {
+        if !self.audience(&known.audience).is_some_and(|roster| is_member(roster, &peer)) {
             return;
         }
         if let Some(run) = log.forks().run_with(id) {

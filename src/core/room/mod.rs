@@ -13,6 +13,7 @@ mod meeting;
 mod moving;
 mod names;
 mod numbers;
+mod past;
 mod reader;
 mod record;
 mod reforming;
@@ -155,6 +156,8 @@ pub(super) struct Room {
     holed: bool,
     /// Who told us last of something that waits.
     wanted_from: PeerId,
+    /// Which roster from before our chain was asked for last, and when.
+    traced: Option<(RosterHash, u64)>,
     /// How knocks are answered without asking.
     pub rules: Rules,
     /// When proposals and answers came.
@@ -215,6 +218,7 @@ impl Room {
             gaps: BTreeMap::new(),
             holed: false,
             wanted_from: me,
+            traced: None,
             rules: Rules::new(),
             heard: BTreeMap::new(),
             reforming: None,

@@ -42,12 +42,23 @@ impl Room {
     /// Something that says how long our log is has come, or the time is over: what waited is written.
     pub fn level_due(&mut self, ctx: &mut Ctx<'_>) {
         let me = ctx.me();
+        if self.unlevel.as_ref().is_some_and(|unlevel| unlevel.until <= ctx.now.mono_ms) {
+            // Nobody has said whom they were for; the numbers are used all the same.
+            self.log.take_own_anyway();
+            return self.unlevel_over(ctx);
+        }
         let own = self.log.head_seq(&me);
         let level =
             !self.readers.is_empty() && self.readers.values().all(|reader| reader.asked && reader.has(&me) <= own);
-        if let Some(unlevel) = self.unlevel.take_if(|unlevel| level || unlevel.until <= ctx.now.mono_ms)
-            && !unlevel.texts.is_empty()
-        {
+        if level {
+            self.unlevel_over(ctx);
+        }
+    }
+
+    fn unlevel_over(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(unlevel) = self.unlevel.take() else { return };
+        self.replay_early(ctx);
+        if !unlevel.texts.is_empty() {
             self.write(ctx, unlevel.texts);
         }
     }

@@ -70,7 +70,9 @@ impl Room {
     }
 
     fn note_recalled(&mut self, entries: &[KeptEntry]) {
-        for kept in entries.iter().filter(|kept| self.seat.chain().roster(&kept.entry.audience).is_some()) {
+        let known: Vec<&KeptEntry> =
+            entries.iter().filter(|kept| self.audience(&kept.entry.audience).is_some()).collect();
+        for kept in known {
             let pending = Pending { id: kept.id, audience: kept.entry.audience, recalled: true };
             self.pending.entry(kept.entry.seq).or_insert(pending);
         }
@@ -118,7 +120,7 @@ impl Room {
 
     /// Who of the members that may have a text of ours has it.
     fn delivery(&self, me: &PeerId, seq: u64, pending: &Pending) -> (u16, u16) {
-        let audience = self.seat.chain().roster(&pending.audience);
+        let audience = self.audience(&pending.audience);
         let others = self.others(me).into_iter().filter(|key| audience.is_some_and(|roster| is_member(roster, key)));
         let (mut to, mut of) = (0, 0);
         for key in others {
@@ -134,7 +136,7 @@ impl Room {
         let mut all = !self.has_unwritten();
         let mut lost = false;
         for (seq, pending) in &self.pending {
-            let audience = self.seat.chain().roster(&pending.audience);
+            let audience = self.audience(&pending.audience);
             let may = |key: &&PeerId| audience.is_some_and(|roster| is_member(roster, key));
             all &= self.readers.keys().filter(may).all(|key| self.delivered.get(key).is_some_and(|has| has >= seq));
             let (to, of) = self.delivery(me, *seq, pending);
