@@ -46,11 +46,34 @@ fn nothing_is_given_up_while_somebody_has_it() {
 }
 
 #[test]
+fn what_somebody_has_comes_from_them_whoever_else_should_give_it() {
+    // Whose turn it is depends on keys: with these it is a newcomer's for some authors, and an old member's for others.
+    for author in [0, 3] {
+        let mut world = World::with_members(6, 4);
+        world.say(author, "first");
+        world.apart.extend([(author.min(1), author.max(1)), (1, 2), (author.min(1), 3.min(author.max(1)))]);
+        let other = 3 - author;
+        world.apart.insert((other.min(1), other.max(1)));
+        world.cut(1);
+        world.command(author, Command::Say { room: lobby(), text: "not lost".to_owned() });
+        world.run();
+        world.let_in(4);
+        world.let_in(5);
+        world.say(author, "after");
+        world.pass(30);
+        assert_eq!(world.texts(1), ["first"]);
+        world.apart.remove(&(1, 2));
+        world.pass(150);
+        assert_eq!(world.texts(1), ["first", "not lost", "after"], "p{author}");
+    }
+}
+
+#[test]
 fn what_comes_late_for_a_number_in_a_hole_accuses_nobody() {
     let mut world = with_a_gap();
     world.pass(140);
     let room = world.kept(1).rooms[0].base.room;
-    let (author, store) = (world.people[0].id, world.fetch(0, room, 0, 2));
+    let (author, store) = (world.people[0].id, world.fetch(0, room, 0, 2, 1));
     assert_eq!(store.entries[0].author, author);
     world.forge_peer(2, 1, p2pchat::wire::PeerMessage::Run(store));
     world.pass(10);

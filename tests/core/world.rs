@@ -246,9 +246,9 @@ impl World {
     }
 
     /// A run as a client has it on disk.
-    pub fn fetch(&self, who: usize, room: RoomId, author: usize, from: u64) -> p2pchat::wire::Run {
+    pub fn fetch(&self, who: usize, room: RoomId, author: usize, from: u64, most: usize) -> p2pchat::wire::Run {
         let entries = self.people[who].store.fetch(&room, &self.people[author].id, from).unwrap();
-        p2pchat::core::log::run_of(&entries).unwrap()
+        p2pchat::core::log::run_of(entries.iter().take(most)).unwrap()
     }
 
     /// Lets the first frontier that `from` ever says to `to` be this one.

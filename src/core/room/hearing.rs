@@ -55,7 +55,11 @@ impl Room {
                 self.frontier_soon(ctx);
             }
             Err(Rejected::Gap) if self.takes_hole(ctx, &author) => self.on_run(ctx, from, run),
-            Err(Rejected::Gap | Rejected::Full) => self.frontier_soon(ctx),
+            Err(Rejected::Gap) => {
+                self.ask_past_gap(ctx, &run);
+                self.frontier_soon(ctx);
+            }
+            Err(Rejected::Full) => self.frontier_soon(ctx),
             Err(Rejected::UnknownAudience) => {
                 // Our own must not be crowded out: they say which numbers are used.
                 if self.early.len() >= EARLY_RUNS_MAX

@@ -1,9 +1,9 @@
 //! Holes: members that no longer have the beginning of a log say so, and who lacks it goes on without once nobody has it.
 
-use super::{Ctx, Room};
+use super::{Ctx, Reader, Room};
 use crate::identity::PeerId;
 use crate::limits::WANTED_MAX;
-use crate::wire::{EntryId, Few, PeerMessage};
+use crate::wire::{EntryId, Few, PeerMessage, Run};
 
 /// Milliseconds that members have to come up with an entry that is named after a hole.
 const GIVE_UP_AFTER_MS: u64 = 5_000;
@@ -66,6 +66,22 @@ impl Room {
         self.log.take_hole(*author, floor);
         self.holed = true;
         true
+    }
+
+    /// Whoever gave us this can't give what is before it: members that say they have it are asked, since they leave the
+    /// giving to whoever did.
+    pub(super) fn ask_past_gap(&self, ctx: &mut Ctx<'_>, run: &Run) {
+        let Some(first) = run.entries.first() else { return };
+        let head = self.log.head_seq(&first.author);
+        let lacks =
+            |reader: &Reader| reader.floors.get(&first.author).is_some_and(|floor| *floor > head.saturating_add(1));
+        if !self.readers.values().any(lacks) {
+            return;
+        }
+        let question = PeerMessage::Want((self.id(), Few::first_of([first.previous])));
+        for (peer, _) in self.readers.iter().filter(|(_, reader)| reader.has(&first.author) > head && !lacks(reader)) {
+            ctx.tell_peer(peer, question.clone());
+        }
     }
 
     /// Time passed, and there are holes: every linked member is asked once, and what nobody has is given up.
