@@ -212,8 +212,9 @@ pub const PEER_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// Bytes sent to a member and not yet acknowledged, kept for sending again.
 pub const PEER_SEND_WINDOW_BYTES: u64 = 1024 * 1024;
 
-/// Seconds between a client's keep-alives to its server: below the 30 s that many NATs keep a UDP mapping.
-pub const SERVER_KEEP_ALIVE_S: u64 = 10;
+/// Seconds between a client's keep-alives to its server: below the 30 s that many NATs keep a UDP mapping, and little more
+/// than between members, since the next one notices a server that was started anew.
+pub const SERVER_KEEP_ALIVE_S: u64 = 5;
 
 /// Seconds of silence after which a client and its server give each other up: two keep-alives may be lost.
 pub const SERVER_IDLE_S: u64 = 30;

@@ -37,6 +37,8 @@ pub enum Input {
     LinkUp {
         /// Who.
         peer: PeerId,
+        /// Which life of the peer's program is at the other end; each start begins another one.
+        life: [u8; 32],
         /// The connection.
         link: LinkId,
         /// Whether this side dialled.

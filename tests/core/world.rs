@@ -33,6 +33,8 @@ pub struct Person {
     pub name: String,
     seed: u8,
     node: Option<Node>,
+    /// Which start of their program it is.
+    life: [u8; 32],
     store: PeerStore,
     session: Option<SessionId>,
     links: BTreeMap<LinkId, (usize, LinkId)>,
@@ -155,6 +157,7 @@ impl World {
         let person = &mut self.people[who];
         let mut seed = [person.seed.wrapping_add(100).wrapping_mul(3); 32];
         seed[..8].copy_from_slice(&starts);
+        person.life = seed;
         let config =
             Config { name: person.name.parse().unwrap(), listed: false, password: None, visiting: false, seed };
         let kept = person.store.load().unwrap();
@@ -191,6 +194,14 @@ impl World {
     pub fn lose_everything(&mut self, who: usize) {
         self.kill(who);
         self.people[who].store = PeerStore::in_memory().unwrap();
+    }
+
+    /// Kills a client, and nobody at the other ends of its links learns of it.
+    pub fn kill_unnoticed(&mut self, who: usize) {
+        for (other, others) in std::mem::take(&mut self.people[who].links).into_values() {
+            self.people[other].links.remove(&others);
+        }
+        self.kill(who);
     }
 
     /// Cuts all links of a client.
@@ -411,9 +422,10 @@ impl World {
         let (mine, theirs) = (LinkId(self.number()), LinkId(self.number()));
         self.people[who].links.insert(mine, (other, theirs));
         self.people[other].links.insert(theirs, (who, mine));
-        let up = |peer, link, dialled, remote| Input::LinkUp { peer, link, dialled, remote, rtt_ms: 1 };
-        self.give(who, up(peer, mine, true, address(other)));
-        self.give(other, up(self.people[who].id, theirs, false, address(who)));
+        let up = |peer, life, link, dialled, remote| Input::LinkUp { peer, life, link, dialled, remote, rtt_ms: 1 };
+        let (my_id, my_life, their_life) = (self.people[who].id, self.people[who].life, self.people[other].life);
+        self.give(who, up(peer, their_life, mine, true, address(other)));
+        self.give(other, up(my_id, my_life, theirs, false, address(who)));
     }
 
     fn serve(&mut self, input: rendezvous::Input) {
@@ -552,6 +564,7 @@ pub fn bystander(seed: u8) -> Person {
         name: format!("p{seed}"),
         seed,
         node: None,
+        life: [0; 32],
         store: PeerStore::in_memory().unwrap(),
         session: None,
         links: BTreeMap::new(),

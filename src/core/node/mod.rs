@@ -185,12 +185,12 @@ impl Node {
             Input::ServerConnected { exporter } => self.greet_server(exporter, out),
             Input::FromServer(message) => self.on_server_message(now, message, out),
             Input::ServerLost => self.server_lost(),
-            Input::LinkUp { peer, link, dialled, remote, rtt_ms } => {
+            Input::LinkUp { peer, life, link, dialled, remote, rtt_ms } => {
                 self.link_up(
                     now,
                     peer,
                     link,
-                    Link { id: link, dialled, remote, rtt_ms, since: now.mono_ms, failed: 0 },
+                    Link { id: link, life, dialled, remote, rtt_ms, since: now.mono_ms, failed: 0 },
                     out,
                 );
             }
