@@ -12,6 +12,7 @@ pub mod json;
 pub mod knocks;
 pub mod lines;
 pub mod log;
+pub mod membership;
 pub mod notices;
 pub mod once;
 pub mod pipe;
@@ -22,6 +23,7 @@ pub mod settle;
 pub mod slash;
 pub mod stop;
 pub mod terminal;
+pub mod verdict;
 pub mod words;
 pub mod wrap;
 
@@ -94,6 +96,7 @@ where
         }
         Action::Man => return man(),
         Action::Demo => return demo(),
+        Action::VerifyLog { file } => return membership::verify(&file, global.json, &mut io::stdout().lock()),
         Action::Json => global.json = true,
         _ => {}
     }
@@ -103,6 +106,7 @@ where
     };
     let face = match command {
         Action::Whoami => return once::whoami(&settled, global.json, &mut io::stdout().lock()),
+        Action::Export(export) => return membership::export(&settled, &export, &mut io::stdout().lock()),
         Action::List => Face::Once(Ask::List),
         Action::Delete { room } => Face::Once(Ask::Delete(room)),
         Action::Json => Face::Chat(Opening::Nothing, pipe::Choices::default(), settled.config.create),
@@ -116,7 +120,9 @@ where
             let creation = settled.creation(&create.how);
             Face::Chat(Opening::Create { room: create.room, creation }, choices(create.pipe), creation)
         }
-        Action::Completions { .. } | Action::Man | Action::Demo => return (Exit::Done, None),
+        Action::Completions { .. } | Action::Man | Action::Demo | Action::VerifyLog { .. } => {
+            return (Exit::Done, None);
+        }
     };
     let options = match if matches!(face, Face::Once(_)) { settled.visit(&global) } else { settled.options(&global) } {
         Ok(options) => options,
