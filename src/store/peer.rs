@@ -107,7 +107,10 @@ impl PeerStore {
         for change in changes {
             apply(&transaction, change)?;
         }
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        // Benches count these: each is a flush of the disk.
+        tracing::trace!("committed");
+        Ok(())
     }
 
     /// Everything that a peer needs to go on where it stopped.

@@ -7,7 +7,7 @@ use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::is_member;
 use crate::identity::{PeerId, Signature};
 use crate::limits::{RECENT_ENTRIES_MAX, RUN_BYTES_MAX, RUN_ENTRIES_MAX};
-use crate::wire::{Entry, EntryId, Few, RosterHash, Run, encode};
+use crate::wire::{Entry, EntryId, Few, RosterHash, Run, encoded_len};
 
 /// An entry that was verified, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +150,7 @@ pub fn run_of<'k>(entries: impl IntoIterator<Item = &'k KeptEntry>) -> Option<Ru
     let mut bytes = 0;
     let mut signed = None;
     for kept in entries {
-        bytes += encode(&kept.entry).len();
+        bytes += encoded_len(&kept.entry);
         let fits = run.len() < RUN_ENTRIES_MAX && bytes <= RUN_BYTES_MAX;
         let follows = run
             .last()

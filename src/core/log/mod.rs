@@ -24,7 +24,7 @@ use places::{Ends, Places};
 use crate::core::consent::chain::Chain;
 use crate::identity::{PeerId, Signer, Verified};
 use crate::limits::{RUN_BYTES_MAX, RUN_ENTRIES_MAX};
-use crate::wire::{Body, Entry, EntryId, Few, RosterHash, Tip, encode};
+use crate::wire::{Body, Entry, EntryId, Few, RosterHash, Tip, encoded_len};
 
 /// The logs of one room.
 #[derive(Debug, Clone, Default)]
@@ -105,7 +105,7 @@ impl Log {
         let (mut run_start, mut run_bytes) = (0, 0);
         for body in texts {
             let kept = self.follow_on(chain, signer.id(), wall_ms, salt(), body);
-            let bytes = encode(&kept.entry).len();
+            let bytes = encoded_len(&kept.entry);
             if written.len() - run_start == RUN_ENTRIES_MAX || run_bytes + bytes > RUN_BYTES_MAX {
                 self.sign_last(&mut written, signer);
                 (run_start, run_bytes) = (written.len(), 0);

@@ -9,7 +9,7 @@ use crate::core::io::Output;
 use crate::core::log::{KeptEntry, Next, run_of};
 use crate::identity::PeerId;
 use crate::limits::ROOM_SIZE_MAX;
-use crate::wire::{Few, PeerMessage, Run, encode};
+use crate::wire::{Few, PeerMessage, Run, encoded_len};
 
 /// Milliseconds for which acknowledgements are gathered into one frontier.
 const FRONTIER_WAIT_MS: u64 = 20;
@@ -130,7 +130,7 @@ impl Room {
     fn give(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, run: Run) {
         let Some(last) = run.entries.last() else { return };
         let (author, up_to) = (last.author, last.seq);
-        let bytes = run.entries.iter().map(|entry| encode(entry).len()).sum();
+        let bytes = run.entries.iter().map(|entry| encoded_len(entry)).sum();
         if let Some(reader) = self.readers.get_mut(&peer) {
             reader.sent(author, up_to, bytes, ctx.now);
             ctx.tell_peer(&peer, PeerMessage::Run(run));
