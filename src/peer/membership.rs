@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::HISTORY_FILE_NAME;
+use crate::core::io::KeptRoom;
 use crate::identity::{Ed25519, RoomName};
 use crate::store::StoreError;
 use crate::store::peer::PeerStore;
@@ -21,7 +22,7 @@ pub enum MembershipError {
         data_dir: PathBuf,
     },
     /// None of this room.
-    #[error("you are in no room {room}")]
+    #[error("you were never in a room {room}")]
     NoSuchRoom {
         /// Which.
         room: RoomName,
@@ -31,7 +32,8 @@ pub enum MembershipError {
     Unreadable(#[from] StoreError),
 }
 
-/// What this client holds of how a room came to its members.
+/// What this client holds of how a room came to its members: of several of that name, the one it is in, else the one that it
+/// was in last.
 ///
 /// # Errors
 /// [`MembershipError`] when it holds nothing, or the disk refuses.
@@ -40,8 +42,11 @@ pub fn held(data_dir: &Path, room: &RoomName) -> Result<Evidence, MembershipErro
     if !file.exists() {
         return Err(MembershipError::Nothing { data_dir: data_dir.to_owned() });
     }
-    let kept = PeerStore::open(&file)?.load()?;
-    let found = kept.rooms.iter().find(|kept| kept.genesis.unverified().name == *room);
+    let store = PeerStore::open(&file)?;
+    let (inside, left) = (store.load()?.rooms, store.left_rooms()?);
+    let named = |kept: &&KeptRoom| kept.genesis.unverified().name == *room;
+    let newest = |kept: &&KeptRoom| kept.steps.last().map(|(_, note)| note.at_ms);
+    let found = inside.iter().find(named).or_else(|| left.iter().filter(named).max_by_key(newest));
     found.map(Evidence::of).ok_or_else(|| MembershipError::NoSuchRoom { room: room.clone() })
 }
 

@@ -211,7 +211,10 @@ fn man_page() -> io::Result<Vec<u8>> {
         page.extend_from_slice(options.replacen(".SH OPTIONS", &title, 1).as_bytes());
     }
     // There are no pages of the commands to look up.
-    let names = |page: String, name: &str| page.replace(&format!("p2pchat\\-{name}(1)"), &format!("p2pchat {name}"));
+    let names = |page: String, name: &str| {
+        let name = name.replace('-', "\\-");
+        page.replace(&format!("p2pchat\\-{name}(1)"), &format!("p2pchat {name}"))
+    };
     let page = command
         .get_subcommands()
         .map(clap::Command::get_name)

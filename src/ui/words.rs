@@ -287,7 +287,9 @@ pub fn identity_error(error: &IdentityFileError) -> Said {
 pub fn membership_error(error: &MembershipError) -> Said {
     let hint = match error {
         MembershipError::Nothing { .. } => "--data-dir DIR names another folder",
-        MembershipError::NoSuchRoom { .. } => "it is there while you are in the room: export it before you leave",
+        MembershipError::NoSuchRoom { .. } => {
+            "names are written as in `p2pchat join`; --data-dir DIR names another folder"
+        }
         MembershipError::Unreadable(_) => "start a chat again: it says what is wrong",
     };
     Said::new("no_history", shown(error), Some(hint.to_owned()))

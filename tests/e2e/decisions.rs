@@ -144,6 +144,13 @@ fn a_membership_history_is_checked_from_the_file_alone_and_a_changed_one_is_refu
     assert_eq!(code, Some(1), "nothing is overwritten");
     assert!(stderr.contains("name another file"), "{stderr}");
 
+    // Whoever was removed has lost the room, not the proof of how it came to its members; their own removal is not in it.
+    assert_eq!(members[2].exit(), Some(1));
+    let (code, stdout, stderr) = run(&mut world.command("mallory", &["export", "lobby", "--members"]));
+    assert_eq!(code, Some(0), "{stderr}");
+    let theirs: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&theirs["begin"]["epoch"], theirs["members"].as_array().unwrap().len()), (&json!(1), 3));
+
     // Somebody else's machine, where nothing of the room is known.
     let verify =
         |file: &str, how: &[&str]| run(world.command_in("auditor", "auditor", &["verify-log", file]).args(how));

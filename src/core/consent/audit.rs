@@ -92,12 +92,12 @@ impl Evidence {
             epoch = epoch.saturating_add(1);
             let step: Step = decode(step).map_err(|_| unreadable(epoch))?;
             let note: StepNote = decode(note).map_err(|_| unreadable(epoch))?;
+            chain.adopt(&step, scheme).map_err(|misdeed| at(epoch)(FlawKind::Step(misdeed)))?;
             // What nobody would be shown could be anything.
             if note.heard_ms.len() > step.signatures.len() {
                 return Err(unreadable(epoch));
             }
             notes.push(note);
-            chain.adopt(&step, scheme).map_err(|misdeed| at(epoch)(FlawKind::Step(misdeed)))?;
         }
         let members = chain.current().members.iter().map(|member| (member.name.clone(), member.key)).collect();
         Ok(Audited { room: chain.room(), name, records: records(&chain, &notes), members })
