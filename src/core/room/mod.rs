@@ -168,8 +168,9 @@ pub(super) struct Room {
     frontier_due: Option<u64>,
     /// Not before this moment is another drop proposed.
     drop_not_before: u64,
-    /// The roster of the server's from which we last brought it forward, and to which: telling it twice would not help.
-    pub brought: Option<(RosterHash, RosterHash)>,
+    /// The roster of the server's from which we last brought it forward, to which, and when: telling it twice would not
+    /// help.
+    pub brought: Option<(RosterHash, RosterHash, u64)>,
     /// Answers that the server still owes us about how we parted with those on a roster that we don't know.
     pub owed: usize,
     /// Whether the server is on a roster that we don't know.
