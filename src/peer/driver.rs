@@ -365,12 +365,13 @@ impl Driver {
                 });
                 return Some(Input::Fetched { room, reader, author, entries });
             }
-            Output::LookUp { room, ids } => {
+            Output::LookUp { room, ids, numbers } => {
                 let store = &self.store;
-                let found = tokio::task::block_in_place(|| store.look_up(&room, &ids)).unwrap_or_else(|error| {
-                    tracing::error!(%error, "the history can't be read");
-                    Vec::new()
-                });
+                let found =
+                    tokio::task::block_in_place(|| store.look_up(&room, &ids, &numbers)).unwrap_or_else(|error| {
+                        tracing::error!(%error, "the history can't be read");
+                        Vec::new()
+                    });
                 return Some(Input::LookedUp { room, asked: ids, found });
             }
             Output::Tell(event) => self.tell(event).await,
