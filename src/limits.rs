@@ -311,6 +311,10 @@ pub const NAMES_REMEMBERED_MAX: usize = 1024;
 /// Bytes of the peer's log file before it is put aside at the next start.
 pub const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
+/// Bytes of a membership history that are read from a file: a thousand changes of a full room, hundreds of thousands of a
+/// small one.
+pub const MEMBERSHIP_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// Seconds that a stopped program waits for its last messages to be delivered.
 pub const QUIT_WITHIN_S: u64 = 10;
 

@@ -236,7 +236,8 @@ pub enum Change {
         /// Which.
         rosters: Vec<Roster>,
     },
-    /// We are out of a room. Its logs stay: our own must go on where it ended, should we ever come back.
+    /// We are out of a room. Its logs stay: our own must go on where it ended, should we ever come back. So does how it came
+    /// to its members, to be looked at.
     Gone {
         /// Which room.
         room: RoomId,

@@ -20,7 +20,8 @@ const SCHEMA: &str = "
         id BLOB PRIMARY KEY,
         genesis BLOB NOT NULL,
         base BLOB NOT NULL,
-        head_counter INTEGER NOT NULL DEFAULT 0
+        head_counter INTEGER NOT NULL DEFAULT 0,
+        gone INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID;
     CREATE TABLE step (
         room BLOB NOT NULL REFERENCES room (id) ON DELETE CASCADE,
@@ -136,8 +137,21 @@ impl PeerStore {
     }
 
     fn rooms(&self) -> Result<Vec<KeptRoom>, StoreError> {
-        let mut query = self.0.prepare("SELECT id, genesis, base, head_counter FROM room ORDER BY id")?;
-        let mut rows = query.query([])?;
+        self.rooms_that_are(false)
+    }
+
+    /// Rooms that we left: how they came to their members, as far as we were there, outlives our seat.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a row is damaged.
+    pub fn left_rooms(&self) -> Result<Vec<KeptRoom>, StoreError> {
+        self.rooms_that_are(true)
+    }
+
+    fn rooms_that_are(&self, gone: bool) -> Result<Vec<KeptRoom>, StoreError> {
+        let mut query =
+            self.0.prepare("SELECT id, genesis, base, head_counter FROM room WHERE gone = ? ORDER BY id")?;
+        let mut rows = query.query([gone])?;
         let mut rooms = Vec::new();
         while let Some(row) = rows.next()? {
             let id: [u8; 32] = row.get(0)?;
@@ -316,7 +330,7 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
         }
         Change::Consented { room, proposal, consent } => {
             transaction.execute(
-                "INSERT INTO consent (room, proposal, consent) SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM room WHERE id = ?1)",
+                "INSERT INTO consent (room, proposal, consent) SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM room WHERE id = ?1 AND gone = 0)",
                 params![room.0, encode(proposal), encode(consent)],
             )?;
         }
@@ -358,7 +372,8 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
             }
         }
         Change::Gone { room } => {
-            transaction.execute("DELETE FROM room WHERE id = ?", [&room.0])?;
+            transaction.execute("DELETE FROM consent WHERE room = ?", [&room.0])?;
+            transaction.execute("UPDATE room SET gone = 1 WHERE id = ?", [&room.0])?;
         }
     }
     Ok(())
@@ -471,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn leaving_forgets_the_room_but_not_what_was_said() {
+    fn leaving_ends_the_seat_but_forgets_neither_what_was_said_nor_who_was_there() {
         use crate::core::consent::chain::Chain;
         use crate::core::log::Log;
         let (people, genesis, base) = room_of(1);
@@ -488,6 +503,11 @@ mod tests {
             .unwrap();
         let kept = store.load().unwrap();
         assert!(kept.rooms.is_empty());
+        let [left] = &store.left_rooms().unwrap()[..] else { panic!("one room") };
+        assert_eq!(left.base, base);
+        // Whoever comes back begins anew.
+        store.apply(&[Change::Entered { genesis: genesis.as_signed().clone(), base: base.clone() }]).unwrap();
+        assert_eq!((store.load().unwrap().rooms.len(), store.left_rooms().unwrap().len()), (1, 0));
         let [(_, _, log)] = &kept.logs[..] else { panic!("one log") };
         assert_eq!(log.head(), entries.last());
         let fetched = store.fetch(&base.room, &people[0].id(), 65).unwrap();
