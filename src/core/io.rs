@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::event::{Command, Event};
 use super::log::{AuthorLog, KeptEntry};
-use crate::identity::{PeerId, Signed};
+use crate::identity::{PeerId, RoomName, Signed};
 use crate::wire::{Consent, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, Step, ToServer};
 
 /// One connection to a peer; never reused.
@@ -129,6 +129,17 @@ pub enum Output {
         author: PeerId,
         /// The first number.
         from: u64,
+    },
+    /// Show texts of this room's history: those with these words in them, or simply the newest.
+    Recall {
+        /// Which room.
+        room: RoomId,
+        /// What it is called.
+        name: RoomName,
+        /// How many at most.
+        count: usize,
+        /// The words, as they were typed.
+        words: Option<String>,
     },
     /// Something happened.
     Tell(Event),

@@ -47,6 +47,8 @@ impl Stage {
             listen: LOOPBACK,
             listed: false,
             visiting: false,
+            scrollback: 0,
+            ephemeral: false,
             ask_before_pinning: false,
         }
     }

@@ -13,7 +13,9 @@ use etcetera::BaseStrategy as _;
 use serde::Deserialize;
 
 use crate::identity::Name;
-use crate::limits::{CONSENT_TIMEOUT_S_DEFAULT, GRACE_S_DEFAULT, PASSWORD_BYTES_MAX, ROOM_SIZE_DEFAULT};
+use crate::limits::{
+    CONSENT_TIMEOUT_S_DEFAULT, GRACE_S_DEFAULT, HISTORY_SHOWN_DEFAULT, PASSWORD_BYTES_MAX, ROOM_SIZE_DEFAULT,
+};
 use crate::wire::Settings;
 
 /// Longest config file that is read, in bytes: the commented guide fits ten times over.
@@ -42,6 +44,8 @@ pub struct Config {
     pub log_file: Option<PathBuf>,
     /// What is logged, as a filter of tracing.
     pub log: String,
+    /// How many texts of earlier are shown on coming into a room.
+    pub scrollback: usize,
     /// What rooms are created like.
     pub create: Creation,
 }
@@ -57,6 +61,7 @@ impl Default for Config {
             data_dir: None,
             log_file: None,
             log: "info".to_owned(),
+            scrollback: HISTORY_SHOWN_DEFAULT,
             create: Creation::default(),
         }
     }

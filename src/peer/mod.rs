@@ -5,6 +5,7 @@
 pub mod api;
 pub mod config;
 mod driver;
+pub mod history;
 pub mod identity_file;
 pub mod pins;
 mod server_task;
@@ -20,7 +21,7 @@ use self::driver::{Arrival, Driver, Parts};
 use self::pins::Pins;
 use self::server_task::ServerTask;
 use crate::core::node::{Config, Node};
-use crate::identity::{Ed25519, Signer as _};
+use crate::identity::{Ed25519, PeerId, Signer as _};
 use crate::net::PeerEndpoint;
 use crate::store::peer::PeerStore;
 
@@ -37,7 +38,8 @@ const WAITING_MAX: usize = 1024;
 /// [`StartError`] when one of the three can't be had.
 pub async fn start(options: Options) -> Result<Chat, StartError> {
     let (identity, _) = identity_file::load_or_create(&options.data_dir)?;
-    let (lock, store) = if options.visiting { visit()? } else { settle(&options.data_dir)? };
+    let passing = options.ephemeral.then(|| identity.id());
+    let (lock, store) = if options.visiting { visit()? } else { settle(&options.data_dir, passing)? };
     let file = options.data_dir.join(HISTORY_FILE_NAME);
     let kept = store.load().map_err(|why| cant_open(&file, &why))?;
     let listen = options.listen;
@@ -59,7 +61,8 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
     let (to_self, arrivals) = mpsc::channel(WAITING_MAX);
     let (pin_answers, answers) = mpsc::channel(1);
 
-    let _ = events.send(Event::Ready { name: options.name.clone(), fingerprint }).await;
+    let ready = Event::Ready { name: options.name.clone(), fingerprint, ephemeral: options.ephemeral };
+    let _ = events.send(ready).await;
     let server = ServerTask {
         endpoint: Arc::clone(&endpoint),
         server: options.server.clone(),
@@ -80,11 +83,15 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
     Ok(Chat { commands: commands_in, events: events_out })
 }
 
-/// The history, and the lock that keeps it ours.
-fn settle(data_dir: &Path) -> Result<(Option<File>, PeerStore), StartError> {
+/// The history, and the lock that keeps it ours; in memory if it is this user's and passes.
+fn settle(data_dir: &Path, passing: Option<PeerId>) -> Result<(Option<File>, PeerStore), StartError> {
     let lock = lock(data_dir)?;
     let file = data_dir.join(HISTORY_FILE_NAME);
-    let store = PeerStore::open(&file).map_err(|why| cant_open(&file, &why))?;
+    let store = match passing {
+        Some(me) => PeerStore::ephemeral(&file, me),
+        None => PeerStore::open(&file),
+    };
+    let store = store.map_err(|why| cant_open(&file, &why))?;
     Ok((Some(lock), store))
 }
 

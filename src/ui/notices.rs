@@ -2,6 +2,7 @@
 //!
 //! Every line is free of control characters, whatever the event holds. State is told in words, never by colour.
 
+use super::recall;
 use super::words::{self, shown};
 use crate::peer::api::*;
 
@@ -9,7 +10,10 @@ use crate::peer::api::*;
 /// with those; nor are questions answered here.
 pub fn notice(event: &Event) -> Vec<String> {
     match event {
-        Event::Ready { name, fingerprint } => vec![format!("you are {}, key {fingerprint}", shown(name))],
+        Event::Ready { name, fingerprint, ephemeral } => {
+            let passing = ephemeral.then(|| "nothing that is said here stays on disk".to_owned());
+            std::iter::once(format!("you are {}, key {fingerprint}", shown(name))).chain(passing).collect()
+        }
         Event::PinWanted { server, fingerprint } => vec![
             format!("first contact with the server {}", shown(server)),
             format!("its fingerprint: {fingerprint}"),
@@ -68,6 +72,7 @@ pub fn notice(event: &Event) -> Vec<String> {
         Event::Refused { room, reason } => said(words::refusal(room, *reason)),
         Event::Failed(failure) => said(words::failure(failure)),
         Event::Ended(Ending::Undelivered) => said(words::undelivered()),
+        Event::History { room, why, messages, more } => vec![recall::heading(room, *why, messages.len(), *more)],
         Event::Message { .. } | Event::Delivered { .. } | Event::Ended(Ending::Done) => Vec::new(),
     }
 }

@@ -369,7 +369,7 @@ impl World {
                 self.give(who, Input::Fetched { room, reader, author, entries });
             }
             Output::Tell(event) => self.people[who].events.push(event),
-            Output::GiveUpServer => {}
+            Output::Recall { .. } | Output::GiveUpServer => {}
             Output::End => self.people[who].node = None,
         }
     }

@@ -8,6 +8,7 @@
 //! | `outages` | servers and members that are killed, and come back |
 //! | `rooms` | lists, deletions, sizes, names, rooms that nobody is in |
 //! | `pipes` | files through a room, byte for byte |
+//! | `history` | what was said, found again or gone for good |
 //! | `liar`, `lies` | a server that lies, and gains nothing by it |
 //! | `misuse` | wrong arguments, damaged files, hostile bytes |
 //! | `measure` | the figures, on demand |
@@ -16,6 +17,7 @@
 
 mod chat;
 mod harness;
+mod history;
 mod liar;
 mod lies;
 mod measure;

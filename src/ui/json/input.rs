@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::peer::api::limits::HISTORY_SHOWN_DEFAULT;
 use crate::peer::api::{Command, Creation, KnockRef, Name, ProposalHash, RoomName};
 use crate::ui::words::{Said, shown};
 
@@ -17,6 +18,8 @@ enum Input {
     Leave { room: RoomName },
     List {},
     Members { room: RoomName },
+    Last { room: RoomName, count: Option<usize> },
+    Search { room: RoomName, words: String, count: Option<usize> },
     Delete { room: RoomName },
     Pin { accept: bool },
     Quit {},
@@ -48,6 +51,10 @@ pub fn parse(line: &str, creation: Creation) -> Result<Command, Said> {
         Input::Leave { room } => Command::Leave(room),
         Input::List {} => Command::List,
         Input::Members { room } => Command::Members(room),
+        Input::Last { room, count } => Command::Last { room, count: count.unwrap_or(HISTORY_SHOWN_DEFAULT) },
+        Input::Search { room, words, count } => {
+            Command::Search { room, words, count: count.unwrap_or(HISTORY_SHOWN_DEFAULT) }
+        }
         Input::Delete { room } => Command::Delete(room),
         Input::Pin { accept } => Command::Pin { accept },
         Input::Quit {} => Command::Quit,

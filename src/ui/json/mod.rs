@@ -18,7 +18,7 @@ use super::words::{self, Said, shown};
 use crate::peer::api::limits::JSON_LINE_BYTES_MAX;
 use crate::peer::api::{Chat, Command, Creation, Ending, Event};
 
-pub use output::{VERSION, error_line as error_text, rooms_line, whoami_line};
+pub use output::{VERSION, error_line as error_text, export_line, history_line, rooms_line, whoami_line};
 
 /// Runs until the chat has ended. `creation` is what rooms are created like when the program doesn't say.
 pub async fn run(

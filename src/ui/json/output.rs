@@ -18,6 +18,8 @@ enum Output<'a> {
         name: &'a str,
         fingerprint: String,
         version: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ephemeral: Option<bool>,
     },
     PinWanted {
         server: &'a str,
@@ -111,6 +113,12 @@ enum Output<'a> {
         sent_at: String,
         mine: bool,
     },
+    History {
+        room: &'a str,
+        why: &'static str,
+        messages: Vec<RecalledLine<'a>>,
+        more: u64,
+    },
     Delivered {
         room: &'a str,
         id: String,
@@ -143,11 +151,38 @@ enum Output<'a> {
     Ended {
         how: &'static str,
     },
+    Entry {
+        room: &'a str,
+        room_id: String,
+        id: String,
+        author: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<&'a str>,
+        seq: u64,
+        epoch: u64,
+        sent_at_ms: u64,
+        text: Option<&'a str>,
+        previous: String,
+        signature: Option<String>,
+        entry: String,
+    },
     Whoami {
         name: Option<&'a str>,
         fingerprint: String,
         data_dir: String,
     },
+}
+
+#[derive(Debug, Serialize)]
+struct RecalledLine<'a> {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a str>,
+    fingerprint: String,
+    seq: u64,
+    text: &'a str,
+    sent_at: String,
+    mine: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -179,9 +214,12 @@ struct PathFields<'a> {
 /// The line for `event`, without its line break.
 pub fn event_line(event: &Event) -> String {
     let output = match event {
-        Event::Ready { name, fingerprint } => {
-            Output::Ready { name: name.as_str(), fingerprint: fingerprint.to_string(), version: VERSION }
-        }
+        Event::Ready { name, fingerprint, ephemeral } => Output::Ready {
+            name: name.as_str(),
+            fingerprint: fingerprint.to_string(),
+            version: VERSION,
+            ephemeral: ephemeral.then_some(true),
+        },
         Event::PinWanted { server, fingerprint } => Output::PinWanted { server, fingerprint: fingerprint.to_string() },
         Event::Pinned { server, fingerprint } => Output::Pinned { server, fingerprint: fingerprint.to_string() },
         Event::ServerUp { server } => Output::Server { server, state: "up" },
@@ -264,6 +302,7 @@ pub fn event_line(event: &Event) -> String {
             sent_at: rfc3339(*sent_at_ms),
             mine: *mine,
         },
+        Event::History { room, why, messages, more } => history(room, *why, messages, *more),
         Event::Delivered { room, id, to, of } => {
             Output::Delivered { room: room.as_str(), id: id.to_string(), to: *to, of: *of }
         }
@@ -295,6 +334,51 @@ pub fn event_line(event: &Event) -> String {
         },
     };
     line(&output)
+}
+
+fn history<'a>(room: &'a RoomName, why: Recall, messages: &'a [Recalled], more: u64) -> Output<'a> {
+    let why = match why {
+        Recall::Joined => "joined",
+        Recall::Last => "last",
+        Recall::Search => "search",
+    };
+    let messages = messages.iter().map(|message| RecalledLine {
+        id: message.id.to_string(),
+        from: message.from.as_ref().map(Name::as_str),
+        fingerprint: message.key.fingerprint().to_string(),
+        seq: message.seq,
+        text: &message.text,
+        sent_at: rfc3339(message.sent_at_ms),
+        mine: message.mine,
+    });
+    Output::History { room: room.as_str(), why, messages: messages.collect(), more }
+}
+
+/// The line of `p2pchat search --json`.
+pub fn history_line(room: &RoomName, part: &Part) -> String {
+    line(&history(room, Recall::Search, &part.messages, part.more))
+}
+
+/// The line for one entry of `p2pchat export --json`.
+pub fn export_line(room: &RoomName, exported: &Exported) -> String {
+    line(&Output::Entry {
+        room: room.as_str(),
+        room_id: exported.room.to_string(),
+        id: exported.id.to_string(),
+        author: hex(&exported.author.0),
+        name: exported.name.as_ref().map(Name::as_str),
+        seq: exported.seq,
+        epoch: exported.epoch,
+        sent_at_ms: exported.sent_at_ms,
+        text: exported.text.as_deref(),
+        previous: exported.previous.to_string(),
+        signature: exported.signature.as_ref().map(|signature| hex(signature)),
+        entry: hex(&exported.entry),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The line for an error.

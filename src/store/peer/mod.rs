@@ -1,0 +1,224 @@
+//! A peer's rooms and history.
+//!
+//! One [`PeerStore::apply`] is one transaction: all of its changes are on disk when it returns, or none is. What comes out was
+//! compared with its seal, and an entry with its id; what doesn't fit is an error, never a text.
+
+mod query;
+mod rows;
+mod schema;
+mod transcript;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rusqlite::{Connection, Params, params};
+
+use self::rows::{ENTRY_COLUMNS, as_stored};
+use self::schema::SCHEMA;
+use super::sqlite::{self, StoreError};
+use crate::core::io::{Change, Kept, KeptRoom};
+use crate::core::log::{AuthorLog, KeptEntry};
+use crate::identity::PeerId;
+use crate::limits::{RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
+use crate::wire::{RoomId, RosterHash};
+
+pub use self::transcript::{KnownRoom, Part};
+
+/// The database of one peer.
+#[derive(Debug)]
+pub struct PeerStore {
+    /// All that is kept; in memory where nothing is to stay.
+    all: Connection,
+    /// In a run of which nothing is to stay: where the ends of our own logs stay all the same, and whose they are.
+    tips: Option<(Connection, PeerId)>,
+}
+
+impl PeerStore {
+    /// Opens the database in `file`, or makes it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it can't be opened, or is of another version.
+    pub fn open(file: &Path) -> Result<Self, StoreError> {
+        Ok(PeerStore { all: sqlite::open(Some(file), &SCHEMA)?, tips: None })
+    }
+
+    /// Opens the database in `file` for reading, beside a chat that may be writing it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it isn't there, can't be read, or is of another version.
+    pub fn open_to_read(file: &Path) -> Result<Self, StoreError> {
+        Ok(PeerStore { all: sqlite::open_to_read(file, &SCHEMA)?, tips: None })
+    }
+
+    /// A database that is gone with the process.
+    ///
+    /// # Errors
+    /// [`StoreError`] when there is no memory for it.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        Ok(PeerStore { all: sqlite::open(None, &SCHEMA)?, tips: None })
+    }
+
+    /// A database in memory that remembers in `file` only the ends of `me`'s own logs, as a number and two hashes each: a
+    /// number that is used again for another text is what a forger does.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file can't be opened, or is of another version.
+    pub fn ephemeral(file: &Path, me: PeerId) -> Result<Self, StoreError> {
+        let on_disk = PeerStore::open(file)?;
+        let store = PeerStore { tips: Some((on_disk.all, me)), ..PeerStore::in_memory()? };
+        Ok(store)
+    }
+
+    /// Keeps all of `changes`, in order, or none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk or the database refuses; nothing was kept, then.
+    pub fn apply<'c>(&mut self, changes: impl IntoIterator<Item = &'c Change>) -> Result<(), StoreError> {
+        let transaction = self.all.transaction()?;
+        let mut tips: BTreeMap<RoomId, &KeptEntry> = BTreeMap::new();
+        for change in changes {
+            apply(&transaction, change)?;
+            if let (Change::Entries { room, entries }, Some((_, me))) = (change, &self.tips) {
+                tips.extend(entries.iter().filter(|kept| kept.entry.author == *me).map(|kept| (*room, kept)));
+            }
+        }
+        if let (Some((on_disk, _)), false) = (&mut self.tips, tips.is_empty()) {
+            let numbers = on_disk.transaction()?;
+            tips.iter().try_for_each(|(room, kept)| rows::keep_tip(&numbers, room, kept))?;
+            numbers.commit()?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Everything that a peer needs to go on where it stopped.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a row is damaged.
+    pub fn load(&self) -> Result<Kept, StoreError> {
+        Ok(Kept { rooms: self.rooms()?, logs: self.logs()? })
+    }
+
+    fn rooms(&self) -> Result<Vec<KeptRoom>, StoreError> {
+        let mut rooms: BTreeMap<RoomId, KeptRoom> =
+            self.rows("SELECT * FROM room", [], rows::room)?.into_iter().collect();
+        for (room, _, step, at_ms) in self.rows("SELECT * FROM step ORDER BY room, epoch", [], rows::step)? {
+            rooms.entry(room).and_modify(|kept| kept.steps.push((step, at_ms)));
+        }
+        for (room, proposal, consent) in self.rows("SELECT * FROM consent ORDER BY number", [], rows::consent)? {
+            rooms.entry(room).and_modify(|kept| kept.consents.push((proposal, consent)));
+        }
+        Ok(rooms.into_values().collect())
+    }
+
+    fn logs(&self) -> Result<Vec<(RoomId, PeerId, AuthorLog)>, StoreError> {
+        let mut authors = self.rows("SELECT DISTINCT room, author FROM entry", [], |row| {
+            Ok(((RoomId(row.get(0)?), PeerId(row.get(1)?)), None))
+        })?;
+        let mut ends: BTreeMap<(RoomId, PeerId), Option<KeptEntry>> = authors.drain(..).collect();
+        // In a run of which nothing stays, all that is known of our own logs is where they end.
+        let disk = match &self.tips {
+            Some((on_disk, me)) => {
+                let newest = "WHERE author = ?1 AND seq = (SELECT MAX(seq) FROM entry newest
+                    WHERE newest.room = entry.room AND newest.author = entry.author)";
+                for kept in
+                    rows_of(on_disk, &format!("SELECT {ENTRY_COLUMNS} FROM entry {newest}"), [me.0], rows::kept_entry)?
+                {
+                    ends.insert((kept.entry.room, kept.entry.author), Some(kept));
+                }
+                on_disk
+            }
+            None => &self.all,
+        };
+        for tip in rows_of(disk, &format!("SELECT {ENTRY_COLUMNS} FROM tip"), [], rows::kept_entry)? {
+            let end = ends.entry((tip.entry.room, tip.entry.author)).or_default();
+            if end.as_ref().is_none_or(|end| end.entry.seq < tip.entry.seq) {
+                *end = Some(tip);
+            }
+        }
+        let mut logs = Vec::new();
+        for ((room, author), end) in ends {
+            let mut newest = self.newest(&room, &author)?;
+            let mut audiences = self.audiences(&room, &author)?;
+            if let Some(end) = end.filter(|end| newest.last().is_none_or(|last| last.entry.seq < end.entry.seq)) {
+                // What it was is not here, so that nobody can be given it, nor what it follows.
+                (newest, audiences) = (vec![end], Vec::new());
+            }
+            logs.push((room, author, AuthorLog::reopen(audiences, newest)));
+        }
+        Ok(logs)
+    }
+
+    fn audiences(&self, room: &RoomId, author: &PeerId) -> Result<Vec<(u64, RosterHash)>, StoreError> {
+        self.rows(
+            "SELECT MIN(seq), audience FROM entry WHERE room = ? AND author = ? AND entry IS NOT NULL
+             GROUP BY audience ORDER BY MIN(seq)",
+            [room.0, author.0],
+            |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), RosterHash(row.get(1)?))),
+        )
+    }
+
+    fn newest(&self, room: &RoomId, author: &PeerId) -> Result<Vec<KeptEntry>, StoreError> {
+        let query = format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE room = ? AND author = ? ORDER BY seq DESC LIMIT {RECENT_ENTRIES_MAX}"
+        );
+        let mut newest = self.rows(&query, [room.0, author.0], rows::kept_entry)?;
+        newest.reverse();
+        Ok(newest)
+    }
+
+    /// Entries of one author in a row, from number `from` on, oldest first: as many as one run may have.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database can't be read or a row is damaged.
+    pub fn fetch(&self, room: &RoomId, author: &PeerId, from: u64) -> Result<Vec<KeptEntry>, StoreError> {
+        let query = format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry
+             WHERE room = ? AND author = ? AND seq >= ? AND entry IS NOT NULL ORDER BY seq LIMIT {RUN_ENTRIES_MAX}"
+        );
+        self.rows(&query, params![room.0, author.0, as_stored(from)], rows::kept_entry)
+    }
+
+    fn rows<T>(
+        &self,
+        query: &str,
+        params: impl Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        rows_of(&self.all, query, params, read)
+    }
+}
+
+fn rows_of<T>(
+    from: &Connection,
+    query: &str,
+    params: impl Params,
+    mut read: impl FnMut(&rusqlite::Row<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut query = from.prepare_cached(query)?;
+    let mut found = query.query(params)?;
+    let mut all = Vec::new();
+    while let Some(row) = found.next()? {
+        all.push(read(row)?);
+    }
+    Ok(all)
+}
+
+fn apply(to: &Connection, change: &Change) -> Result<(), StoreError> {
+    match change {
+        Change::Entered { genesis, base } => rows::keep_room(to, genesis, base),
+        Change::Moved { room, epoch, step, at_ms } => {
+            to.execute("DELETE FROM consent WHERE room = ?", [&room.0])?;
+            rows::keep_step(to, room, *epoch, step, *at_ms)
+        }
+        Change::Consented { room, proposal, consent } => rows::keep_consent(to, room, proposal, consent),
+        Change::HeadCounter { room, counter } => rows::keep_counter(to, room, *counter),
+        Change::Entries { room, entries } => entries.iter().try_for_each(|kept| rows::keep_entry(to, room, kept)),
+        Change::Gone { room } => {
+            to.execute("DELETE FROM room WHERE id = ?", [&room.0])?;
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
