@@ -11,6 +11,7 @@ pub use super::identity_file::{IdentityFileError, fingerprint};
 pub use crate::core::event::*;
 pub use crate::identity::{Fingerprint, Name, NameError, PeerId, RoomName};
 pub use crate::limits;
+pub use crate::store::peer::Keep;
 pub use crate::wire::{EntryId, ProposalHash, RoomId, Settings};
 
 /// What a chat is started with. Everything is decided by now: no file but those named here is read, nothing is asked.
@@ -33,6 +34,8 @@ pub struct Options {
     pub visiting: bool,
     /// How many texts of earlier to show on coming into a room.
     pub scrollback: usize,
+    /// How much of each room's history is kept.
+    pub keep: Keep,
     /// Whether nothing that is said or heard is to stay on disk.
     pub ephemeral: bool,
     /// Whether to ask about a server's unknown certificate ([`Event::PinWanted`]) or to trust it on first use.

@@ -3,7 +3,7 @@
 //! What waits is handled together, and kept in one transaction before anything behind it is sent or shown. The loop waits
 //! for the disk and for its face, never for a peer: links have their own tasks and bounded queues.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,16 +11,16 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 
 use super::api::Options;
-use crate::core::event::{Command, Ending, Event, Failure, Recall};
+use super::keeping::Keeping;
+use crate::core::event::{Command, Ending, Event, Failure};
 use crate::core::io::{Change, CloseReason, Input, LinkId, Output};
 use crate::core::node::Node;
 use crate::core::time::Now;
 use crate::identity::{PeerId, RoomName};
 use crate::limits::{RUN_ENTRIES_MAX, TEXT_BYTES_MAX};
 use crate::net::{CloseCode, FrameError, Link, PeerConnection, PeerEndpoint, Reader, Writer};
-use crate::store::StoreError;
-use crate::store::peer::{Part, PeerStore};
-use crate::wire::{FromServer, PeerMessage, RoomId, ToServer};
+use crate::store::peer::PeerStore;
+use crate::wire::{FromServer, PeerMessage, ToServer};
 
 /// Inputs handled together at most: bounds how long the first of them waits for its answer.
 const BATCH_MAX: usize = 256;
@@ -78,12 +78,8 @@ pub(super) struct Driver {
     pub to_self: mpsc::Sender<Arrival>,
     /// Answers about certificates, for the server's task.
     pub pin_answers: mpsc::Sender<bool>,
-    /// How many texts of earlier are shown on coming into a room.
-    scrollback: usize,
-    /// The number of the newest entry when the program began.
-    begun_at_number: i64,
-    /// Rooms of which the texts of earlier were shown.
-    scrolled_back: BTreeSet<RoomId>,
+    /// What is shown of the history, and what is forgotten.
+    pub keeping: Keeping,
     /// Running connections.
     wires: BTreeMap<LinkId, Wire>,
     /// The running connection to the server.
@@ -125,10 +121,7 @@ pub(super) struct Parts {
 impl Driver {
     pub(super) fn new(options: &Options, parts: Parts) -> Self {
         Driver {
-            scrollback: options.scrollback,
-            // A history that can't say it fails louder elsewhere.
-            begun_at_number: parts.store.newest_number().unwrap_or_default(),
-            scrolled_back: BTreeSet::new(),
+            keeping: Keeping::new(options, &parts.store),
             node: parts.node,
             store: parts.store,
             endpoint: parts.endpoint,
@@ -169,6 +162,7 @@ impl Driver {
                     }
                 },
                 Some(arrival) = self.arrivals.recv() => self.on_arrival(arrival, &mut inputs).await,
+                () = sleep_until(self.keeping.forget_at) => self.forget_some(),
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)), if wake.is_some() => {
                     inputs.push_back(Input::Wake);
                 }
@@ -382,44 +376,13 @@ impl Driver {
         None
     }
 
-    async fn tell(&mut self, event: Event) {
+    pub(super) async fn tell(&mut self, event: Event) {
         if let Event::Ended(ending) = event {
             self.ending = Some(ending);
             return;
         }
         // A face that is gone has dropped its commands too, which is a quit.
         let _ = self.events.send(event).await;
-    }
-
-    /// Shows what the history has of what was asked for.
-    async fn recall(&mut self, room: RoomId, name: RoomName, count: usize, words: Option<String>) {
-        let (store, me) = (&self.store, self.node.id());
-        let found = tokio::task::block_in_place(|| match &words {
-            Some(words) => store.search(&room, &me, words, count),
-            None => store.last(&room, &me, count, None).map(Ok),
-        });
-        let why = if words.is_some() { Recall::Search } else { Recall::Last };
-        let event = match found {
-            Ok(Ok(Part { messages, more })) => Event::History { room: name, why, messages, more },
-            Ok(Err(why)) => Event::Failed(Failure::BadSearch(why)),
-            Err(error) => unreadable(&error),
-        };
-        self.tell(event).await;
-    }
-
-    /// Shows what was said in a room before this program began: once, since all that came after it was shown as it came.
-    async fn scroll_back(&mut self, name: RoomName) {
-        let Some(room) = self.node.room_named(&name) else { return };
-        if self.scrollback == 0 || !self.scrolled_back.insert(room) {
-            return;
-        }
-        let (store, me, begun) = (&self.store, self.node.id(), Some(self.begun_at_number));
-        let event = match tokio::task::block_in_place(|| store.last(&room, &me, self.scrollback, begun)) {
-            Ok(Part { messages, .. }) if messages.is_empty() => return,
-            Ok(Part { messages, more }) => Event::History { room: name, why: Recall::Joined, messages, more },
-            Err(error) => unreadable(&error),
-        };
-        self.tell(event).await;
     }
 
     /// Says the last words and waits, a little, until they were read.
@@ -438,11 +401,6 @@ impl Driver {
         while closing.join_next().await.is_some() {}
         self.endpoint.close(CloseCode::GoingAway, "").await;
     }
-}
-
-fn unreadable(error: &StoreError) -> Event {
-    tracing::error!(%error, "the history can't be read");
-    Event::Failed(Failure::HistoryUnreadable { why: error.to_string() })
 }
 
 /// Adds a text to a `Say` that waits already, so that one signature and one transaction serve both.

@@ -7,6 +7,7 @@ pub mod config;
 mod driver;
 pub mod history;
 pub mod identity_file;
+mod keeping;
 pub mod pins;
 mod server_task;
 

@@ -79,13 +79,14 @@ fn an_export_beside_a_running_chat_can_be_checked_by_anybody() {
     assert_eq!(code, Some(0), "{err}");
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2);
-    for (line, (name, text)) in lines.iter().zip([("alice", "first \u{1b}[31m"), ("bob", "second")]) {
-        assert_eq!((&line["name"], &line["text"], &line["seq"]), (&json!(name), &json!(text), &json!(1)));
+    for (name, text) in [("alice", "first \u{1b}[31m"), ("bob", "second")] {
+        let line = lines.iter().find(|line| line["name"] == name).unwrap();
+        assert_eq!((&line["text"], &line["seq"]), (&json!(text), &json!(1)));
         check(line);
     }
     let (_, out, _) = offline(&world, "alice", &["export", "lobby"]);
-    let rows: Vec<&str> = out.lines().collect();
-    assert!(rows[0].ends_with("  alice  first ␛[31m") && rows[1].ends_with("  bob  second"), "{out}");
+    let ends = |end: &str| out.lines().filter(|row| row.ends_with(end)).count();
+    assert_eq!((ends("  alice  first ␛[31m"), ends("  bob  second"), out.lines().count()), (1, 1, 2), "{out}");
     let file = world.path("lobby.txt");
     let output = ["export", "lobby", "--text", "--output", file.to_str().unwrap()];
     assert_eq!(offline(&world, "alice", &output).0, Some(0));
@@ -138,14 +139,47 @@ fn a_passing_chat_leaves_no_word_on_disk_and_its_numbers_go_on() {
     assert_eq!(traces(&world.path("bob")), [""; 0]);
 }
 
+#[test]
+fn what_the_settings_do_not_keep_is_gone_at_the_next_start_and_numbers_go_on() {
+    let world = World::new();
+    let mut alice = world.founder("alice", "lobby", &["--grace", "600"]);
+    let mut bob = world.admit("bob", "lobby", &mut [&mut alice]);
+    for n in 1..=3 {
+        alice.say("lobby", &format!("xylophone {n}"));
+        bob.hears("alice", &format!("xylophone {n}"));
+        bob.say("lobby", &format!("answer {n}"));
+    }
+    alice.hears("bob", "answer 3");
+    bob.process.kill();
+    assert!(!traces(&world.path("bob")).is_empty());
+    let config = world.path("forgetful.toml");
+    std::fs::write(&config, "keep_days = 0\n").unwrap();
+    let mut bob = world.json("bob", &["join", "lobby", "--config", config.to_str().unwrap()]);
+    assert_eq!(bob.next("joined")["how"], "returned");
+    let history = bob.next("history");
+    assert_eq!((texts(&history), &history["more"]), (vec!["answer 3"], &json!(0)));
+    assert_eq!(bob.say("lobby", "answer 4")["seq"], 4);
+    alice.hears("bob", "answer 4");
+    alice.say("lobby", "still there?");
+    bob.hears("alice", "still there?");
+    assert!(!bob.has_heard("message", |it| it["text"] == "xylophone 3"), "what was forgotten is not asked for again");
+    assert!(!alice.has_heard("misbehaviour", |_| true), "{}", alice.story());
+    assert_eq!(bob.quit(), Some(0));
+    // What a text had stood in is overwritten, and the room's name is no text.
+    assert_eq!(files_with(&world.path("bob"), &["xylophone"]), [""; 0]);
+}
+
 /// The files below a folder in which something of the talk stands.
 fn traces(folder: &std::path::Path) -> Vec<String> {
+    files_with(folder, &["xylophone", "secretariat"])
+}
+
+fn files_with(folder: &std::path::Path, words: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap_or_default();
-        if ["xylophone", "secretariat"].iter().any(|word| bytes.windows(word.len()).any(|part| part == word.as_bytes()))
-        {
+        if words.iter().any(|word| bytes.windows(word.len()).any(|part| part == word.as_bytes())) {
             found.push(path.display().to_string());
         }
     }

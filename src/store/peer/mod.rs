@@ -4,6 +4,7 @@
 //! compared with its seal, and an entry with its id; what doesn't fit is an error, never a text.
 
 mod query;
+mod retention;
 mod rows;
 mod schema;
 mod transcript;
@@ -22,6 +23,7 @@ use crate::identity::PeerId;
 use crate::limits::{RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
 use crate::wire::{RoomId, RosterHash};
 
+pub use self::retention::{Forgetting, Keep};
 pub use self::transcript::{KnownRoom, Part};
 
 /// The database of one peer.

@@ -56,6 +56,7 @@ const TABLES: &str = "
     );
     CREATE UNIQUE INDEX entry_by_author ON entry (room, author, seq);
     CREATE INDEX entry_by_place ON entry (room, epoch, depth, id);
+    CREATE INDEX entry_forgotten ON entry (room) WHERE entry IS NULL;
     CREATE VIRTUAL TABLE words USING fts5 (text, content = '', tokenize = 'unicode61 remove_diacritics 2');
     INSERT INTO words (words, rank) VALUES ('secure-delete', 1);
     CREATE TABLE known (

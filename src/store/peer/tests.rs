@@ -91,7 +91,13 @@ fn talk() -> (PeerStore, RoomId, Vec<Identity>) {
 }
 
 /// Entries of `author` at depths from `depth` on.
-fn say(store: &mut PeerStore, base: &Roster, author: &Identity, depth: u64, texts: &[&str]) -> Vec<KeptEntry> {
+pub(super) fn say(
+    store: &mut PeerStore,
+    base: &Roster,
+    author: &Identity,
+    depth: u64,
+    texts: &[&str],
+) -> Vec<KeptEntry> {
     let head = store.load().unwrap().logs.into_iter().find(|(_, key, _)| *key == author.id());
     let head = head.and_then(|(_, _, log)| log.head().cloned());
     let mut entries: Vec<KeptEntry> = Vec::new();
@@ -121,7 +127,7 @@ fn texts(part: &Part) -> Vec<&str> {
     part.messages.iter().map(|message| message.text.as_str()).collect()
 }
 
-fn found(store: &PeerStore, room: &RoomId, typed: &str) -> Vec<String> {
+pub(super) fn found(store: &PeerStore, room: &RoomId, typed: &str) -> Vec<String> {
     let part = store.search(room, &PeerId([0; 32]), typed, 10).unwrap().unwrap();
     assert_eq!(part.more, 0);
     texts(&part).into_iter().map(str::to_owned).collect()
