@@ -121,6 +121,18 @@ pub enum Event {
         /// Whether nothing that is said or heard stays on disk.
         ephemeral: bool,
     },
+    /// The history was damaged. It is set aside, and what could be saved of it is in a new one; what is missing comes again from
+    /// the members, as far as they have it.
+    HistoryDamaged {
+        /// What was wrong.
+        why: String,
+        /// Where the damaged one is now.
+        aside: PathBuf,
+        /// How many messages were saved.
+        saved: u64,
+        /// Whether we still have our seats in rooms.
+        seats: bool,
+    },
     /// First contact with a server whose certificate nobody vouches for: is this its fingerprint? Nothing is sent before
     /// [`Command::Pin`] answers. Only with faces that can ask.
     PinWanted {

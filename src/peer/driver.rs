@@ -93,7 +93,7 @@ pub(super) struct Driver {
     /// Set once the server refused us for good.
     server_given_up: bool,
     /// Set once all is over.
-    ended: bool,
+    pub ended: bool,
     /// How it ended; told when the last words have left, since a face that hears it ends the process.
     ending: Option<Ending>,
 }
@@ -162,7 +162,7 @@ impl Driver {
                     }
                 },
                 Some(arrival) = self.arrivals.recv() => self.on_arrival(arrival, &mut inputs).await,
-                () = sleep_until(self.keeping.forget_at) => self.forget_some(),
+                () = sleep_until(self.keeping.forget_at) => self.forget_some().await,
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)), if wake.is_some() => {
                     inputs.push_back(Input::Wake);
                 }
@@ -290,6 +290,12 @@ impl Driver {
             let kept = tokio::task::block_in_place(|| store.apply(changes.iter().copied()));
             let Err(error) = kept else { return true };
             tracing::error!(%error, "the history can't be written");
+            if self.repair(&error).await {
+                continue;
+            }
+            if self.ended {
+                return false;
+            }
             if !std::mem::replace(&mut told, true) {
                 self.tell(Event::Failed(Failure::NotKept { why: error.to_string() })).await;
             }
@@ -344,12 +350,15 @@ impl Driver {
                 }
             }
             Output::Fetch { room, reader, author, from } => {
-                let store = &self.store;
-                let fetched = tokio::task::block_in_place(|| store.fetch(&room, &author, from));
-                let entries = fetched.unwrap_or_else(|error| {
-                    tracing::error!(%error, "the history can't be read");
-                    Vec::new()
-                });
+                let fetched = tokio::task::block_in_place(|| self.store.fetch(&room, &author, from));
+                let entries = match fetched {
+                    Ok(entries) => entries,
+                    Err(error) => {
+                        tracing::error!(%error, "the history can't be read");
+                        self.repair(&error).await;
+                        Vec::new()
+                    }
+                };
                 return Some(Input::Fetched { room, reader, author, entries });
             }
             Output::Recall { room, name, count, words } => {

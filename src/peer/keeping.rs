@@ -1,21 +1,25 @@
 //! What the driver does with the history besides writing it: showing parts of it, and forgetting what is too old or too much.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::HISTORY_FILE_NAME;
 use super::api::Options;
 use super::driver::Driver;
-use crate::core::event::{Event, Failure, Recall};
-use crate::identity::RoomName;
+use crate::core::event::{BadSearch, Ending, Event, Failure, Recall};
+use crate::identity::{Ed25519, RoomName};
 use crate::limits::{FORGETTING_EVERY_S, FORGETTING_PAUSE_MS};
 use crate::store::StoreError;
-use crate::store::peer::{Forgetting, Keep, Part, PeerStore};
+use crate::store::peer::{Forgetting, Keep, Part, PeerStore, Salvaged};
 use crate::wire::RoomId;
 
 /// What the driver remembers of it.
 pub(super) struct Keeping {
+    /// Where the history is, unless it is in memory.
+    file: Option<PathBuf>,
     /// How many texts of earlier are shown on coming into a room.
     scrollback: usize,
     /// The number of the newest entry when the program began.
@@ -33,7 +37,9 @@ pub(super) struct Keeping {
 impl Keeping {
     /// At the start.
     pub(super) fn new(options: &Options, store: &PeerStore) -> Self {
+        let lasting = !options.ephemeral && !options.visiting;
         Keeping {
+            file: lasting.then(|| options.data_dir.join(HISTORY_FILE_NAME)),
             scrollback: options.scrollback,
             // A history that can't say it fails louder elsewhere.
             begun_at_number: store.newest_number().unwrap_or_default(),
@@ -46,13 +52,44 @@ impl Keeping {
 }
 
 impl Driver {
+    /// Whether an error was damage to the history, which is saved then as far as it can be, so that what failed may be tried
+    /// again. Should our seats not be among what was saved, this run ends: what it had signed is no longer on disk.
+    pub(super) async fn repair(&mut self, error: &StoreError) -> bool {
+        let Some(file) = self.keeping.file.clone().filter(|_| error.is_damage()) else { return false };
+        let me = self.node.id();
+        let salvaged = tokio::task::block_in_place(|| {
+            // Whoever still has it open would write to what is set aside.
+            self.store = PeerStore::in_memory()?;
+            PeerStore::salvage(&file, me, &today(), &Ed25519, error)
+        });
+        match salvaged {
+            Ok((store, salvaged)) => {
+                self.store = store;
+                let seats = salvaged.seats;
+                self.tell(damaged(salvaged)).await;
+                if !seats {
+                    self.ended = true;
+                    self.tell(Event::Ended(Ending::Undelivered)).await;
+                }
+                seats
+            }
+            Err(error) => {
+                self.tell(unreadable(&error)).await;
+                self.ended = true;
+                self.tell(Event::Ended(Ending::Undelivered)).await;
+                false
+            }
+        }
+    }
+
     /// Shows what the history has of what was asked for.
     pub(super) async fn recall(&mut self, room: RoomId, name: RoomName, count: usize, words: Option<String>) {
-        let (store, me) = (&self.store, self.node.id());
-        let found = tokio::task::block_in_place(|| match &words {
-            Some(words) => store.search(&room, &me, words, count),
-            None => store.last(&room, &me, count, None).map(Ok),
-        });
+        let mut found = self.look_up(&room, count, words.as_deref());
+        if let Err(error) = &found
+            && self.repair(error).await
+        {
+            found = self.look_up(&room, count, words.as_deref());
+        }
         let why = if words.is_some() { Recall::Search } else { Recall::Last };
         let event = match found {
             Ok(Ok(Part { messages, more })) => Event::History { room: name, why, messages, more },
@@ -60,6 +97,14 @@ impl Driver {
             Err(error) => unreadable(&error),
         };
         self.tell(event).await;
+    }
+
+    fn look_up(&self, room: &RoomId, count: usize, words: Option<&str>) -> Result<Result<Part, BadSearch>, StoreError> {
+        let me = self.node.id();
+        tokio::task::block_in_place(|| match words {
+            Some(words) => self.store.search(room, &me, words, count),
+            None => self.store.last(room, &me, count, None).map(Ok),
+        })
     }
 
     /// Shows what was said in a room before this program began: once, since all that came after it was shown as it came.
@@ -73,13 +118,16 @@ impl Driver {
         let event = match tokio::task::block_in_place(|| store.last(&room, &me, *scrollback, Some(*begun_at_number))) {
             Ok(Part { messages, .. }) if messages.is_empty() => return,
             Ok(Part { messages, more }) => Event::History { room: name, why: Recall::Joined, messages, more },
-            Err(error) => unreadable(&error),
+            Err(error) => {
+                self.repair(&error).await;
+                unreadable(&error)
+            }
         };
         self.tell(event).await;
     }
 
     /// Forgets a little of what is too old or too much, and says to itself when to go on.
-    pub(super) fn forget_some(&mut self) {
+    pub(super) async fn forget_some(&mut self) {
         let (store, me, Keeping { keep, forgetting, .. }) = (&mut self.store, self.node.id(), &mut self.keeping);
         let more = tokio::task::block_in_place(|| {
             let mut left = match forgetting.take() {
@@ -89,16 +137,31 @@ impl Driver {
             let more = store.forget_some(&mut left, &me)?;
             Ok::<_, StoreError>(more.then_some(left))
         });
-        *forgetting = more.unwrap_or_else(|error| {
-            tracing::error!(%error, "what is old can't be forgotten");
-            None
-        });
-        let wait = match forgetting {
+        match more {
+            Ok(more) => *forgetting = more,
+            Err(error) => {
+                tracing::error!(%error, "what is old can't be forgotten");
+                self.repair(&error).await;
+            }
+        }
+        let wait = match self.keeping.forgetting {
             Some(_) => Duration::from_millis(FORGETTING_PAUSE_MS),
             None => Duration::from_secs(FORGETTING_EVERY_S),
         };
         self.keeping.forget_at = Instant::now() + wait;
     }
+}
+
+/// What is told of a damaged history.
+pub(super) fn damaged(salvaged: Salvaged) -> Event {
+    let Salvaged { why, aside, entries, seats } = salvaged;
+    tracing::error!(%why, ?aside, entries, seats, "the history was damaged");
+    Event::HistoryDamaged { why, aside, saved: entries, seats }
+}
+
+/// The day, for the name of what is set aside.
+pub(super) fn today() -> String {
+    jiff::Zoned::now().date().to_string()
 }
 
 fn wall_ms() -> u64 {

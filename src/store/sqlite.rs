@@ -85,8 +85,10 @@ pub(super) fn open(file: Option<&Path>, schema: &Schema) -> Result<Connection, S
     };
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "secure_delete", true)?;
-    // Heard of only by a database that is still empty: what was deleted gives its pages back.
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    if connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? == 0 {
+        // Only a database that is still empty takes this up: what was deleted gives its pages back.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;

@@ -125,6 +125,7 @@ pub fn events() -> Vec<Event> {
     let mut events = vec![
         Event::Ready { name: name("alice"), fingerprint: words(1), ephemeral: false },
         Event::Ready { name: name("alice"), fingerprint: words(1), ephemeral: true },
+        Event::HistoryDamaged { why: EVIL.into(), aside: PathBuf::from(EVIL), saved: 12, seats: false },
         Event::PinWanted { server: server(), fingerprint: words(9) },
         Event::Pinned { server: server(), fingerprint: words(9) },
         Event::ServerUp { server: server() },

@@ -14,6 +14,17 @@ pub fn notice(event: &Event) -> Vec<String> {
             let passing = ephemeral.then(|| "nothing that is said here stays on disk".to_owned());
             std::iter::once(format!("you are {}, key {fingerprint}", shown(name))).chain(passing).collect()
         }
+        Event::HistoryDamaged { why, aside, saved, seats } => {
+            let mut lines = vec![
+                format!("warning: the history was damaged ({})", shown(why)),
+                format!("  it is set aside as {}; {saved} messages of it were saved", shown(aside.display())),
+                "  what is missing comes again from the members, as far as they have it".to_owned(),
+            ];
+            if !seats {
+                lines.push("  your seats in rooms could not be saved: start again, and knock".to_owned());
+            }
+            lines
+        }
         Event::PinWanted { server, fingerprint } => vec![
             format!("first contact with the server {}", shown(server)),
             format!("its fingerprint: {fingerprint}"),

@@ -169,6 +169,46 @@ fn what_the_settings_do_not_keep_is_gone_at_the_next_start_and_numbers_go_on() {
     assert_eq!(files_with(&world.path("bob"), &["xylophone"]), [""; 0]);
 }
 
+#[test]
+fn a_damaged_history_is_told_of_set_aside_and_the_chat_goes_on() {
+    let world = World::new();
+    let mut alice = world.founder("alice", "lobby", &["--grace", "600"]);
+    let mut bob = world.admit("bob", "lobby", &mut [&mut alice]);
+    for n in 1..=30 {
+        alice.say("lobby", &format!("line {n}"));
+        bob.say("lobby", &format!("answer {n}"));
+    }
+    bob.hears("alice", "line 30");
+    alice.hears("bob", "answer 30");
+    bob.process.kill();
+    // What was in the journal goes into the file, whose last page of texts is then broken.
+    let file = world.path("bob").join("history.db");
+    let database = rusqlite::Connection::open(&file).unwrap();
+    let last = "SELECT MAX(pageno) FROM dbstat WHERE name = 'entry' AND pagetype = 'leaf'";
+    let page: u64 = database.query_row(last, [], |row| row.get::<_, u32>(0)).unwrap().into();
+    database.close().unwrap();
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[(page as usize - 1) * 4096..][..4096].fill(0x5a);
+    std::fs::write(&file, &bytes).unwrap();
+    let (code, out, _) = offline(&world, "bob", &["export", "lobby", "--json"]);
+    assert!(code == Some(1) && out.contains("history_unreadable"), "{out}");
+
+    let mut bob = world.json("bob", &["join", "lobby"]);
+    let damaged = bob.next("history_damaged");
+    let saved = damaged["saved"].as_u64().unwrap();
+    assert!((40..60).contains(&saved) && damaged["seats"] == true, "{damaged}");
+    assert!(std::fs::read(damaged["aside"].as_str().unwrap()).unwrap() == bytes, "it is as it was");
+    assert_eq!(bob.next("joined")["how"], "returned", "the seat was saved");
+    // What was lost of the other comes again, and our own number goes on.
+    bob.hears("alice", "line 30");
+    assert_eq!(bob.say("lobby", "answer 31")["seq"], 31);
+    alice.hears("bob", "answer 31");
+    assert!(!alice.has_heard("misbehaviour", |_| true), "{}", alice.story());
+    assert_eq!(bob.quit(), Some(0));
+    let (code, out, err) = offline(&world, "bob", &["search", "lobby", "line", "--count", "50"]);
+    assert_eq!((code, out.lines().count()), (Some(0), 31), "{out}{err}");
+}
+
 /// The files below a folder in which something of the talk stands.
 fn traces(folder: &std::path::Path) -> Vec<String> {
     files_with(folder, &["xylophone", "secretariat"])

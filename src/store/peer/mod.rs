@@ -6,6 +6,7 @@
 mod query;
 mod retention;
 mod rows;
+mod salvage;
 mod schema;
 mod transcript;
 
@@ -24,6 +25,7 @@ use crate::limits::{RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
 use crate::wire::{RoomId, RosterHash};
 
 pub use self::retention::{Forgetting, Keep};
+pub use self::salvage::Salvaged;
 pub use self::transcript::{KnownRoom, Part};
 
 /// The database of one peer.
@@ -31,8 +33,11 @@ pub use self::transcript::{KnownRoom, Part};
 pub struct PeerStore {
     /// All that is kept; in memory where nothing is to stay.
     all: Connection,
-    /// In a run of which nothing is to stay: where the ends of our own logs stay all the same, and whose they are.
-    tips: Option<(Connection, PeerId)>,
+    /// Whose history it is. The ends of this author's logs are kept twice, in two places of the file: losing them would mean
+    /// using a number twice.
+    own: Option<PeerId>,
+    /// In a run of which nothing is to stay: where the ends of our own logs stay all the same.
+    tips: Option<Connection>,
 }
 
 impl PeerStore {
@@ -41,7 +46,7 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when it can't be opened, or is of another version.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
-        Ok(PeerStore { all: sqlite::open(Some(file), &SCHEMA)?, tips: None })
+        Ok(PeerStore { all: sqlite::open(Some(file), &SCHEMA)?, own: None, tips: None })
     }
 
     /// Opens the database in `file` for reading, beside a chat that may be writing it.
@@ -49,7 +54,7 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when it isn't there, can't be read, or is of another version.
     pub fn open_to_read(file: &Path) -> Result<Self, StoreError> {
-        Ok(PeerStore { all: sqlite::open_to_read(file, &SCHEMA)?, tips: None })
+        Ok(PeerStore { all: sqlite::open_to_read(file, &SCHEMA)?, own: None, tips: None })
     }
 
     /// A database that is gone with the process.
@@ -57,18 +62,16 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when there is no memory for it.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Ok(PeerStore { all: sqlite::open(None, &SCHEMA)?, tips: None })
+        Ok(PeerStore { all: sqlite::open(None, &SCHEMA)?, own: None, tips: None })
     }
 
-    /// A database in memory that remembers in `file` only the ends of `me`'s own logs, as a number and two hashes each: a
+    /// A database in memory that remembers in this one only the ends of `me`'s own logs, as a number and two hashes each: a
     /// number that is used again for another text is what a forger does.
     ///
     /// # Errors
-    /// [`StoreError`] when the file can't be opened, or is of another version.
-    pub fn ephemeral(file: &Path, me: PeerId) -> Result<Self, StoreError> {
-        let on_disk = PeerStore::open(file)?;
-        let store = PeerStore { tips: Some((on_disk.all, me)), ..PeerStore::in_memory()? };
-        Ok(store)
+    /// [`StoreError`] when there is no memory for it.
+    pub fn passing(self, me: PeerId) -> Result<Self, StoreError> {
+        Ok(PeerStore { own: Some(me), tips: Some(self.all), ..PeerStore::in_memory()? })
     }
 
     /// Keeps all of `changes`, in order, or none.
@@ -77,17 +80,21 @@ impl PeerStore {
     /// [`StoreError`] when the disk or the database refuses; nothing was kept, then.
     pub fn apply<'c>(&mut self, changes: impl IntoIterator<Item = &'c Change>) -> Result<(), StoreError> {
         let transaction = self.all.transaction()?;
-        let mut tips: BTreeMap<RoomId, &KeptEntry> = BTreeMap::new();
+        let mut ends: BTreeMap<RoomId, &KeptEntry> = BTreeMap::new();
         for change in changes {
             apply(&transaction, change)?;
-            if let (Change::Entries { room, entries }, Some((_, me))) = (change, &self.tips) {
-                tips.extend(entries.iter().filter(|kept| kept.entry.author == *me).map(|kept| (*room, kept)));
+            if let Change::Entries { room, entries } = change {
+                let own = entries.iter().filter(|kept| Some(kept.entry.author) == self.own);
+                ends.extend(own.map(|kept| (*room, kept)));
             }
         }
-        if let (Some((on_disk, _)), false) = (&mut self.tips, tips.is_empty()) {
-            let numbers = on_disk.transaction()?;
-            tips.iter().try_for_each(|(room, kept)| rows::keep_tip(&numbers, room, kept))?;
-            numbers.commit()?;
+        match &mut self.tips {
+            Some(on_disk) if !ends.is_empty() => {
+                let numbers = on_disk.transaction()?;
+                ends.iter().try_for_each(|(room, kept)| rows::keep_tip(&numbers, room, kept))?;
+                numbers.commit()?;
+            }
+            _ => ends.iter().try_for_each(|(room, kept)| rows::keep_tip(&transaction, room, kept))?,
         }
         Ok(transaction.commit()?)
     }
@@ -118,8 +125,8 @@ impl PeerStore {
         })?;
         let mut ends: BTreeMap<(RoomId, PeerId), Option<KeptEntry>> = authors.drain(..).collect();
         // In a run of which nothing stays, all that is known of our own logs is where they end.
-        let disk = match &self.tips {
-            Some((on_disk, me)) => {
+        let disk = match (&self.tips, &self.own) {
+            (Some(on_disk), Some(me)) => {
                 let newest = "WHERE author = ?1 AND seq = (SELECT MAX(seq) FROM entry newest
                     WHERE newest.room = entry.room AND newest.author = entry.author)";
                 for kept in
@@ -129,7 +136,7 @@ impl PeerStore {
                 }
                 on_disk
             }
-            None => &self.all,
+            _ => &self.all,
         };
         for tip in rows_of(disk, &format!("SELECT {ENTRY_COLUMNS} FROM tip"), [], rows::kept_entry)? {
             let end = ends.entry((tip.entry.room, tip.entry.author)).or_default();
@@ -140,6 +147,9 @@ impl PeerStore {
         let mut logs = Vec::new();
         for ((room, author), end) in ends {
             let mut newest = self.newest(&room, &author)?;
+            if newest.is_empty() && end.is_none() {
+                return Err(StoreError::Damaged { what: "an index" });
+            }
             let mut audiences = self.audiences(&room, &author)?;
             if let Some(end) = end.filter(|end| newest.last().is_none_or(|last| last.entry.seq < end.entry.seq)) {
                 // What it was is not here, so that nobody can be given it, nor what it follows.
@@ -152,8 +162,10 @@ impl PeerStore {
 
     fn audiences(&self, room: &RoomId, author: &PeerId) -> Result<Vec<(u64, RosterHash)>, StoreError> {
         self.rows(
-            "SELECT MIN(seq), audience FROM entry WHERE room = ? AND author = ? AND entry IS NOT NULL
-             GROUP BY audience ORDER BY MIN(seq)",
+            &format!(
+                "SELECT MIN(seq), audience FROM entry WHERE room = ? AND author = ? AND entry IS NOT NULL AND {WHOLE}
+                 GROUP BY audience ORDER BY MIN(seq)"
+            ),
             [room.0, author.0],
             |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), RosterHash(row.get(1)?))),
         )
@@ -161,11 +173,15 @@ impl PeerStore {
 
     fn newest(&self, room: &RoomId, author: &PeerId) -> Result<Vec<KeptEntry>, StoreError> {
         let query = format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry WHERE room = ? AND author = ? ORDER BY seq DESC LIMIT {RECENT_ENTRIES_MAX}"
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE room = ? AND author = ? AND {WHOLE}
+             ORDER BY seq DESC LIMIT {RECENT_ENTRIES_MAX}"
         );
         let mut newest = self.rows(&query, [room.0, author.0], rows::kept_entry)?;
         newest.reverse();
-        Ok(newest)
+        // The way to the rows is an index, which has no seals of its own.
+        let in_order = newest.windows(2).all(|pair| pair[0].entry.seq < pair[1].entry.seq);
+        let theirs = newest.iter().all(|kept| kept.entry.room == *room && kept.entry.author == *author);
+        if in_order && theirs { Ok(newest) } else { Err(StoreError::Damaged { what: "an index" }) }
     }
 
     /// Entries of one author in a row, from number `from` on, oldest first: as many as one run may have.
@@ -189,6 +205,10 @@ impl PeerStore {
         rows_of(&self.all, query, params, read)
     }
 }
+
+/// Leaves out, in a query of `entry`, what stands behind a hole.
+const WHOLE: &str = "seq <= IFNULL(
+    (SELECT after FROM hole WHERE hole.room = entry.room AND hole.author = entry.author), 9223372036854775807)";
 
 fn rows_of<T>(
     from: &Connection,
@@ -214,7 +234,7 @@ fn apply(to: &Connection, change: &Change) -> Result<(), StoreError> {
         }
         Change::Consented { room, proposal, consent } => rows::keep_consent(to, room, proposal, consent),
         Change::HeadCounter { room, counter } => rows::keep_counter(to, room, *counter),
-        Change::Entries { room, entries } => entries.iter().try_for_each(|kept| rows::keep_entry(to, room, kept)),
+        Change::Entries { room, entries } => entries.iter().try_for_each(|kept| rows::keep_new_entry(to, room, kept)),
         Change::Gone { room } => {
             to.execute("DELETE FROM room WHERE id = ?", [&room.0])?;
             Ok(())

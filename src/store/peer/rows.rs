@@ -3,7 +3,7 @@
 //!
 //! A seal guards against accidents, not against people: who can write this file can read the identity beside it.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha256};
 
 use crate::core::io::KeptRoom;
@@ -158,8 +158,25 @@ pub(super) fn consent(row: &Row<'_>) -> Result<(RoomId, Proposal, Signed<Consent
     Ok((RoomId(room), proposal, consent))
 }
 
-/// Keeps an entry, and where its words stand.
-pub(super) fn keep_entry(to: &Connection, room: &RoomId, kept: &KeptEntry) -> Result<(), StoreError> {
+/// Keeps an entry that was just written or heard. Behind a hole it may be here already; the last of those closes it.
+pub(super) fn keep_new_entry(to: &Connection, room: &RoomId, kept: &KeptEntry) -> Result<(), StoreError> {
+    let (author, seq) = (kept.entry.author.0, as_stored(kept.entry.seq));
+    let mut hole = to.prepare_cached("SELECT up_to FROM hole WHERE room = ? AND author = ?")?;
+    let Some(up_to) = hole.query_row([room.0, author], |row| row.get::<_, i64>(0)).optional()? else {
+        return keep_entry(to, room, kept).map(drop);
+    };
+    let mut here = to.prepare_cached("SELECT 1 FROM entry WHERE room = ? AND author = ? AND seq = ?")?;
+    if !here.exists(params![room.0, author, seq])? {
+        keep_entry(to, room, kept)?;
+    }
+    if seq >= up_to {
+        to.execute("DELETE FROM hole WHERE room = ? AND author = ?", [room.0, author])?;
+    }
+    Ok(())
+}
+
+/// Keeps an entry, and where its words stand; the number of its row.
+pub(super) fn keep_entry(to: &Connection, room: &RoomId, kept: &KeptEntry) -> Result<i64, StoreError> {
     let (encoded, signature) = (encode(&kept.entry), kept.signature.map(|signature| signature.to_bytes()));
     to.prepare_cached(
         "INSERT INTO entry (room, author, seq, id, audience, entry, signature, epoch, depth, kept_ms, seal)
@@ -177,9 +194,20 @@ pub(super) fn keep_entry(to: &Connection, room: &RoomId, kept: &KeptEntry) -> Re
         as_stored(kept.place.depth),
         entry_seal(room, kept, signature.as_ref()),
     ])?;
+    let number = to.last_insert_rowid();
     if let Some(text) = kept.entry.body.as_text() {
-        let number = to.last_insert_rowid();
         to.prepare_cached("INSERT INTO words (rowid, text) VALUES (?, ?)")?.execute(params![number, text])?;
+    }
+    Ok(number)
+}
+
+/// Keeps an entry out of an earlier database, or the place of one that was forgotten there.
+pub(super) fn keep_entry_again(to: &Connection, kept: &KeptEntry, kept_ms: i64) -> Result<(), StoreError> {
+    let room = kept.entry.room;
+    let number = keep_entry(to, &room, kept)?;
+    to.prepare_cached("UPDATE entry SET kept_ms = ? WHERE number = ?")?.execute([kept_ms, number])?;
+    if is_only_place(kept) {
+        to.prepare_cached("UPDATE entry SET entry = NULL WHERE number = ?")?.execute([number])?;
     }
     Ok(())
 }
@@ -240,6 +268,11 @@ pub(super) fn kept_entry(row: &Row<'_>) -> Result<KeptEntry, StoreError> {
     };
     let kept = KeptEntry { entry, id, signature: signature.map(|bytes| Signature::from_bytes(&bytes)), place };
     if row.get::<_, [u8; 8]>("seal")? == entry_seal(&room, &kept, signature.as_ref()) { Ok(kept) } else { Err(damaged) }
+}
+
+/// Whether this is what [`kept_entry`] makes of an entry whose text is gone.
+pub(super) fn is_only_place(kept: &KeptEntry) -> bool {
+    kept.entry.body.kind == 0 && kept.entry.previous == EntryId([0; 32]) && kept.signature.is_none()
 }
 
 fn only_place(room: RoomId, author: PeerId, seq: u64, audience: RosterHash) -> Entry {

@@ -14,7 +14,8 @@ use crate::wire::{EntryId, RoomId, Roster, Step, decode};
 pub(super) const SCHEMA: Schema = Schema { format: 3, create: TABLES, oldest: 2, migrate: from_format_2 };
 
 /// A `seal` is a checksum of its row ([`rows::seal`]). `words` holds no text, only where each word stands; what is deleted
-/// from it leaves no trace.
+/// from it leaves no trace. A `hole` is where damage took entries out of an author's log: what stands behind it is shown, but the
+/// log ends before it, so that the members are asked for the rest, until it has come.
 const TABLES: &str = "
     CREATE TABLE room (
         id BLOB PRIMARY KEY,
@@ -85,6 +86,13 @@ const TABLES: &str = "
         seal BLOB NOT NULL,
         PRIMARY KEY (room, author)
     ) WITHOUT ROWID;
+    CREATE TABLE hole (
+        room BLOB NOT NULL,
+        author BLOB NOT NULL,
+        after INTEGER NOT NULL,
+        up_to INTEGER NOT NULL,
+        PRIMARY KEY (room, author)
+    ) WITHOUT ROWID;
 ";
 
 /// Reads all that format 2 held, makes the tables anew, and puts it back.
@@ -123,7 +131,7 @@ fn from_format_2(to: &Transaction<'_>, _found: i64) -> Result<(), StoreError> {
             signature: signature.map(|bytes| Signature::from_bytes(&bytes)),
             place: Place { epoch: row.get::<_, i64>(4)?.unsigned_abs(), depth: row.get::<_, i64>(5)?.unsigned_abs() },
         };
-        rows::keep_entry(to, &RoomId(row.get(0)?), &kept)
+        rows::keep_entry(to, &RoomId(row.get(0)?), &kept).map(drop)
     })?;
     Ok(to.execute_batch("DROP TABLE old_step; DROP TABLE old_consent; DROP TABLE old_entry; DROP TABLE old_room;")?)
 }

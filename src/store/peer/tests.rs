@@ -282,7 +282,7 @@ fn a_run_of_which_nothing_stays_leaves_a_number_and_no_word() {
     let first = say(&mut lasting, &base, &people[0], 1, &["this may stay"]);
     drop(lasting);
 
-    let mut passing = PeerStore::ephemeral(&file, me).unwrap();
+    let mut passing = PeerStore::open(&file).unwrap().passing(me).unwrap();
     let own_end = |store: &PeerStore| {
         let (_, _, log) = store.load().unwrap().logs.into_iter().find(|(_, author, _)| *author == me).unwrap();
         log.head().map(|head| (head.entry.seq, head.id, head.entry.audience))
@@ -294,7 +294,7 @@ fn a_run_of_which_nothing_stays_leaves_a_number_and_no_word() {
     assert_eq!(found(&passing, &base.room, "xylophone").len(), 2, "while it runs, all is there");
     drop(passing);
 
-    for store in [PeerStore::ephemeral(&file, me).unwrap(), PeerStore::open(&file).unwrap()] {
+    for store in [PeerStore::open(&file).unwrap().passing(me).unwrap(), PeerStore::open(&file).unwrap()] {
         assert_eq!(own_end(&store), Some((2, second[0].id, base.hash())));
         assert_eq!(found(&store, &base.room, "xylophone"), [""; 0]);
     }

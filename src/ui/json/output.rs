@@ -21,6 +21,12 @@ enum Output<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         ephemeral: Option<bool>,
     },
+    HistoryDamaged {
+        why: &'a str,
+        aside: String,
+        saved: u64,
+        seats: bool,
+    },
     PinWanted {
         server: &'a str,
         fingerprint: String,
@@ -220,6 +226,9 @@ pub fn event_line(event: &Event) -> String {
             version: VERSION,
             ephemeral: ephemeral.then_some(true),
         },
+        Event::HistoryDamaged { why, aside, saved, seats } => {
+            Output::HistoryDamaged { why, aside: aside.display().to_string(), saved: *saved, seats: *seats }
+        }
         Event::PinWanted { server, fingerprint } => Output::PinWanted { server, fingerprint: fingerprint.to_string() },
         Event::Pinned { server, fingerprint } => Output::Pinned { server, fingerprint: fingerprint.to_string() },
         Event::ServerUp { server } => Output::Server { server, state: "up" },
