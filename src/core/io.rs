@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use super::event::{Command, Event};
-use super::log::{AuthorLog, KeptEntry};
+use super::event::{Command, Event, Rule};
+use super::log::{AuthorLog, KeptEntry, Known};
 use crate::identity::{PeerId, RoomName, Signed};
-use crate::wire::{Consent, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, Step, ToServer};
+use crate::wire::{Consent, EntryId, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, Step, ToServer};
 
 /// One connection to a peer; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,8 @@ pub enum Input {
     LinkUp {
         /// Who.
         peer: PeerId,
+        /// Which life of the peer's program is at the other end; each start begins another one.
+        life: [u8; 32],
         /// The connection.
         link: LinkId,
         /// Whether this side dialled.
@@ -80,6 +82,15 @@ pub enum Input {
         author: PeerId,
         /// Entries in a row, oldest first.
         entries: Vec<KeptEntry>,
+    },
+    /// The answer to [`Output::LookUp`]: nothing is found where the store could not read.
+    LookedUp {
+        /// Which room.
+        room: RoomId,
+        /// All that were asked for.
+        asked: Vec<EntryId>,
+        /// Those that the store has.
+        found: Vec<(EntryId, Known)>,
     },
     /// A [`Output::Persist`] failed: neither it nor anything behind it was carried out.
     NotKept {
@@ -141,6 +152,13 @@ pub enum Output {
         /// The words, as they were typed.
         words: Option<String>,
     },
+    /// Say which of these entries are in the store, and where they stand.
+    LookUp {
+        /// Which room.
+        room: RoomId,
+        /// Which entries.
+        ids: Vec<EntryId>,
+    },
     /// Something happened.
     Tell(Event),
     /// The server will not have us: stop trying.
@@ -178,8 +196,8 @@ pub enum Change {
         epoch: u64,
         /// How.
         step: Step,
-        /// When this client took the step, by its own clock, in milliseconds since 1970. Only shown.
-        at_ms: u64,
+        /// What else this client noted about it.
+        note: StepNote,
     },
     /// A consent over the current roster: our own before it is sent (rule 4 hangs on it), and noes of others.
     Consented {
@@ -204,6 +222,22 @@ pub enum Change {
         /// What.
         entries: Vec<KeptEntry>,
     },
+    /// How somebody's knocks at a room are answered; it outlives our seat.
+    Rule {
+        /// Which room.
+        room: RoomId,
+        /// Whose knocks, or whom we follow.
+        key: PeerId,
+        /// How; [`Rule::Ask`] is the same as nothing.
+        rule: Rule,
+    },
+    /// An entry on another branch than its author's log here.
+    Forked {
+        /// Which room.
+        room: RoomId,
+        /// What.
+        entry: KeptEntry,
+    },
     /// We are out of a room. Its logs stay: our own must go on where it ended, should we ever come back.
     Gone {
         /// Which room.
@@ -218,6 +252,19 @@ pub struct Kept {
     pub rooms: Vec<KeptRoom>,
     /// Every log, of rooms we were in too.
     pub logs: Vec<(RoomId, PeerId, AuthorLog)>,
+    /// How knocks are answered without asking, by room and key.
+    pub rules: Vec<(RoomId, PeerId, Rule)>,
+}
+
+/// What a client noted about a step, by its own clock and for its own eye; nothing follows from it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct StepNote {
+    /// When it took the step, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// When it heard each signature, in the step's order; 0 for one that came with the whole step.
+    pub heard_ms: Vec<u64>,
+    /// Who of those dropped had said that they leave.
+    pub left: Vec<PeerId>,
 }
 
 /// A room as it was kept.
@@ -227,8 +274,8 @@ pub struct KeptRoom {
     pub genesis: Signed<Genesis>,
     /// Where the chain begins.
     pub base: Roster,
-    /// How it went on, and when, in milliseconds since 1970.
-    pub steps: Vec<(Step, u64)>,
+    /// How it went on.
+    pub steps: Vec<(Step, StepNote)>,
     /// Consents over the last roster, oldest first.
     pub consents: Vec<(Proposal, Signed<Consent>)>,
     /// Of our newest head.
@@ -244,6 +291,8 @@ impl Change {
             | Change::Consented { room, .. }
             | Change::HeadCounter { room, .. }
             | Change::Entries { room, .. }
+            | Change::Rule { room, .. }
+            | Change::Forked { room, .. }
             | Change::Gone { room } => *room,
         }
     }

@@ -36,6 +36,8 @@ pub struct Exported {
     pub seq: u64,
     /// The number of the roster it was written under.
     pub epoch: u64,
+    /// How deep below the first under that roster it stands: by `epoch`, `depth` and `id` the transcript is ordered.
+    pub depth: u64,
     /// The author's clock, in milliseconds since 1970.
     pub sent_at_ms: u64,
     /// What is said; `None` for a kind that this version can't show.
@@ -149,6 +151,7 @@ fn exported(kept: &KeptEntry, name: Option<&Name>) -> Exported {
         name: name.cloned(),
         seq: entry.seq,
         epoch: place.epoch,
+        depth: place.depth,
         sent_at_ms: entry.wall_ms,
         text: entry.body.as_text().map(str::to_owned),
         previous: entry.previous,

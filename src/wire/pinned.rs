@@ -140,6 +140,14 @@ fn messages_between_peers_have_these_bytes() {
         PeerMessage::Frontier((room(), frontier)),
         "kind: 06 \n room: 11*32 \n authors: 02 \n author: 01*32 \n seq: 8001 \n author: 02*32 \n seq: 01",
     );
+    let kept = vec![key()].try_into().unwrap();
+    let reform = Reform { room: room(), roster: roster_hash(), genesis: signed(genesis()), kept, by: key() };
+    pinned(
+        PeerMessage::Reform(signed(reform)),
+        &format!(
+            "kind: 14 \n room: 11*32 \n roster: 22*32 \n {GENESIS} \n kept: 01 \n key: 01*32 \n by: 01*32 \n {SIGNATURE}"
+        ),
+    );
     let run = Run { entries: vec![entry()].try_into().unwrap(), signature: signature() };
     pinned(
         PeerMessage::Run(run),
@@ -166,6 +174,8 @@ fn messages_between_peers_have_these_bytes() {
     );
     pinned(PeerMessage::Candidates((room(), addresses())), &format!("kind: 09 \n room: 11*32 \n {ADDRESSES}"));
     pinned(PeerMessage::Bye(Text::cut("bye")), "kind: 0a \n reason: 03 627965");
+    let ids = vec![EntryId([0x66; 32])].try_into().unwrap();
+    pinned(PeerMessage::Want((room(), ids)), "kind: 0b \n room: 11*32 \n entries: 01 \n entry: 66*32");
 }
 
 #[test]
@@ -201,7 +211,8 @@ fn signatures_and_hashes_are_those_of_the_worked_example() {
     let yes = Consent_ { room, roster, proposal, by: ann.id(), decision: Decision::Yes };
     let yes = Verified::sign(yes, &ann);
     assert!(yes.clone().into_signed().verify(&Ed25519).is_ok());
-    let drop = super::Drop { room, roster, dropped: vec![ann.id()].try_into().unwrap(), nonce: 0 };
+    let drop =
+        super::Drop { room, roster, dropped: vec![ann.id()].try_into().unwrap(), why: DropReason::Gone, nonce: 0 };
     let written = Entry { room, author: ann.id(), audience: roster, ..entry() };
     let worked = [
         ("ann's key", hex::encode(ann.id().0)),
@@ -236,8 +247,10 @@ fn purposes_never_change() {
         Hello_::PURPOSE,
         Tip::PURPOSE,
         "entry",
+        Reform::PURPOSE,
     ];
-    let expected = ["genesis", "roster", "knock", "drop", "consent", "head", "deletion", "hello", "tip", "entry"];
+    let expected =
+        ["genesis", "roster", "knock", "drop", "consent", "head", "deletion", "hello", "tip", "entry", "reform"];
     assert_eq!(purposes, expected);
     for purpose in expected {
         assert!(PROTOCOL.contains(&format!("| `{purpose}` |")), "PROTOCOL.md doesn't tell what {purpose:?} is for");
@@ -296,6 +309,7 @@ const DROP: &str = "room: 11*32
     roster: 22*32
     dropped: 01
     key: 01*32
+    why: 00
     nonce: 00";
 
 const CONSENT: &str = "room: 11*32
@@ -309,6 +323,7 @@ const STEP: &str = "drop: 01
     roster: 22*32
     dropped: 01
     key: 01*32
+    why: 00
     nonce: 00
     signatures: 01
     signature: aa*32 bb*32";
@@ -374,7 +389,13 @@ fn knock() -> Knock_ {
 }
 
 fn drop() -> super::Drop {
-    super::Drop { room: room(), roster: roster_hash(), dropped: vec![key()].try_into().unwrap(), nonce: 0 }
+    super::Drop {
+        room: room(),
+        roster: roster_hash(),
+        dropped: vec![key()].try_into().unwrap(),
+        why: DropReason::Gone,
+        nonce: 0,
+    }
 }
 
 fn consent(decision: Decision) -> Consent_ {

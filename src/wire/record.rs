@@ -162,8 +162,21 @@ pub struct Drop {
     pub roster: RosterHash,
     /// Who, in ascending order of key, none twice.
     pub dropped: Few<PeerId, MEMBERS>,
+    /// Why, which the signers stand for.
+    pub why: DropReason,
     /// 0 at first, one more after each refusal, so that what was refused can be proposed again.
     pub nonce: u32,
+}
+
+/// Why a set of members is to be gone without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum DropReason {
+    /// The signers can't reach them, or were left by them.
+    Gone,
+    /// The signer leaves.
+    Leave,
+    /// The users of the signers decided it.
+    Removal,
 }
 
 impl Drop {
@@ -256,6 +269,13 @@ pub struct Step {
     pub signatures: Few<Signature, MEMBERS>,
 }
 
+impl Step {
+    /// Whether it parts with members who could not be reached.
+    pub fn is_parting(&self) -> bool {
+        matches!(&self.proposal, Proposal::Drop(drop) if drop.why == DropReason::Gone)
+    }
+}
+
 /// Which roster a member is on, told to each other member over their own link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
@@ -271,6 +291,29 @@ pub struct Head {
 
 impl Record for Head {
     const PURPOSE: &'static str = "head";
+    fn signer(&self) -> PeerId {
+        self.by
+    }
+}
+
+/// The proposal to found a room anew without some of its members. Each of the rest answers by a [`Consent`] whose
+/// proposal is this record's digest; it changes nothing in the old room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reform {
+    /// The room as it is.
+    pub room: RoomId,
+    /// Its roster.
+    pub roster: RosterHash,
+    /// The new room, founded by the signer.
+    pub genesis: Signed<Genesis>,
+    /// Who is to be in it, in ascending order of key: members of that roster, the signer among them.
+    pub kept: Few<PeerId, MEMBERS>,
+    /// Who proposes it.
+    pub by: PeerId,
+}
+
+impl Record for Reform {
+    const PURPOSE: &'static str = "reform";
     fn signer(&self) -> PeerId {
         self.by
     }

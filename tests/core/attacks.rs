@@ -3,8 +3,8 @@
 use p2pchat::core::event::{Command, Event, KnockRef, Misdeed, Refusal};
 use p2pchat::identity::{PeerId, Signed, Signer as _, Verified};
 use p2pchat::wire::{
-    Admission, Consent, Decision, Drop, FromServer, Genesis, Knock, PeerMessage, Proposal, ProposalHash, Roster,
-    RosterHash, Run, Settings, Text, ToServer,
+    Admission, Consent, Decision, Drop, DropReason, FromServer, Genesis, Knock, PeerMessage, Proposal, ProposalHash,
+    Roster, RosterHash, Run, Settings, Text, ToServer,
 };
 
 use crate::world::{World, identity, lobby};
@@ -19,7 +19,7 @@ fn admission(world: &World, who: usize) -> Admission {
 }
 
 fn drop_of(roster: &Roster, hash: RosterHash, dropped: Vec<PeerId>, nonce: u32) -> Drop {
-    Drop { room: roster.room, roster: hash, dropped: dropped.try_into().unwrap(), nonce }
+    Drop { room: roster.room, roster: hash, dropped: dropped.try_into().unwrap(), why: DropReason::Gone, nonce }
 }
 
 /// The roster everybody is on, from the last admission's.

@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 mod attacks;
+mod decisions;
+mod forks;
+mod halves;
 mod liars;
 mod rooms;
 mod storms;
 mod talk;
+mod transcript;
 mod world;

@@ -185,6 +185,7 @@ async fn whoever_speaks_before_hello_or_too_long_is_sent_away_and_the_others_sta
         room: p2pchat::wire::RoomId([1; 32]),
         roster: p2pchat::wire::RosterHash([2; 32]),
         dropped: p2pchat::wire::Few::first_of((0..200).map(|n| p2pchat::identity::PeerId([n; 32]))),
+        why: p2pchat::wire::DropReason::Gone,
         nonce: 0,
     };
     writer.send(&ToServer::Drop(drop)).unwrap();

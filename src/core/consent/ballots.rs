@@ -9,7 +9,7 @@ use super::roster::{signers, successor};
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme, Signature, Verified};
 use crate::limits::{PROPOSALS_FORGOTTEN_MAX, PROPOSALS_OPEN_MAX};
-use crate::wire::{Consent, Decision, Drop, Few, Knock, Proposal, ProposalHash, Roster, Step};
+use crate::wire::{Consent, Decision, Drop, DropReason, Few, Knock, Proposal, ProposalHash, Roster, Step};
 
 /// One proposal over the current roster, with the answers so far.
 #[derive(Debug, Clone)]
@@ -27,6 +27,11 @@ pub struct Ballot {
 }
 
 impl Ballot {
+    /// Whether somebody must sign this and has not answered.
+    pub fn waits_for(&self, key: &PeerId) -> bool {
+        self.signers.contains(key) && self.answer(key).is_none()
+    }
+
     /// The knock, if this is about one.
     pub fn knock(&self) -> Option<&Knock> {
         match &self.proposal {
@@ -78,6 +83,8 @@ pub enum Blocked {
     Unknown,
     /// This member has answered it, for good.
     Answered,
+    /// Somebody whose yes it needs has refused it.
+    Refused,
     /// This member's yes to another proposal is still alive.
     Live(ProposalHash),
 }
@@ -190,6 +197,9 @@ impl Ballots {
         if ballot.answer(&self.me).is_some() || !ballot.signers.contains(&self.me) {
             return Err(Blocked::Answered);
         }
+        if ballot.refused().is_some() {
+            return Err(Blocked::Refused);
+        }
         let Some((live, earlier)) = self.live.and_then(|live| Some((live, self.open.get(&live)?))) else {
             return Ok(());
         };
@@ -252,22 +262,25 @@ impl Ballots {
 
     /// Proposals this member never answered, which get a signed no once it has moved on.
     pub fn unanswered(&self) -> Vec<ProposalHash> {
-        let mine = |(hash, ballot): (&ProposalHash, &Ballot)| {
-            (ballot.signers.contains(&self.me) && ballot.answer(&self.me).is_none()).then_some(*hash)
-        };
+        let mine = |(hash, ballot): (&ProposalHash, &Ballot)| (ballot.waits_for(&self.me)).then_some(*hash);
         self.open.iter().filter_map(mine).collect()
     }
 
     /// The drop of exactly `dropped` to sign: one that others proposed and nobody refused, else the next one to propose.
-    pub fn drop_of(&self, roster: &Roster, dropped: Few<PeerId, { crate::limits::ROOM_SIZE_MAX as usize }>) -> Drop {
-        let same: Vec<&Ballot> =
-            self.open.values().filter(|ballot| ballot.drop().is_some_and(|drop| drop.dropped == dropped)).collect();
-        let open = same.iter().filter(|ballot| ballot.refused().is_none()).filter_map(|ballot| ballot.drop());
-        if let Some(open) = open.min_by_key(|drop| drop.nonce) {
+    pub fn drop_of(
+        &self,
+        roster: &Roster,
+        dropped: Few<PeerId, { crate::limits::ROOM_SIZE_MAX as usize }>,
+        why: DropReason,
+    ) -> Drop {
+        let same = |drop: &&Drop| drop.dropped == dropped && drop.why == why;
+        let open = self.open.values().filter(|ballot| ballot.refused().is_none());
+        if let Some(open) = open.filter_map(Ballot::drop).filter(same).min_by_key(|drop| drop.nonce) {
             return open.clone();
         }
-        let nonce = same.iter().filter_map(|ballot| ballot.drop()).map(|drop| drop.nonce.saturating_add(1)).max();
-        let mut drop = Drop { room: roster.room, roster: roster.hash(), dropped, nonce: nonce.unwrap_or(0) };
+        let tried = self.open.values().filter_map(Ballot::drop).filter(same);
+        let nonce = tried.map(|drop| drop.nonce.saturating_add(1)).max().unwrap_or(0);
+        let mut drop = Drop { room: roster.room, roster: roster.hash(), dropped, why, nonce };
         while self.forgotten.contains(&drop.hash()) {
             drop.nonce = drop.nonce.saturating_add(1);
         }
@@ -276,7 +289,7 @@ impl Ballots {
 
     /// The earliest deadline of a knock that this member has not answered.
     pub fn next_deadline(&self) -> Option<u64> {
-        let open = |ballot: &&Ballot| ballot.answer(&self.me).is_none();
+        let open = |ballot: &&Ballot| ballot.waits_for(&self.me);
         self.open.values().filter(open).filter_map(|ballot| ballot.deadline).min()
     }
 }
@@ -319,7 +332,7 @@ mod tests {
         fn drop_of(&self, who: &[usize]) -> Proposal {
             let mut keys: Vec<_> = who.iter().map(|&at| self.people[at].id()).collect();
             keys.sort();
-            Proposal::Drop(self.ballots.drop_of(&self.roster, keys.try_into().unwrap()))
+            Proposal::Drop(self.ballots.drop_of(&self.roster, keys.try_into().unwrap(), DropReason::Gone))
         }
     }
 

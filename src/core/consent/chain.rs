@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::roster::{first_roster, is_member, room_id, settings_are_sound, verify_step};
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme, Verified};
-use crate::wire::{Admission, Genesis, RoomId, Roster, RosterHash, Step};
+use crate::wire::{Admission, Genesis, ProposalHash, RoomId, Roster, RosterHash, Step};
 
 /// The verified history of one room, as far as this member was in it.
 #[derive(Debug, Clone)]
@@ -73,7 +73,7 @@ impl Chain {
         Ok(chain)
     }
 
-    fn start(genesis: Verified<Genesis>, base: Roster) -> Self {
+    pub(super) fn start(genesis: Verified<Genesis>, base: Roster) -> Self {
         let hash = base.hash();
         Chain { genesis, rosters: vec![(hash, base)], steps: Vec::new(), index: BTreeMap::from([(hash, 0)]) }
     }
@@ -131,6 +131,38 @@ impl Chain {
         self.index.get(hash).map(|&at| &self.steps[at..])
     }
 
+    /// The roster that this chain went on to from `hash`, and by which step.
+    fn after(&self, hash: &RosterHash) -> Option<(&Roster, &Step)> {
+        let at = *self.index.get(hash)?;
+        Some((&self.rosters.get(at + 1)?.1, self.steps.get(at)?))
+    }
+
+    /// The roster that this chain went on to from `hash`.
+    pub fn roster_after(&self, hash: &RosterHash) -> Option<&Roster> {
+        self.after(hash).map(|(roster, _)| roster)
+    }
+
+    /// The step by which this chain went on from `hash`.
+    pub fn step_after(&self, hash: &RosterHash) -> Option<&Step> {
+        self.after(hash).map(|(_, step)| step)
+    }
+
+    /// Whether a roster of this chain was made by this proposal.
+    pub fn took(&self, cause: &ProposalHash) -> bool {
+        self.rosters().any(|roster| roster.cause == *cause)
+    }
+
+    /// The steps by which this chain parted with members that could not be reached, newest first.
+    pub fn partings(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().rev().filter(|step| step.is_parting())
+    }
+
+    /// The step by which `key` lost its last seat in this chain; `None` for a current member and for a stranger.
+    pub fn parted_by(&self, key: &PeerId) -> Option<&Step> {
+        let at = self.rosters.iter().rposition(|(_, roster)| is_member(roster, key))?;
+        self.steps.get(at)
+    }
+
     /// The epoch at which `key` took the seat it has now.
     pub fn seated_since(&self, key: &PeerId) -> Option<u64> {
         let seated = self.rosters().rev().take_while(|roster| is_member(roster, key));
@@ -141,29 +173,14 @@ impl Chain {
     pub fn was_member(&self, key: &PeerId) -> bool {
         self.rosters[..self.rosters.len() - 1].iter().any(|(_, roster)| is_member(roster, key))
     }
-
-    /// Who left by a step from a roster of this chain that takes `me` no further: those who stayed in it, as far as they
-    /// have not been let in again since.
-    ///
-    /// # Errors
-    /// [`Misdeed`] when the step is not valid, so that it says nothing about anybody.
-    pub fn departed_by(&self, step: &Step, me: &PeerId, scheme: &dyn Scheme) -> Result<Vec<PeerId>, Misdeed> {
-        let Some(base) = self.roster(&step.proposal.roster()) else { return Err(Misdeed::WrongRoster) };
-        let next = verify_step(base, step, self.genesis.size, scheme)?;
-        if is_member(&next, me) {
-            return Ok(Vec::new());
-        }
-        let still_gone = |key: &PeerId| self.seated_since(key).is_some_and(|epoch| epoch <= base.epoch);
-        Ok(next.members.iter().map(|member| member.key).filter(still_gone).collect())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::consent::testing::*;
-    use crate::identity::{Ed25519, Signer};
-    use crate::wire::{Drop, Proposal};
+    use crate::identity::Ed25519;
+    use crate::wire::Proposal;
 
     fn admission(people: &[crate::identity::Identity], genesis: &Verified<Genesis>, base: &Roster) -> Admission {
         let proposal = knock_at(base, &person(9), "nina");
@@ -194,26 +211,5 @@ mod tests {
         let mut shrunk = good.clone();
         shrunk.roster.members = good.roster.members[..2].to_vec().try_into().unwrap();
         assert_eq!(Chain::enter(&shrunk, at, &Ed25519).unwrap_err(), Misdeed::WrongRoster);
-    }
-
-    #[test]
-    fn those_who_went_on_without_me_have_left_until_they_are_let_in_again() {
-        let (people, genesis, base) = room_of(3);
-        let mut chain = Chain::start(genesis.clone(), base.clone());
-        let leaver = &people[2];
-        let mut others = vec![people[0].id(), people[1].id()];
-        others.sort();
-        let dropped = others.try_into().unwrap();
-        let leave = Proposal::Drop(Drop { room: base.room, roster: base.hash(), dropped, nonce: 0 });
-        let leave = step_signed_by(&leave, &[clone(leaver)]);
-        let me = people[0].id();
-        assert_eq!(chain.departed_by(&leave, &me, &Ed25519), Ok(vec![leaver.id()]));
-
-        let dropped = vec![leaver.id()].try_into().unwrap();
-        let drop = Proposal::Drop(Drop { room: base.room, roster: base.hash(), dropped, nonce: 0 });
-        chain.adopt(&step_signed_by(&drop, &people[..2]), &Ed25519).unwrap();
-        let back = step_signed_by(&knock_at(chain.current(), leaver, "p3"), &people[..2]);
-        chain.adopt(&back, &Ed25519).unwrap();
-        assert_eq!(chain.departed_by(&leave, &me, &Ed25519), Ok(vec![]));
     }
 }

@@ -5,6 +5,9 @@
 
 pub mod ballots;
 pub mod chain;
+pub mod meeting;
+mod parting;
 pub mod roster;
+pub mod seat;
 #[cfg(test)]
 pub(crate) mod testing;

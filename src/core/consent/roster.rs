@@ -120,7 +120,7 @@ mod tests {
     use super::*;
     use crate::core::consent::testing::*;
     use crate::identity::{Ed25519, Signer};
-    use crate::wire::Drop;
+    use crate::wire::{Drop, DropReason};
 
     #[test]
     fn a_step_with_every_consent_is_valid() {
@@ -184,7 +184,7 @@ mod tests {
         let drop_of = |mut keys: Vec<PeerId>| {
             keys.sort();
             let dropped = keys.try_into().unwrap();
-            Proposal::Drop(Drop { room: base.room, roster: base.hash(), dropped, nonce: 0 })
+            Proposal::Drop(Drop { room: base.room, roster: base.hash(), dropped, why: DropReason::Gone, nonce: 0 })
         };
         let gone = people[1].id();
         let step = step_signed_by(&drop_of(vec![gone]), &[&people[0], &people[2]].map(clone));

@@ -4,7 +4,7 @@ use super::{Node, ctx};
 use crate::core::consent::roster::settings_are_sound;
 use crate::core::event::{Command, Event, Failure, KnockRef, Leaving};
 use crate::core::io::Output;
-use crate::core::room::Ctx;
+use crate::core::room::{Ctx, Room};
 use crate::core::time::Now;
 use crate::identity::{RoomName, Verified};
 use crate::limits::{HISTORY_SHOWN_MAX, TEXT_BYTES_MAX};
@@ -19,6 +19,18 @@ impl Node {
             }
             Command::Approve(knock) => self.decide(now, knock, true, out),
             Command::Deny(knock) => self.decide(now, knock, false, out),
+            Command::Remove { room, who } => self.in_room(now, room, out, |room, ctx| room.remove(ctx, &who)),
+            Command::Keep { room, who } => self.in_room(now, room, out, |room, ctx| room.keep(ctx, &who)),
+            Command::Reform { room, new, without } => {
+                self.in_room(now, room, out, |room, ctx| room.reform(ctx, new, &without))
+            }
+            Command::RefuseReform(room) => self.in_room(now, room, out, Room::refuse_reform),
+            Command::Remember { room, name, fingerprint, rule } => {
+                self.in_room(now, room, out, |room, ctx| room.remember(ctx, &name, fingerprint, rule))
+            }
+            Command::Rules(room) => self.look_at(now, room, out, Room::tell_rules),
+            Command::Pending(room) => self.look_at(now, room, out, Room::tell_pending),
+            Command::Membership(room) => self.look_at(now, room, out, Room::tell_membership),
             Command::Create { room, size, settings } => {
                 if settings_are_sound(size, &settings) {
                     self.create(room, size, settings, out)
@@ -65,6 +77,31 @@ impl Node {
         self.rooms.get_mut(&id).ok_or(Failure::NoSuchKnock)?.decide(&mut ctx, hash, yes)
     }
 
+    fn in_room(
+        &mut self,
+        now: Now,
+        name: RoomName,
+        out: &mut Vec<Output>,
+        act: impl FnOnce(&mut Room, &mut Ctx<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let id = self.room_named(&name).ok_or(Failure::NotInRoom(name))?;
+        let mut ctx = ctx!(self, now, out);
+        self.rooms.get_mut(&id).map_or(Ok(()), |room| act(room, &mut ctx))
+    }
+
+    fn look_at(
+        &mut self,
+        now: Now,
+        name: RoomName,
+        out: &mut Vec<Output>,
+        tell: impl FnOnce(&Room, &mut Ctx<'_>),
+    ) -> Result<(), Failure> {
+        self.in_room(now, name, out, |room, ctx| {
+            tell(room, ctx);
+            Ok(())
+        })
+    }
+
     fn find_knock(&self, knock: KnockRef) -> Result<(RoomId, ProposalHash), Failure> {
         match knock {
             KnockRef::Id(hash) => {
@@ -95,24 +132,24 @@ impl Node {
             return Ok(());
         }
         let id = self.room_named(&room).ok_or(Failure::NotInRoom(room))?;
-        self.leave_room(now, id, out);
+        self.leave_room(now, id, Leaving::Asked, out);
         Ok(())
     }
 
     /// Signs that we leave, and forgets the room.
-    pub(super) fn leave_room(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
+    pub(super) fn leave_room(&mut self, now: Now, id: RoomId, why: Leaving, out: &mut Vec<Output>) {
         let mut ctx = ctx!(self, now, out);
         if let Some(room) = self.rooms.get_mut(&id) {
             room.leave(&mut ctx);
         }
-        self.forget(id, Leaving::Asked, out);
+        self.forget(id, why, out);
     }
 
     fn members(&mut self, now: Now, room: RoomName, out: &mut Vec<Output>) -> Result<(), Failure> {
         let id = self.room_named(&room).ok_or(Failure::NotInRoom(room))?;
         let mut ctx = ctx!(self, now, out);
         let room = &self.rooms[&id];
-        let (epoch, size) = (room.chain.current().epoch, room.chain.genesis().size);
+        let (epoch, size) = (room.chain().current().epoch, room.chain().genesis().size);
         let members = room.people(&ctx);
         ctx.tell(Event::Members { room: room.name.clone(), epoch, size, members });
         Ok(())
@@ -132,7 +169,7 @@ impl Node {
 
     fn delete(&mut self, room: RoomName, out: &mut Vec<Output>) -> Result<(), Failure> {
         let known = self.rooms.values().find(|known| known.name == room);
-        match known.map(|known| (known.chain.genesis().creator, known.id())) {
+        match known.map(|known| (known.chain().genesis().creator, known.id())) {
             Some((creator, _)) if creator != self.id() => Err(Failure::NotCreator(room)),
             Some((_, id)) => self.send_deletion(id, out),
             // A room we are not in: the server shows its id, and knows who created it.

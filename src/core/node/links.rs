@@ -15,6 +15,9 @@ use crate::wire::{PeerMessage, RoomId};
 /// First and longest wait between two attempts to reach a peer, in milliseconds; doubled each time.
 const REDIAL_MS: (u64, u64) = (500, 30_000);
 
+/// Milliseconds after a member was dropped as unreachable before they are looked for.
+const LOOK_AFTER_MS: u64 = 5_000;
+
 /// Milliseconds that a connection must have lasted to be more than an attempt: whoever holds ours as a stranger's, or has
 /// too many of those, closes it sooner, and would close the next one too.
 const SHORT_LIVED_MS: u64 = 2 * STRANGER_WAIT_S * 1000;
@@ -30,6 +33,8 @@ pub(super) struct Stranger {
     until: u64,
     /// What they said meanwhile, since whoever adopts first speaks first.
     said: Vec<PeerMessage>,
+    /// Whether they were told how we parted.
+    told: bool,
 }
 
 /// Messages kept of a stranger who may be about to be known: a greeting has four and the open decisions.
@@ -48,7 +53,8 @@ pub(super) struct Dialling {
 
 impl Node {
     /// A connection stands. Both sides may have dialled: the one that the lower key dialled is kept, and both sides see
-    /// that alike; what was on its way on the other is sent again from the frontiers.
+    /// that alike; what was on its way on the other is sent again from the frontiers. A peer whose program was started
+    /// anew has nothing at its end of the old one: then the new one is the only one.
     pub(super) fn link_up(&mut self, now: Now, peer: PeerId, id: LinkId, link: Link, out: &mut Vec<Output>) {
         if !self.is_known(&peer) {
             return self.hold_stranger(now, peer, id, link, out);
@@ -57,7 +63,7 @@ impl Node {
         let link = Link { since: now.mono_ms, failed, ..link };
         let by_lower = |link: &Link| link.dialled == (self.signer.id() < peer);
         if let Some(old) = self.links.get(&peer) {
-            if by_lower(old) && !by_lower(&link) {
+            if old.life == link.life && by_lower(old) && !by_lower(&link) {
                 return out.push(Output::Close { link: id, why: CloseReason::Duplicate });
             }
             out.push(Output::Close { link: old.id, why: CloseReason::Duplicate });
@@ -80,7 +86,43 @@ impl Node {
             return out.push(Output::Close { link: id, why: CloseReason::NotMember });
         }
         let until = now.after_s(STRANGER_WAIT_S);
-        self.strangers.insert(id, Stranger { peer, link, until, said: Vec::new() });
+        let dialled = link.dialled;
+        self.strangers.insert(id, Stranger { peer, link, until, said: Vec::new(), told: false });
+        // Whom we looked for ourselves speaks only when spoken to: to them we are a stranger too.
+        if dialled {
+            let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
+            rooms.into_iter().for_each(|room| self.tell_farewell(now, id, room, out));
+        }
+    }
+
+    /// Tells somebody without a seat in a room, once on a connection, how we parted, if we ever met.
+    fn tell_farewell(&mut self, now: Now, id: LinkId, room: RoomId, out: &mut Vec<Output>) {
+        let Some(stranger) = self.strangers.get_mut(&id) else { return };
+        let (peer, told) = (stranger.peer, stranger.told);
+        let mut ctx = ctx!(self, now, out);
+        let Some(room) = self.rooms.get_mut(&room).filter(|_| !told) else { return };
+        for message in room.farewell(&mut ctx, &peer) {
+            stranger.told = true;
+            ctx.out.push(Output::ToPeer { link: id, message });
+        }
+    }
+
+    /// Somebody without a seat says something: it waits, in case they are about to have one. What they say about who went
+    /// on without whom counts for the signatures in it.
+    fn on_stranger_message(&mut self, now: Now, id: LinkId, message: PeerMessage, out: &mut Vec<Output>) {
+        let Some(stranger) = self.strangers.get_mut(&id) else { return };
+        let peer = stranger.peer;
+        if stranger.said.len() < STRANGER_MESSAGES_MAX {
+            stranger.said.push(message.clone());
+        }
+        let Some(room) = room_of(&message) else { return };
+        if let PeerMessage::Step((_, step)) = message
+            && let Some(room) = self.rooms.get_mut(&room).filter(|room| room.is_acquainted(&peer))
+        {
+            let mut ctx = ctx!(self, now, out);
+            room.on_step(&mut ctx, step, None);
+        }
+        self.tell_farewell(now, id, room, out);
     }
 
     /// Somebody may have become a member: their waiting connections are links now.
@@ -125,11 +167,8 @@ impl Node {
     }
 
     pub(super) fn on_peer_message(&mut self, now: Now, id: LinkId, message: PeerMessage, out: &mut Vec<Output>) {
-        if let Some(stranger) = self.strangers.get_mut(&id) {
-            if stranger.said.len() < STRANGER_MESSAGES_MAX {
-                stranger.said.push(message);
-            }
-            return;
+        if self.strangers.contains_key(&id) {
+            return self.on_stranger_message(now, id, message, out);
         }
         let Some(peer) = self.peers.get(&id).copied() else { return };
         let Some(room) = room_of(&message) else { return };
@@ -151,6 +190,8 @@ impl Node {
             PeerMessage::Run(run) => room.on_run(&mut ctx, peer, run),
             PeerMessage::Links((_, roster, bits)) => room.on_links(&mut ctx, peer, roster, &bits),
             PeerMessage::Candidates((_, addresses)) => drop(room.addresses.insert(peer, addresses.into_vec())),
+            PeerMessage::Reform(reform) => room.on_reform(&mut ctx, peer, reform),
+            PeerMessage::Want((_, ids)) => room.on_want(&mut ctx, peer, &ids),
             PeerMessage::Bye(_) => {}
         }
     }
@@ -190,10 +231,15 @@ impl Node {
             self.peers.remove(&link.id);
             out.push(Output::Close { link: link.id, why: CloseReason::NotMember });
         }
-        self.dialling.retain(|peer, _| wanted.contains(peer) && !self.links.contains_key(peer));
+        for room in self.rooms.values_mut() {
+            room.lost.retain(|_, lost| now.mono_ms < lost.until);
+        }
+        let lost = |peer: &PeerId| self.rooms.values().any(|room| room.lost.contains_key(peer));
+        self.dialling.retain(|peer, _| (wanted.contains(peer) || lost(peer)) && !self.links.contains_key(peer));
         if self.quitting.is_some() {
             return;
         }
+        self.look_for_lost(now, &wanted, out);
         for peer in wanted.iter().filter(|peer| !self.links.contains_key(peer)) {
             let candidates = candidates(self.rooms.values(), peer);
             let dialling = self.dialling.entry(*peer).or_default();
@@ -204,10 +250,27 @@ impl Node {
         }
     }
 
+    /// Tries to reach those we parted with because nobody reached them: what parted us may be over.
+    fn look_for_lost(&mut self, now: Now, wanted: &BTreeSet<PeerId>, out: &mut Vec<Output>) {
+        let lost = self.rooms.values().flat_map(|room| &room.lost).filter(|(peer, _)| !wanted.contains(*peer));
+        let lost: BTreeMap<PeerId, Vec<SocketAddr>> =
+            lost.map(|(peer, lost)| (*peer, lost.addresses.clone())).collect();
+        for (peer, candidates) in lost {
+            let first = Dialling { next_at: now.after_ms(LOOK_AFTER_MS), failed: 3, busy: false };
+            let dialling = self.dialling.entry(peer).or_insert(first);
+            if !dialling.busy && dialling.next_at <= now.mono_ms {
+                dialling.busy = true;
+                out.push(Output::Dial { peer, candidates });
+            }
+        }
+    }
+
     /// The earliest moment at which a peer is to be dialled or a stranger let go.
     pub(super) fn links_due(&self) -> Option<u64> {
         // Whoever is leaving dials nobody.
-        let reachable = |peer: &PeerId| self.quitting.is_none() && !candidates(self.rooms.values(), peer).is_empty();
+        let lost = |peer: &PeerId| self.rooms.values().any(|room| room.lost.contains_key(peer));
+        let known = |peer: &PeerId| !candidates(self.rooms.values(), peer).is_empty() || lost(peer);
+        let reachable = |peer: &PeerId| self.quitting.is_none() && known(peer);
         let dials = self.dialling.iter().filter(|(peer, dialling)| !dialling.busy && reachable(peer));
         let strangers = self.strangers.values().map(|stranger| stranger.until);
         dials.map(|(_, dialling)| dialling.next_at).chain(strangers).min()
@@ -241,10 +304,12 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         PeerMessage::Knock(knock) => Some(knock.unverified().room),
         PeerMessage::Drop(drop) => Some(drop.room),
         PeerMessage::Consent(consent) => Some(consent.unverified().room),
+        PeerMessage::Reform(reform) => Some(reform.unverified().room),
         PeerMessage::Run(run) => run.entries.first().map(|entry| entry.room),
         PeerMessage::Step((room, _))
         | PeerMessage::Frontier((room, _))
         | PeerMessage::Links((room, _, _))
+        | PeerMessage::Want((room, _))
         | PeerMessage::Candidates((room, _)) => Some(*room),
         PeerMessage::Bye(_) => None,
     }

@@ -6,6 +6,7 @@
 mod commands;
 mod joining;
 mod links;
+mod reforming;
 mod server;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,7 +20,7 @@ use super::consent::chain::Chain;
 use super::event::{Ending, Event, Failure, Leaving, Misdeed};
 use super::io::{Change, Input, Kept, LinkId, Output};
 use super::log::{AuthorLog, Log};
-use super::room::{Ctx, Fate, Link, Room};
+use super::room::{Ctx, Fate, Link, Room, Rules};
 use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signer};
 use crate::limits::BLAMES_PER_MINUTE_MAX;
@@ -71,6 +72,10 @@ pub struct Node {
     dormant: BTreeMap<RoomId, Room>,
     /// Logs of rooms we are not in any more.
     logs: BTreeMap<RoomId, BTreeMap<PeerId, AuthorLog>>,
+    /// How knocks are answered without asking, at rooms we are not in.
+    rules: BTreeMap<RoomId, Rules>,
+    /// Rooms founded anew that we are to enter, and which we leave for each.
+    reformed: BTreeMap<RoomId, RoomId>,
     /// Rooms we want to be in.
     joining: BTreeMap<RoomName, Joining>,
     /// The connection in use with each peer.
@@ -117,15 +122,19 @@ impl Node {
             logs.entry(room).or_default().insert(author, log);
         }
         let me = signer.id();
+        let mut rules: BTreeMap<RoomId, Rules> = BTreeMap::new();
+        for (room, key, rule) in kept.rules {
+            rules.entry(room).or_default().insert(key, rule);
+        }
         let mut dormant = BTreeMap::new();
         for room in kept.rooms {
             let Ok(genesis) = room.genesis.verify(&*scheme) else { continue };
-            let Ok(chain) = Chain::reopen(genesis, room.base, room.steps.into_iter().map(|(step, _)| step), &*scheme)
-            else {
-                continue;
-            };
+            let (steps, notes): (Vec<_>, Vec<_>) = room.steps.into_iter().unzip();
+            let Ok(chain) = Chain::reopen(genesis, room.base, steps, &*scheme) else { continue };
             let log = Log::reopen(logs.remove(&chain.room()).unwrap_or_default(), &me);
             let mut reopened = Room::new(chain, log, me);
+            reopened.recall_notes(notes);
+            reopened.rules = rules.remove(&reopened.id()).unwrap_or_default();
             reopened.recall(room.consents, room.head_counter, &*scheme);
             dormant.insert(reopened.id(), reopened);
         }
@@ -141,6 +150,8 @@ impl Node {
             rooms: BTreeMap::new(),
             dormant,
             logs,
+            rules,
+            reformed: BTreeMap::new(),
             joining: BTreeMap::new(),
             links: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -171,12 +182,12 @@ impl Node {
             Input::ServerConnected { exporter } => self.greet_server(exporter, out),
             Input::FromServer(message) => self.on_server_message(now, message, out),
             Input::ServerLost => self.server_lost(),
-            Input::LinkUp { peer, link, dialled, remote, rtt_ms } => {
+            Input::LinkUp { peer, life, link, dialled, remote, rtt_ms } => {
                 self.link_up(
                     now,
                     peer,
                     link,
-                    Link { id: link, dialled, remote, rtt_ms, since: now.mono_ms, failed: 0 },
+                    Link { id: link, life, dialled, remote, rtt_ms, since: now.mono_ms, failed: 0 },
                     out,
                 );
             }
@@ -185,10 +196,16 @@ impl Node {
             Input::LinkDown { link } => self.link_down(now, link, out),
             Input::DialFailed { peer } => self.dial_failed(now, peer),
             Input::Addresses(addresses) => self.own_addresses(now, addresses, out),
-            Input::Fetched { room, reader, entries, .. } => {
+            Input::Fetched { room, reader, author, entries } => {
                 let mut ctx = ctx!(self, now, out);
                 if let Some(room) = self.rooms.get_mut(&room) {
-                    room.on_fetched(&mut ctx, reader, &entries);
+                    room.on_fetched(&mut ctx, reader, author, &entries);
+                }
+            }
+            Input::LookedUp { room, asked, found } => {
+                let mut ctx = ctx!(self, now, out);
+                if let Some(room) = self.rooms.get_mut(&room) {
+                    room.on_looked_up(&mut ctx, &asked, &found);
                 }
             }
             Input::NotKept { why } => self.not_kept(why, out),
@@ -196,6 +213,7 @@ impl Node {
         }
         self.pass_time(now, out);
         self.leave_abandoned(now, out);
+        self.go_over(now, out);
         self.tend_links(now, out);
         self.try_to_end(now, out);
         self.blame_in_moderation(now, out, begun);
@@ -222,34 +240,38 @@ impl Node {
     /// When [`Input::Wake`] is wanted next, on the monotonic clock in milliseconds.
     pub fn next_wake(&self) -> Option<u64> {
         let rooms = self.rooms.values().filter_map(Room::due);
-        let joining = self.joining.values().filter_map(|joining| joining.gives_up_at);
+        let joining = self.joining.values().flat_map(|joining| [joining.gives_up_at, joining.retry_at]).flatten();
         let quitting = self.quitting.map(|since| since + QUIT_PATIENCE_MS);
         rooms.chain(joining).chain(self.links_due()).chain(quitting).min()
     }
 
     fn pass_time(&mut self, now: Now, out: &mut Vec<Output>) {
         self.give_up_knocking(now, out);
+        self.retry_joining(now, out);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut() {
-            room.note_cut_off(&ctx);
             if room.due().is_some_and(|due| due <= now.mono_ms) {
                 room.lapse(&mut ctx);
                 room.absences_due(&mut ctx);
                 room.settle(&mut ctx);
                 room.frontier_flush(&mut ctx);
                 room.resend_due(&mut ctx);
+                room.wants_due(&mut ctx);
                 room.ask_server_due(&mut ctx);
             }
         }
     }
 
-    /// Rooms whose others all went on without us: out, and knock again.
+    /// Rooms whose others all went on without us, or whose other half hosts: out, and knock again. Rooms that we were
+    /// removed from: out.
     fn leave_abandoned(&mut self, now: Now, out: &mut Vec<Output>) {
-        let ctx = ctx!(self, now, out);
-        let fates = self.rooms.iter().filter(|(_, room)| room.fate(&ctx) == Fate::Abandoned);
-        let abandoned: Vec<RoomId> = fates.map(|(id, _)| *id).collect();
-        for id in abandoned {
-            self.abandon(now, id, out);
+        let fates: Vec<(RoomId, Fate)> = self.rooms.iter().map(|(id, room)| (*id, room.fate())).collect();
+        for (id, fate) in fates {
+            match fate {
+                Fate::On => {}
+                Fate::Abandoned => self.abandon(now, id, out),
+                Fate::Removed => self.leave_room(now, id, Leaving::Removed, out),
+            }
         }
     }
 
@@ -262,7 +284,9 @@ impl Node {
         if let Some(name) = self.forget(id, Leaving::DroppedByOthers, out)
             && self.quitting.is_none()
         {
-            self.knock_anew(name, out);
+            self.knock_anew(name.clone(), out);
+            // A server that has just lost everything is told of the room by its other members, who may come later.
+            self.be_patient(now, &name);
         }
     }
 
@@ -271,6 +295,7 @@ impl Node {
         let room = self.rooms.remove(&id)?;
         out.push(Output::Persist(Change::Gone { room: id }));
         out.push(Output::Tell(Event::Left { room: room.name.clone(), why }));
+        self.rules.insert(id, room.rules);
         self.logs.insert(id, room.log.into_authors());
         Some(room.name)
     }
@@ -305,7 +330,7 @@ impl Node {
         }
         let ids: Vec<RoomId> = self.rooms.keys().copied().collect();
         for id in ids {
-            self.leave_room(now, id, out);
+            self.leave_room(now, id, Leaving::Asked, out);
         }
         self.ended = true;
         let ending = if all && !lost { Ending::Done } else { Ending::Undelivered };

@@ -9,6 +9,9 @@ use crate::core::time::Now;
 use crate::identity::{RoomName, Signed, Verified};
 use crate::wire::{Deletion, FromServer, Hello, Member, RefusalCode, RoomId, RosterHash, Text, ToServer};
 
+/// Milliseconds after which a server that is on a roster unknown to us is asked again.
+const ASK_AGAIN_MS: u64 = 30_000;
+
 impl Node {
     /// Proves our key to a server whose certificate was accepted.
     pub(super) fn greet_server(&mut self, exporter: [u8; 32], out: &mut Vec<Output>) {
@@ -26,6 +29,7 @@ impl Node {
         for room in self.rooms.values_mut() {
             room.online.clear();
             room.ask_server_at = None;
+            room.elsewhere = false;
         }
     }
 
@@ -45,7 +49,7 @@ impl Node {
             }
             FromServer::Shown(shown) => self.on_shown(now, shown, out),
             FromServer::KnockState((knock, phase)) => self.on_knock_state(now, knock, phase, out),
-            FromServer::KnockOver((knock, end)) => self.on_knock_over(knock, end, out),
+            FromServer::KnockOver((knock, end)) => self.on_knock_over(now, knock, end, out),
             FromServer::Admitted(admission) => self.on_admitted(now, admission, out),
             FromServer::RosterIs((room, roster)) => self.on_roster_is(now, room, roster, out),
             FromServer::Unknown(room) => self.restore(room, out),
@@ -93,9 +97,8 @@ impl Node {
         self.server_up = true;
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut() {
-            room.note_cut_off(&ctx);
             room.brought = None;
-            ctx.tell_server(ToServer::Attach((room.id(), room.chain.head())));
+            ctx.tell_server(ToServer::Attach((room.id(), room.chain().head())));
         }
         self.resume_joining(out);
     }
@@ -115,7 +118,7 @@ impl Node {
             return;
         }
         if let Some(room) = room.as_ref().filter(|room| self.joining.contains_key(room)) {
-            return self.on_join_refused(room, code, out);
+            return self.on_join_refused(now, room, code, out);
         }
         if let Some(room) = &room {
             self.deleting.remove(room);
@@ -143,19 +146,32 @@ impl Node {
     fn on_roster_is(&mut self, now: Now, id: RoomId, roster: RosterHash, out: &mut Vec<Output>) {
         let mut ctx = ctx!(self, now, out);
         let Some(room) = self.rooms.get_mut(&id) else { return };
-        let Some(missed) = room.chain.steps_after(&roster) else {
+        let head = room.chain().head();
+        let already = room.brought.replace((roster, head)) == Some((roster, head));
+        let Some(missed) = room.chain().steps_after(&roster).map(<[_]>::to_vec) else {
             // It is on a roster that we know nothing of, although it has told us all the steps it has from ours: those
-            // who keep the name have gone another way. Who was just coming back knocks; who has company stays.
+            // who keep the name have gone another way. It is told of ours first, and may find that we host.
+            room.ask_server_at = Some(ctx.now.after_ms(ASK_AGAIN_MS));
+            room.elsewhere = true;
+            if !already && room.tell_partings(&mut ctx) {
+                return;
+            }
+            room.owed = room.owed.saturating_sub(1);
+            // Who was just coming back knocks, and so does who is alone. Who has company stays until the others' own
+            // signatures show that they host: that is not for a server to say.
             let alone = room.others(&ctx.me()).is_empty();
-            if !room.settled || alone {
+            if room.owed == 0 && (!room.settled || alone) {
                 self.abandon(now, id, out);
             }
             return;
         };
-        if roster == room.chain.head() {
+        if roster == head {
             room.ask_server_at = None;
+            // It was on another half's, and tells us nothing before it knows that we are here.
+            if std::mem::take(&mut room.elsewhere) {
+                ctx.tell_server(ToServer::Attach((id, head)));
+            }
         }
-        let already = room.brought.replace((roster, room.chain.head())) == Some((roster, room.chain.head()));
         for step in missed.iter().filter(|_| !already) {
             ctx.out.push(Output::ToServer(ToServer::Step((id, step.clone()))));
         }
@@ -167,7 +183,7 @@ impl Node {
     /// The server has lost the room: the members have not.
     fn restore(&mut self, id: RoomId, out: &mut Vec<Output>) {
         let Some(room) = self.rooms.get(&id) else { return };
-        let restored = (room.chain.genesis().as_signed().clone(), room.chain.current().clone());
+        let restored = (room.chain().genesis().as_signed().clone(), room.chain().current().clone());
         out.push(Output::ToServer(ToServer::Restore(restored)));
     }
 
@@ -181,7 +197,7 @@ impl Node {
             }
             return;
         };
-        let (name, creator) = (room.name.clone(), room.chain.genesis().creator);
+        let (name, creator) = (room.name.clone(), room.chain().genesis().creator);
         match deletion.verify(&*self.scheme) {
             Ok(deletion) if deletion.by == creator => drop(self.forget(id, Leaving::Deleted, out)),
             _ => Self::blame_server(out, Some(name), Misdeed::BadSignature),
@@ -191,7 +207,7 @@ impl Node {
     /// Every current member of every room but ourselves.
     pub(super) fn everybody(&self) -> impl Iterator<Item = &Member> {
         let me = self.id();
-        let members = self.rooms.values().flat_map(|room| room.chain.current().members.iter());
+        let members = self.rooms.values().flat_map(|room| room.chain().current().members.iter());
         members.filter(move |member| member.key != me)
     }
 }

@@ -33,6 +33,13 @@ impl History {
         }
     }
 
+    /// Takes back the steps from this epoch on.
+    pub(super) fn forget_from(&mut self, epoch: u64) {
+        while self.steps.back().is_some_and(|last| last.epoch >= epoch) {
+            self.bytes -= self.steps.pop_back().map_or(0, |last| encode(&last.step).len());
+        }
+    }
+
     /// Whether the room has taken this proposal's step already.
     pub(super) fn has_taken(&self, proposal: &Proposal) -> bool {
         self.steps.iter().any(|past| past.step.proposal == *proposal)

@@ -18,8 +18,10 @@ use super::Change;
 use super::kept::PastStep;
 use super::refusal::{Refusal, no};
 use super::room::{Room, Turn};
+use crate::core::consent::meeting::hosts_over;
 use crate::core::consent::roster::{is_member, signers, verify_step, yes};
 use crate::identity::{PeerId, Signed};
+use crate::limits::PARTINGS_KEPT_MAX;
 use crate::wire::{Admission, Drop, Few, FromServer, Proposal, ProposalHash, RefusalCode, Roster, Step};
 
 /// How the members came to know of a step.
@@ -59,7 +61,7 @@ impl Room {
         let id = self.id();
         if step.proposal.roster() != self.hash() {
             // Steps that were taken already come again whenever a member brings many: only one from elsewhere is news.
-            if !self.history.has_taken(&step.proposal) {
+            if !self.history.has_taken(&step.proposal) && !self.other_half(turn, from, &step) {
                 turn.send(&from, FromServer::RosterIs((id, self.hash())));
             }
             return Ok(());
@@ -80,6 +82,32 @@ impl Room {
             turn.send(&from, FromServer::RosterIs((id, at)));
         }
         Ok(())
+    }
+
+    /// Somebody brings the step by which another half of the room parted from a roster that it left by a parting too.
+    /// Whichever half hosts by DESIGN.md §4 rule 10 has the room; whoever doesn't is shown the other's step, and can see for
+    /// itself. `true` if the room is theirs now.
+    fn other_half(&mut self, turn: &mut Turn<'_>, from: PeerId, step: &Step) -> bool {
+        let at = step.proposal.roster();
+        let Some((base, taken)) = self.partings.iter().rev().find(|(base, _)| base.hash() == at).cloned() else {
+            return false;
+        };
+        let Ok(next) = verify_step(&base, step, self.genesis().size, turn.scheme) else { return false };
+        if !step.is_parting() || next.members.iter().any(|member| is_member(&self.roster, &member.key)) {
+            return false;
+        }
+        if !hosts_over(&base, &next, &self.roster) {
+            turn.send(&from, FromServer::Step((self.id(), taken)));
+            return false;
+        }
+        self.partings.retain(|(parted, _)| parted.epoch < base.epoch);
+        self.history.forget_from(base.epoch);
+        self.put_on(base);
+        self.advance(turn, step.clone(), next, Known::AsStep(from));
+        turn.persist(Change::RoomKept(self.to_kept()));
+        let at = self.hash();
+        self.attach(turn, from, at);
+        true
     }
 
     fn follow(&mut self, turn: &mut Turn<'_>, step: Step, next: Roster, known: Known) {
@@ -153,6 +181,12 @@ impl Room {
             Proposal::Drop(_) => None,
         };
         let base = self.put_on(next);
+        if step.is_parting() {
+            self.partings.push_back((base.clone(), step.clone()));
+            if self.partings.len() > PARTINGS_KEPT_MAX {
+                self.partings.pop_front();
+            }
+        }
         let past = PastStep { from, epoch: base.epoch, step: step.clone() };
         self.history.push(past.clone());
         let oldest = self.history.oldest();

@@ -3,7 +3,7 @@
 //! Being *attached* is being a member of the current roster with a connection that asked for the room's traffic. A member
 //! that signed its leaving is *gone*: its seat stands until the others have signed the drop, but it is told nothing more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::ballots::Ballots;
 use super::history::History;
@@ -17,7 +17,7 @@ use super::{Change, Output};
 use crate::core::Now;
 use crate::core::consent::roster::{first_roster, is_member, room_id, settings_are_sound};
 use crate::identity::{PeerId, RoomName, Scheme, Signed, Verified};
-use crate::wire::{Admission, FromServer, Genesis, RefusalCode, RoomId, RoomLine, RoomShown, Roster, RosterHash};
+use crate::wire::{Admission, FromServer, Genesis, RefusalCode, RoomId, RoomLine, RoomShown, Roster, RosterHash, Step};
 
 /// What is at hand while one input is handled.
 pub(super) struct Turn<'a> {
@@ -72,6 +72,9 @@ pub(super) struct Room {
     hash: RosterHash,
     /// How it came there of late.
     pub(super) history: History,
+    /// The last rosters at which it parted with members who could not be reached, and how. A server that is started again
+    /// has forgotten them; members meet without it then.
+    pub(super) partings: VecDeque<(Roster, Step)>,
     /// Members connected now.
     pub(super) attached: BTreeMap<PeerId, Attachment>,
     /// Members of the roster that have signed their leaving.
@@ -136,6 +139,7 @@ impl Room {
             hash: roster.hash(),
             roster,
             history,
+            partings: VecDeque::new(),
             attached: BTreeMap::new(),
             gone: BTreeSet::new(),
             leaving: BTreeSet::new(),

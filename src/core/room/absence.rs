@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use super::{Ctx, Fate, Room};
 use crate::core::consent::roster::is_member;
+use crate::core::consent::seat::Due;
 use crate::core::event::{Event, Path};
 use crate::core::time::left_s;
 use crate::identity::PeerId;
-use crate::wire::{Few, PeerMessage, Roster, RosterHash, Step};
+use crate::wire::{Decision, Few, PeerMessage, Roster, RosterHash, Step};
 
 /// Milliseconds a lost link has to come back before people are told: a link that is replaced by a better one flickers.
 const QUIET_MS: u64 = 2_000;
@@ -16,8 +17,8 @@ const QUIET_MS: u64 = 2_000;
 /// views need time to agree, and two that never will should not argue for ever.
 const DROP_RETRY_MS: (u64, u64) = (1_000, 64_000);
 
-/// Milliseconds for which having been cut off ourselves explains why the others went on.
-const CUT_OFF_MEMORY_MS: u64 = 15_000;
+/// Milliseconds that a drop waits for another member whose grace is about to end too.
+const GATHER_MS: u64 = 5_000;
 
 /// A member who can be reached by no path.
 #[derive(Debug, Clone, Copy)]
@@ -29,9 +30,14 @@ pub(super) struct Absence {
 }
 
 impl Room {
+    /// Time to answer knocks and removals, in milliseconds.
+    pub(super) fn consent_timeout_ms(&self) -> u64 {
+        u64::from(self.seat.chain().genesis().settings.consent_timeout_s) * 1000
+    }
+
     /// Grace of this room, in milliseconds.
     fn grace_ms(&self) -> u64 {
-        u64::from(self.chain.genesis().settings.grace_s) * 1000
+        u64::from(self.seat.chain().genesis().settings.grace_s) * 1000
     }
 
     /// The members we reach: over our own links, or over those that linked members say they have.
@@ -49,7 +55,6 @@ impl Room {
 
     /// Something about links or seats changed: starts and ends absences, and tells the others about our own links.
     pub(super) fn reach_changed(&mut self, ctx: &mut Ctx<'_>) {
-        self.note_cut_off(ctx);
         if !self.linked().eq(&self.advertised) {
             self.advertise(ctx);
         }
@@ -86,19 +91,19 @@ impl Room {
 
     /// Our links, as a bitmap over the current roster.
     pub(super) fn links_message(&self) -> PeerMessage {
-        let members = &self.chain.current().members;
+        let members = &self.seat.chain().current().members;
         let mut bits = vec![0u8; members.len().div_ceil(8)];
         for (at, member) in members.iter().enumerate() {
             if self.readers.get(&member.key).is_some_and(|reader| reader.greeted) {
                 bits[at / 8] |= 1 << (at % 8);
             }
         }
-        PeerMessage::Links((self.id(), self.chain.head(), Few::first_of(bits)))
+        PeerMessage::Links((self.id(), self.seat.chain().head(), Few::first_of(bits)))
     }
 
     /// A linked member says which links they have.
     pub fn on_links(&mut self, ctx: &mut Ctx<'_>, from: PeerId, roster: RosterHash, bits: &[u8]) {
-        let Some(roster) = self.chain.roster(&roster) else { return };
+        let Some(roster) = self.seat.chain().roster(&roster) else { return };
         let linked =
             |(at, _): &(usize, &crate::wire::Member)| bits.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1);
         let linked = roster.members.iter().enumerate().filter(linked).map(|(_, member)| member.key).collect();
@@ -111,7 +116,6 @@ impl Room {
     /// Seats were given or taken: those who came have the grace to link, those who went are forgotten.
     pub(super) fn seats_changed(&mut self, ctx: &mut Ctx<'_>, after: &Roster) {
         self.absent.retain(|key, _| is_member(after, key));
-        self.left.retain(|key| is_member(after, key));
         self.readers.retain(|key, _| is_member(after, key));
         self.adverts.retain(|key, _| is_member(after, key));
         self.online.retain(|key| is_member(after, key));
@@ -124,78 +128,52 @@ impl Room {
                 self.link_up(ctx, key);
             }
         }
-        if self.others(&ctx.me()).is_empty() {
-            self.cut_off = super::CutOff::default();
-        }
         self.reach_changed(ctx);
     }
 
     /// Others took a step from a roster of ours that leaves us behind: by that they have left us.
-    pub(super) fn went_without_me(&mut self, ctx: &mut Ctx<'_>, departed: Vec<PeerId>, step: Step) {
-        let new: Vec<PeerId> = departed.into_iter().filter(|key| self.has(key) && !self.left.contains(key)).collect();
-        if new.is_empty() {
-            return;
-        }
-        self.left.extend(new);
+    pub(super) fn went_without_me(&mut self, ctx: &mut Ctx<'_>, step: Step) {
         // Somebody else may not have heard it from them.
         let message = PeerMessage::Step((self.id(), step));
-        for peer in self.readers.keys().filter(|key| !self.left.contains(key)) {
+        for peer in self.readers.keys().filter(|key| !self.has_left(key)) {
             ctx.tell_peer(peer, message.clone());
         }
         self.weigh_drops(ctx);
     }
 
-    /// Those we have to go on without: who left, and who was out of reach for the whole grace.
-    fn gone(&self, ctx: &Ctx<'_>) -> Vec<PeerId> {
-        let grace = self.grace_ms();
-        let lapsed = self.absent.iter().filter(|(_, absence)| absence.since + grace <= ctx.now.mono_ms);
-        let gone: BTreeSet<PeerId> =
-            lapsed.map(|(key, _)| *key).chain(self.left.iter().copied()).filter(|key| self.has(key)).collect();
-        gone.into_iter().collect()
-    }
-
     /// Signs the drop of exactly those who are gone, and a no to drops of anybody we reach.
     pub(super) fn weigh_drops(&mut self, ctx: &mut Ctx<'_>) {
-        if self.fate(ctx) == Fate::Abandoned {
+        if self.fate() != Fate::On {
             return;
         }
-        let gone = self.gone(ctx);
         let reachable = self.reachable(ctx);
-        for (hash, drop) in self.drops_to_answer(&ctx.me()) {
-            let wrong = |key: &PeerId| reachable.contains(key) && !self.left.contains(key);
-            if drop.dropped.iter().any(wrong) {
-                self.refuse_drop(ctx, hash);
+        for due in self.seat.drops_to_refuse(&ctx.me(), &reachable) {
+            if let Due::Refuse(hash) = due {
+                self.answer(ctx, hash, Decision::No);
                 self.drop_not_before = ctx.now.after_ms(DROP_RETRY_MS.0);
             }
         }
-        if gone.is_empty() || ctx.now.mono_ms < self.drop_not_before {
+        if ctx.now.mono_ms < self.drop_not_before {
             return;
         }
-        if let Some(drop) = self.drop_of(gone) {
+        let grace = self.grace_ms();
+        let lapses = |absence: &Absence| absence.since + grace;
+        let lapsed: BTreeSet<PeerId> =
+            self.absent.iter().filter(|(_, one)| lapses(one) <= ctx.now.mono_ms).map(|(key, _)| *key).collect();
+        // Two who were lost together are dropped together: a signature on the first drop would stand in the way of the
+        // second, should the first come back meanwhile.
+        let soon = self.absent.values().map(lapses).filter(|at| *at > ctx.now.mono_ms).min();
+        if let Some(soon) = soon.filter(|at| !lapsed.is_empty() && *at <= ctx.now.after_ms(GATHER_MS)) {
+            self.drop_not_before = soon;
+            return;
+        }
+        if let Some(Due::Sign(drop)) = self.seat.drop_due(&lapsed, ctx.scheme) {
             let wait = (DROP_RETRY_MS.0 << drop.nonce.min(16)).min(DROP_RETRY_MS.1);
             self.drop_not_before = ctx.now.after_ms(wait + rand::RngExt::random_range(ctx.rng, 0..wait));
             self.sign_drop(ctx, drop);
-        }
-    }
-
-    /// Whether everybody went on without us while it was we who could not be reached: then we are out, and knock again.
-    /// Somebody who was there when all others left simply stays, alone.
-    pub fn fate(&self, ctx: &Ctx<'_>) -> Fate {
-        let others = self.others(&ctx.me());
-        let all_left = !others.is_empty() && others.iter().all(|key| self.left.contains(key));
-        let recently = |at: u64| ctx.now.mono_ms < at.saturating_add(CUT_OFF_MEMORY_MS);
-        let was_cut_off = !self.settled || self.cut_off.since.is_some() || self.cut_off.ended.is_some_and(recently);
-        if all_left && was_cut_off { Fate::Abandoned } else { Fate::On }
-    }
-
-    /// Keeps account of whether we are the ones who can't be reached.
-    pub fn note_cut_off(&mut self, ctx: &Ctx<'_>) {
-        // With nobody else in the room there is nobody to be cut off from.
-        let alone = self.readers.is_empty() && !ctx.server_up && !self.others(&ctx.me()).is_empty();
-        match (alone, self.cut_off.since) {
-            (true, None) => self.cut_off.since = Some(ctx.now.mono_ms),
-            (false, Some(_)) => self.cut_off = super::CutOff { since: None, ended: Some(ctx.now.mono_ms) },
-            _ => {}
+        } else if !lapsed.is_empty() || !self.seat.left().is_empty() {
+            // Something of ours stands in the way, until somebody's answer or the last resort.
+            self.drop_not_before = ctx.now.after_ms(DROP_RETRY_MS.0);
         }
     }
 
@@ -221,7 +199,7 @@ impl Room {
     pub(super) fn absence_due(&self) -> Option<u64> {
         let grace = self.grace_ms();
         let told = |absence: &Absence| if absence.told { absence.since + grace } else { absence.since + QUIET_MS };
-        let due = self.absent.values().map(told).chain(self.left.iter().map(|_| 0)).min()?;
+        let due = self.absent.values().map(told).chain(self.seat.left().keys().map(|_| 0)).min()?;
         Some(due.max(self.drop_not_before))
     }
 }

@@ -4,19 +4,38 @@
 use std::collections::VecDeque;
 
 use super::{Ctx, Room};
-use crate::core::consent::ballots::{Ballot, Noted};
+use crate::core::consent::ballots::Noted;
+use crate::core::consent::seat::Opened;
 use crate::core::event::{Answer, Event, Misdeed, Refusal};
 use crate::core::io::{Change, Output};
 use crate::identity::{PeerId, Signed, Verified};
 use crate::limits::PROPOSALS_OPEN_MAX;
-use crate::wire::{Consent, Decision, Drop, Knock, PeerMessage, Proposal, ProposalHash, ToServer};
+use crate::wire::{Consent, Decision, Drop, DropReason, Knock, PeerMessage, Proposal, ProposalHash, ToServer};
 
 impl Room {
     /// Somebody proposes a drop. It is answered when our own view of those members is ripe.
     pub fn on_drop(&mut self, ctx: &mut Ctx<'_>, drop: Drop, from: Option<PeerId>) {
-        if self.open(ctx, Proposal::Drop(drop), None, from) {
+        let removal = drop.why == DropReason::Removal;
+        let deadline = removal.then(|| ctx.now.after_ms(self.consent_timeout_ms()));
+        if self.open(ctx, Proposal::Drop(drop.clone()), deadline, from) {
+            self.pass_proposal(ctx, &PeerMessage::Drop(drop), from);
             self.weigh_drops(ctx);
+            self.settle(ctx);
         }
+    }
+
+    /// Tells a proposal to linked members who may not hear it otherwise: the server reaches most, a link most others.
+    pub(super) fn pass_proposal(&mut self, ctx: &mut Ctx<'_>, proposal: &PeerMessage, from: Option<PeerId>) {
+        let misses = |peer: &&PeerId| match from {
+            None => !self.online.contains(*peer),
+            Some(from) => **peer != from && self.are_apart(peer, &from),
+        };
+        self.readers.keys().filter(misses).for_each(|peer| ctx.tell_peer(peer, proposal.clone()));
+    }
+
+    /// Whether two members say to have no link with each other.
+    fn are_apart(&self, one: &PeerId, other: &PeerId) -> bool {
+        self.adverts.get(one).is_some_and(|links| !links.contains(other))
     }
 
     /// Takes a proposal; `true` when it is new and sound. One over another roster is ignored: who proposed it is behind
@@ -28,18 +47,18 @@ impl Room {
         deadline: Option<u64>,
         from: Option<PeerId>,
     ) -> bool {
-        if proposal.roster() != self.chain.head() {
+        if proposal.roster() != self.seat.chain().head() {
             self.answer_passed(ctx, &proposal);
             return false;
         }
         let hash = proposal.hash();
-        let size = self.chain.genesis().size;
-        match self.ballots.open(self.chain.current(), proposal, size, deadline, ctx.scheme) {
-            Ok(true) => {
+        match self.seat.open(proposal, deadline, ctx.scheme) {
+            Ok(Opened::New) => {
+                self.note_opened(ctx, hash);
                 self.replay_orphans(ctx, Some(hash));
                 true
             }
-            Ok(false) => false,
+            Ok(_) => false,
             Err(misdeed) => {
                 self.blame(ctx, from, misdeed);
                 false
@@ -51,7 +70,7 @@ impl Room {
     pub fn on_consent(&mut self, ctx: &mut Ctx<'_>, consent: Signed<Consent>, from: Option<PeerId>) {
         let by = consent.unverified().by;
         // Removing duplicates costs less than verifying them.
-        let known = self.ballots.get(&consent.unverified().proposal).and_then(|ballot| ballot.answer(&by));
+        let known = self.seat.ballots().get(&consent.unverified().proposal).and_then(|ballot| ballot.answer(&by));
         if known == Some(consent.unverified().decision) {
             return;
         }
@@ -62,9 +81,12 @@ impl Room {
     }
 
     pub(super) fn note(&mut self, ctx: &mut Ctx<'_>, consent: Verified<Consent>) {
-        let Some(ballot) = self.ballots.get(&consent.proposal) else {
-            let may_matter = self.has(&consent.by) && self.chain.roster(&consent.roster).is_none()
-                || consent.roster == self.chain.head();
+        if self.is_reform_answer(ctx, &consent) {
+            return;
+        }
+        let Some(ballot) = self.seat.ballots().get(&consent.proposal) else {
+            let may_matter = self.has(&consent.by) && self.seat.chain().roster(&consent.roster).is_none()
+                || consent.roster == self.seat.chain().head();
             // So many of each member, so that none of them crowds out the others.
             let of_theirs = self.orphans.iter().filter(|orphan| orphan.by == consent.by).count();
             if may_matter && of_theirs < PROPOSALS_OPEN_MAX {
@@ -76,9 +98,15 @@ impl Room {
         let refused_before = ballot.refused().is_some();
         // Whoever was not asked, because it was over when they came back, is not bothered with how it went.
         let asked = ballot.prompted || consent.by == ctx.me();
-        match self.ballots.note(consent.clone()) {
+        match self.seat.note(consent.clone()) {
             Ok(Noted::Known) => return,
-            Ok(Noted::New) => {}
+            Ok(Noted::New) => {
+                self.note_heard(ctx, consent.proposal, consent.by);
+                // Whoever has no link with the signer hears it from us; each passes it on once, since it is known then.
+                let message = PeerMessage::Consent(consent.as_signed().clone());
+                let apart = |peer: &&PeerId| **peer != consent.by && self.are_apart(peer, &consent.by);
+                self.readers.keys().filter(apart).for_each(|peer| ctx.tell_peer(peer, message.clone()));
+            }
             Ok(Noted::Contradicts) => self.blame(ctx, Some(consent.by), Misdeed::TwoAnswers),
             Err(_) => return,
         }
@@ -87,8 +115,13 @@ impl Room {
             let (room, consent) = (self.id(), consent.as_signed().clone());
             ctx.persist(Change::Consented { room, proposal, consent });
         }
-        if let Some(knock) = knock.filter(|_| asked) {
-            self.tell_consent(ctx, &consent, &knock, refused_before);
+        match knock.filter(|_| asked) {
+            Some(knock) => self.tell_consent(ctx, &consent, &knock, refused_before),
+            None if asked => {
+                let (by, decision) = (consent.by, consent.decision);
+                self.tell_removal_answer(ctx, consent.proposal, &by, decision, refused_before);
+            }
+            None => {}
         }
         self.settle(ctx);
     }
@@ -118,11 +151,12 @@ impl Room {
 
     /// Signs our answer, keeps it, and sends it to everybody, in this order.
     pub(super) fn answer(&mut self, ctx: &mut Ctx<'_>, hash: ProposalHash, decision: Decision) {
-        let Some(ballot) = self.ballots.get(&hash) else { return };
-        let proposal = ballot.proposal.clone();
-        let (room, roster, by) = (self.id(), proposal.roster(), ctx.me());
-        let consent = Verified::sign(Consent { room, roster, proposal: hash, by, decision }, ctx.signer);
-        let signed = consent.as_signed().clone();
+        let Some(consent) = self.seat.sign(hash, decision, ctx.signer) else { return };
+        let Some(proposal) = self.seat.ballots().get(&hash).map(|ballot| ballot.proposal.clone()) else { return };
+        if let (Proposal::Admit(knock), Decision::Yes) = (&proposal, decision) {
+            self.note_approved(knock.unverified().key);
+        }
+        let (room, signed) = (self.id(), consent.as_signed().clone());
         ctx.persist(Change::Consented { room, proposal: proposal.clone(), consent: signed.clone() });
         if let Proposal::Drop(drop) = proposal {
             ctx.tell_server(ToServer::Drop(drop.clone()));
@@ -153,35 +187,17 @@ impl Room {
 
     /// Signs a yes to a drop, proposing it first if nobody has.
     pub(super) fn sign_drop(&mut self, ctx: &mut Ctx<'_>, drop: Drop) {
-        let hash = drop.hash();
-        let size = self.chain.genesis().size;
-        let opened = self.ballots.open(self.chain.current(), Proposal::Drop(drop), size, None, ctx.scheme);
-        if opened.is_ok() && self.ballots.may_say_yes(&hash).is_ok() {
+        let proposal = Proposal::Drop(drop);
+        let hash = proposal.hash();
+        if self.seat.open(proposal, None, ctx.scheme).is_ok() {
             self.answer(ctx, hash, Decision::Yes);
         }
-    }
-
-    /// Signs a no to a drop of somebody we can reach.
-    pub(super) fn refuse_drop(&mut self, ctx: &mut Ctx<'_>, hash: ProposalHash) {
-        self.answer(ctx, hash, Decision::No);
-    }
-
-    /// The drops over the current roster that wait for our answer.
-    pub(super) fn drops_to_answer(&self, me: &PeerId) -> Vec<(ProposalHash, Drop)> {
-        let mine = |ballot: &Ballot| ballot.signers.contains(me) && ballot.answer(me).is_none();
-        let drops = self.ballots.iter().filter(|(_, ballot)| mine(ballot));
-        drops.filter_map(|(hash, ballot)| Some((*hash, ballot.drop()?.clone()))).collect()
-    }
-
-    /// The drop of exactly these to sign next.
-    pub(super) fn drop_of(&self, dropped: Vec<PeerId>) -> Option<Drop> {
-        Some(self.ballots.drop_of(self.chain.current(), dropped.try_into().ok()?))
     }
 
     /// What is being decided, for a member or a server that may have missed some of it.
     pub fn open_decisions(&self) -> Vec<PeerMessage> {
         let mut messages = Vec::new();
-        for (_, ballot) in self.ballots.iter() {
+        for (_, ballot) in self.seat.ballots().iter() {
             match &ballot.proposal {
                 Proposal::Admit(knock) => messages.push(PeerMessage::Knock(knock.clone())),
                 Proposal::Drop(drop) => messages.push(PeerMessage::Drop(drop.clone())),
@@ -194,7 +210,7 @@ impl Room {
     /// Says to a server that has just taken us back what we had signed meanwhile.
     pub fn repeat_to_server(&self, ctx: &mut Ctx<'_>) {
         let me = ctx.me();
-        for (_, ballot) in self.ballots.iter() {
+        for (_, ballot) in self.seat.ballots().iter() {
             let own = ballot.answers().find(|answer| answer.by == me).map(|answer| answer.as_signed().clone());
             let Some(own) = own else { continue };
             if let Some(drop) = ballot.drop() {
@@ -207,11 +223,10 @@ impl Room {
     /// Signs that we leave, tells everybody, and says what became of us.
     pub fn leave(&mut self, ctx: &mut Ctx<'_>) {
         ctx.tell_server(ToServer::Close(self.id()));
-        let mut others = self.others(&ctx.me());
-        others.sort();
-        if let Some(drop) = self.drop_of(others).filter(|drop| !drop.dropped.is_empty()) {
+        let others = self.seat.others();
+        if let Some(drop) = self.seat.drop_of(others, DropReason::Leave).filter(|drop| !drop.dropped.is_empty()) {
             let hash = drop.hash();
-            let (room, roster, by) = (self.id(), self.chain.head(), ctx.me());
+            let (room, roster, by) = (self.id(), self.seat.chain().head(), ctx.me());
             let consent = Consent { room, roster, proposal: hash, by, decision: Decision::Yes };
             let consent = Verified::sign(consent, ctx.signer).into_signed();
             let proposal = Proposal::Drop(drop.clone());

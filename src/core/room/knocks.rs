@@ -13,20 +13,14 @@ use crate::wire::{Decision, Knock, PeerMessage, Proposal, ProposalHash};
 impl Room {
     /// Somebody knocks, with `left_ms` to answer by the teller's clock.
     pub fn on_knock(&mut self, ctx: &mut Ctx<'_>, knock: Signed<Knock>, left_ms: u32, from: Option<PeerId>) {
-        let timeout_ms = u64::from(self.chain.genesis().settings.consent_timeout_s) * 1000;
-        let deadline = ctx.now.after_ms(u64::from(left_ms).min(timeout_ms));
+        let deadline = ctx.now.after_ms(u64::from(left_ms).min(self.consent_timeout_ms()));
         let lapsed = knock.unverified().expires_unix_s.saturating_add(CLOCK_SLACK_S) < ctx.now.wall_ms / 1000;
         let proposal = Proposal::Admit(knock.clone());
         let hash = proposal.hash();
         if !self.open(ctx, proposal, Some(deadline), from) {
             return;
         }
-        // The server reaches most members; those it does not are reached through us.
-        for peer in self.others(&ctx.me()) {
-            if from.is_none() && !self.online.contains(&peer) {
-                ctx.tell_peer(&peer, PeerMessage::Knock(knock.clone()));
-            }
-        }
+        self.pass_proposal(ctx, &PeerMessage::Knock(knock.clone()), from);
         let muted = self.denials.get(&knock.unverified().key).is_some_and(|(_, until)| ctx.now.mono_ms < *until);
         if muted {
             self.answer(ctx, hash, Decision::No);
@@ -40,7 +34,8 @@ impl Room {
     /// # Errors
     /// [`Failure`] says why it can't be given.
     pub fn decide(&mut self, ctx: &mut Ctx<'_>, hash: ProposalHash, yes: bool) -> Result<(), Failure> {
-        let ballot = self.ballots.get(&hash).filter(|ballot| ballot.knock().is_some()).ok_or(Failure::NoSuchKnock)?;
+        let ballot =
+            self.seat.ballots().get(&hash).filter(|ballot| ballot.knock().is_some()).ok_or(Failure::NoSuchKnock)?;
         if ballot.answer(&ctx.me()).is_some() {
             return Err(Failure::AlreadyAnswered);
         }
@@ -56,37 +51,34 @@ impl Room {
             }
             return Ok(());
         }
-        match self.ballots.may_say_yes(&hash) {
+        match self.seat.ballots().may_say_yes(&hash) {
             Ok(()) => {
                 self.answer(ctx, hash, Decision::Yes);
                 Ok(())
             }
-            Err(Blocked::Unknown) => Err(Failure::NoSuchKnock),
+            Err(Blocked::Unknown | Blocked::Refused) => Err(Failure::NoSuchKnock),
             Err(Blocked::Answered) => Err(Failure::AlreadyAnswered),
-            Err(Blocked::Live(live)) => {
-                let name = self.ballots.get(&live).and_then(Ballot::knock).map(|knock| knock.name.clone());
-                let name = name.or_else(|| self.name_of(&ctx.me()));
-                name.map_or(Err(Failure::NoSuchKnock), |name| Err(Failure::AnotherDecisionOpen { name }))
-            }
+            Err(Blocked::Live(live)) => Err(self.another_open(ctx, &live)),
         }
     }
 
     /// The open knocks of newcomers of a name.
     pub fn knocks_of(&self, name: &Name) -> Vec<ProposalHash> {
         let of_name = |ballot: &Ballot| ballot.knock().is_some_and(|knock| knock.name == *name);
-        let live = self.ballots.iter().filter(|(_, ballot)| of_name(ballot) && ballot.refused().is_none());
+        let live = self.seat.ballots().iter().filter(|(_, ballot)| of_name(ballot) && ballot.refused().is_none());
         live.map(|(hash, _)| *hash).collect()
     }
 
     /// Whether this room has a knock of this id.
     pub fn has_knock(&self, hash: &ProposalHash) -> bool {
-        self.ballots.get(hash).is_some_and(|ballot| ballot.knock().is_some())
+        self.seat.ballots().get(hash).is_some_and(|ballot| ballot.knock().is_some())
     }
 
     /// Asks the user about knocks, one at a time, and only while a yes could be signed.
     pub(super) fn prompt(&mut self, ctx: &mut Ctx<'_>) {
-        while self.prompts.front().is_some_and(|at| at + 60_000 <= ctx.now.mono_ms) {
-            self.prompts.pop_front();
+        if self.answer_by_rule(ctx) {
+            // The answer settled the room, and asked what is left to ask.
+            return;
         }
         let me = ctx.me();
         // Before anything that may return: [`Room::membership_due`] wakes us for the oldest of them, again and again.
@@ -94,36 +86,37 @@ impl Room {
             self.prompts.pop_front();
         }
         let waiting = |ballot: &Ballot| ballot.prompted && ballot.answer(&me).is_none() && ballot.refused().is_none();
-        if self.ballots.live().is_some() || self.ballots.iter().any(|(_, ballot)| waiting(ballot)) {
+        if self.seat.ballots().live().is_some() || self.seat.ballots().iter().any(|(_, ballot)| waiting(ballot)) {
             return;
         }
         if self.prompts.len() >= PROMPTS_PER_MINUTE_MAX {
             return;
         }
+        // A removal is signed by nobody but those who agree: before one of them does, nobody has proposed it.
+        let stood_for = |ballot: &Ballot| ballot.signers.iter().any(|key| ballot.answer(key) == Some(Decision::Yes));
         let askable = |ballot: &Ballot| {
-            ballot.knock().is_some()
+            ballot.waits_for(&me)
                 && !ballot.prompted
-                && ballot.answer(&me).is_none()
                 && ballot.refused().is_none()
                 && ballot.deadline.is_some_and(|deadline| deadline > ctx.now.mono_ms)
+                && (ballot.knock().is_some() || stood_for(ballot))
         };
-        let next = self.ballots.iter().find(|(_, ballot)| askable(ballot)).map(|(hash, _)| *hash);
+        let next = self.seat.ballots().iter().find(|(_, ballot)| askable(ballot)).map(|(hash, _)| *hash);
         let Some(hash) = next else { return };
         self.prompts.push_back(ctx.now.mono_ms);
-        if let Some(ballot) = self.ballots.get_mut(&hash) {
+        if let Some(ballot) = self.seat.ballots_mut().get_mut(&hash) {
             ballot.prompted = true;
         }
-        if let Some(event) = self.knock_event(ctx, &hash) {
-            ctx.tell(event);
-        }
+        let event = self.knock_event(ctx, &hash).or_else(|| self.removal_event(ctx, hash));
+        event.into_iter().for_each(|event| ctx.tell(event));
     }
 
     pub(super) fn knock_event(&self, ctx: &Ctx<'_>, hash: &ProposalHash) -> Option<Event> {
-        let ballot = self.ballots.get(hash)?;
+        let ballot = self.seat.ballots().get(hash)?;
         let knock = ballot.knock()?;
         let named = |answer: Option<Decision>| -> Vec<Name> {
             let keys = ballot.signers.iter().filter(|key| ballot.answer(key) == answer);
-            keys.filter_map(|key| Some(seat(self.chain.current(), key)?.name.clone())).collect()
+            keys.filter_map(|key| Some(seat(self.seat.chain().current(), key)?.name.clone())).collect()
         };
         Some(Event::Knock {
             room: self.name.clone(),
@@ -134,7 +127,7 @@ impl Room {
             yes: named(Some(Decision::Yes)),
             waiting: named(None),
             looks_like: self.looks_like(&knock.name, &knock.key),
-            seen_before: self.chain.was_member(&knock.key),
+            seen_before: self.seat.chain().was_member(&knock.key),
         })
     }
 
@@ -142,10 +135,10 @@ impl Room {
     pub fn lapse(&mut self, ctx: &mut Ctx<'_>) {
         let me = ctx.me();
         let due = |ballot: &Ballot| {
-            ballot.answer(&me).is_none() && ballot.deadline.is_some_and(|deadline| deadline <= ctx.now.mono_ms)
+            ballot.waits_for(&me) && ballot.deadline.is_some_and(|deadline| deadline <= ctx.now.mono_ms)
         };
         let due: Vec<ProposalHash> =
-            self.ballots.iter().filter(|(_, ballot)| due(ballot)).map(|(hash, _)| *hash).collect();
+            self.seat.ballots().iter().filter(|(_, ballot)| due(ballot)).map(|(hash, _)| *hash).collect();
         for hash in due {
             self.answer(ctx, hash, Decision::Silent);
         }
@@ -154,13 +147,13 @@ impl Room {
     /// Whether more knocks are open here than a well-behaved server passes on.
     pub fn is_flooded(&self) -> bool {
         let open = |ballot: &Ballot| ballot.knock().is_some() && ballot.refused().is_none();
-        self.ballots.iter().filter(|(_, ballot)| open(ballot)).count() > KNOCKS_WAITING_MAX
+        self.seat.ballots().iter().filter(|(_, ballot)| open(ballot)).count() > KNOCKS_WAITING_MAX
     }
 
     /// The earliest moment at which [`Room::lapse`] or a prompt is due.
     pub(super) fn membership_due(&self) -> Option<u64> {
         let next_prompt = self.prompts.front().filter(|_| self.prompts.len() >= PROMPTS_PER_MINUTE_MAX);
         let next_prompt = next_prompt.map(|at| at + 60_000);
-        self.ballots.next_deadline().into_iter().chain(next_prompt).min()
+        self.seat.ballots().next_deadline().into_iter().chain(next_prompt).min()
     }
 }

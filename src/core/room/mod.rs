@@ -5,29 +5,47 @@
 
 mod absence;
 mod answers;
+mod feeding;
+mod hearing;
 mod knocks;
+mod meeting;
 mod moving;
 mod names;
-mod talk;
+mod reader;
+mod record;
+mod reforming;
+mod removing;
+mod rules;
+mod saying;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use rand::rngs::StdRng;
 
-use super::consent::ballots::Ballots;
 use super::consent::chain::Chain;
 use super::consent::roster::is_member;
+use super::consent::seat::{HeadMeans, Seat};
 use super::event::{Entrance, Event, Misdeed, Path, Person};
-use super::io::{Change, LinkId, Output};
+use super::io::{Change, LinkId, Output, StepNote};
 use super::log::Log;
 use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signed, Signer, Verified};
 use crate::limits::CANDIDATES_MAX;
-use crate::wire::{Consent, Few, Head, PeerMessage, Proposal, ProposalHash, RoomId, RosterHash, Run, ToServer};
+use crate::wire::{
+    Consent, EntryId, Few, Head, PeerMessage, Proposal, ProposalHash, RoomId, RosterHash, Run, ToServer,
+};
+
+pub(super) use super::consent::seat::Fate;
 
 use absence::Absence;
-use talk::{Pending, Reader};
+use hearing::Wanted;
+use meeting::Lost;
+use reader::Reader;
+use record::Heard;
+use reforming::Reforming;
+pub(super) use rules::Rules;
+use saying::Pending;
 
 /// What a room needs of the node around it, for the time of one input.
 pub(super) struct Ctx<'n> {
@@ -52,6 +70,8 @@ pub(super) struct Ctx<'n> {
 pub(super) struct Link {
     /// Which.
     pub id: LinkId,
+    /// Which life of the peer's program is at the other end.
+    pub life: [u8; 32],
     /// Whether this side dialled it.
     pub dialled: bool,
     /// Where the peer is.
@@ -95,24 +115,13 @@ impl Ctx<'_> {
     }
 }
 
-/// What an input made of a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It goes on.
-    On,
-    /// The others went on without us: out, and knock again.
-    Abandoned,
-}
-
 /// One room.
 #[derive(Debug)]
 pub(super) struct Room {
     /// What people call it.
     pub name: RoomName,
-    /// Who is in, and how it came to that.
-    pub chain: Chain,
-    /// What is being decided.
-    ballots: Ballots,
+    /// Who is in, how it came to that, and what is being decided.
+    seat: Seat,
     /// What was said.
     pub log: Log,
     /// How far each linked member is with each log.
@@ -121,8 +130,6 @@ pub(super) struct Room {
     pub online: BTreeSet<PeerId>,
     /// Members we can reach by no path, and since when.
     absent: BTreeMap<PeerId, Absence>,
-    /// Members who went on without us, by their own signatures.
-    left: BTreeSet<PeerId>,
     /// With whom each linked member says to have links.
     adverts: BTreeMap<PeerId, BTreeSet<PeerId>>,
     /// What we last told the others about our own links.
@@ -135,12 +142,20 @@ pub(super) struct Room {
     delivered: BTreeMap<PeerId, u64>,
     /// Runs for a roster we are not on yet, and who passed them on.
     early: VecDeque<(PeerId, Run)>,
-    /// Authors who have signed two entries under one number.
-    forked: BTreeSet<PeerId>,
+    /// How knocks are answered without asking.
+    pub rules: Rules,
+    /// When proposals and answers came.
+    heard: BTreeMap<ProposalHash, Heard>,
+    /// The proposal to found the room anew.
+    reforming: Option<Reforming>,
+    /// What was noted of each step of the chain.
+    step_notes: Vec<StepNote>,
+    /// Entries that something told us names, and that are missing here.
+    wanted: BTreeMap<EntryId, Wanted>,
+    /// Who told us last of something that waits.
+    wanted_from: PeerId,
     /// Answers to proposals we do not know yet.
     orphans: VecDeque<Verified<Consent>>,
-    /// Rosters we have moved on from since the start, and what we had answered over each.
-    passed: VecDeque<(RosterHash, BTreeSet<ProposalHash>)>,
     /// How often each newcomer was denied here, and until when they are muted.
     denials: BTreeMap<PeerId, (u32, u64)>,
     /// When the user was last asked, for the limit per minute.
@@ -155,21 +170,18 @@ pub(super) struct Room {
     drop_not_before: u64,
     /// The roster of the server's from which we last brought it forward, and to which: telling it twice would not help.
     pub brought: Option<(RosterHash, RosterHash)>,
+    /// Answers that the server still owes us about how we parted with those on a roster that we don't know.
+    pub owed: usize,
+    /// Whether the server is on a roster that we don't know.
+    pub elsewhere: bool,
     /// When to ask the server for the roster it is on, unless it says that it has followed our last step.
     pub ask_server_at: Option<u64>,
     /// Whether the server or a member confirmed our seat, so that the user was told we are in.
     pub settled: bool,
-    /// Since when we have neither links nor server, and when that last ended.
-    pub cut_off: CutOff,
-}
-
-/// Whether we ourselves were the ones who could not be reached.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct CutOff {
-    /// Since when we have neither a link nor the server.
-    since: Option<u64>,
-    /// When that last ended.
-    ended: Option<u64>,
+    /// Members that we parted with because nobody reached them: the other half, perhaps, of a split.
+    pub lost: BTreeMap<PeerId, Lost>,
+    /// Newcomers whose knock we said yes to, the newest last: they may have come in by a roster that isn't ours.
+    approved: VecDeque<PeerId>,
 }
 
 impl Room {
@@ -177,22 +189,24 @@ impl Room {
     pub fn new(chain: Chain, log: Log, me: PeerId) -> Self {
         Room {
             name: chain.genesis().name.clone(),
-            ballots: Ballots::new(me),
-            chain,
+            seat: Seat::new(chain, me),
             log,
             readers: BTreeMap::new(),
             online: BTreeSet::new(),
             absent: BTreeMap::new(),
-            left: BTreeSet::new(),
             adverts: BTreeMap::new(),
             advertised: BTreeSet::new(),
             addresses: BTreeMap::new(),
             pending: BTreeMap::new(),
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
-            forked: BTreeSet::new(),
+            rules: Rules::new(),
+            heard: BTreeMap::new(),
+            reforming: None,
+            step_notes: Vec::new(),
+            wanted: BTreeMap::new(),
+            wanted_from: me,
             orphans: VecDeque::new(),
-            passed: VecDeque::new(),
             denials: BTreeMap::new(),
             prompts: VecDeque::new(),
             head_counter: 0,
@@ -200,43 +214,54 @@ impl Room {
             frontier_due: None,
             drop_not_before: 0,
             brought: None,
+            owed: 0,
+            elsewhere: false,
             ask_server_at: None,
             settled: false,
-            cut_off: CutOff::default(),
+            lost: BTreeMap::new(),
+            approved: VecDeque::new(),
         }
+    }
+
+    /// Puts back what was noted of the steps so far.
+    pub fn recall_notes(&mut self, notes: Vec<StepNote>) {
+        self.step_notes = notes;
     }
 
     /// Puts back what this client had signed over the last roster, so that it never signs against itself.
     pub fn recall(&mut self, consents: Vec<(Proposal, Signed<Consent>)>, head_counter: u64, scheme: &dyn Scheme) {
         self.head_counter = head_counter;
-        let size = self.chain.genesis().size;
-        for (proposal, consent) in consents {
-            let Ok(consent) = consent.verify(scheme) else { continue };
-            // What the last step has overtaken no longer opens, and needs not.
-            if self.ballots.open(self.chain.current(), proposal, size, None, scheme).is_ok() {
-                let _ = self.ballots.note(consent);
-            }
-        }
+        self.seat.recall(consents, scheme);
+    }
+
+    /// The rosters so far.
+    pub fn chain(&self) -> &Chain {
+        self.seat.chain()
+    }
+
+    /// What became of our seat.
+    pub fn fate(&self) -> Fate {
+        self.seat.fate()
     }
 
     /// Which room this is.
     pub fn id(&self) -> RoomId {
-        self.chain.room()
+        self.seat.chain().room()
     }
 
     /// Whether `key` has a seat.
     pub fn has(&self, key: &PeerId) -> bool {
-        is_member(self.chain.current(), key)
+        is_member(self.seat.chain().current(), key)
     }
 
     /// Whether a member went on without us, and is still to be dropped.
     pub fn has_left(&self, key: &PeerId) -> bool {
-        self.left.contains(key)
+        self.seat.left().contains_key(key)
     }
 
     /// Every member but ourselves.
     pub fn others(&self, me: &PeerId) -> Vec<PeerId> {
-        let keys = self.chain.current().members.iter().map(|member| member.key);
+        let keys = self.seat.chain().current().members.iter().map(|member| member.key);
         keys.filter(|key| key != me).collect()
     }
 
@@ -255,14 +280,14 @@ impl Room {
         // Others may say that they have a link with us, but nobody is reached through somebody else by oneself.
         let path = |key: &PeerId| if *key == me { Path::None } else { self.path(ctx, key) };
         let person = |key: PeerId, name: &Name| Person { name: name.clone(), key, me: key == me, path: path(&key) };
-        self.chain.current().members.iter().map(|member| person(member.key, &member.name)).collect()
+        self.seat.chain().current().members.iter().map(|member| person(member.key, &member.name)).collect()
     }
 
     /// A link with a member has come up: tell them where we are, and what we have.
     pub fn link_up(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
         let Some(link) = ctx.links.get(&peer) else { return };
         let rtt_ms = link.rtt_ms;
-        let replaced = self.readers.insert(peer, Reader::new(ctx.now)).is_some();
+        let replaced = self.readers.insert(peer, Reader::default()).is_some();
         self.adverts.remove(&peer);
         // A better connection to somebody who is linked already is no news.
         if let (Some(name), false) = (self.name_of(&peer), replaced) {
@@ -298,7 +323,7 @@ impl Room {
         self.head_counter = self.head_counter.saturating_add(1);
         let room = self.id();
         ctx.persist(Change::HeadCounter { room, counter: self.head_counter });
-        let head = Head { room, roster: self.chain.head(), counter: self.head_counter, by: ctx.me() };
+        let head = Head { room, roster: self.seat.chain().head(), counter: self.head_counter, by: ctx.me() };
         Verified::sign(head, ctx.signer).into_signed()
     }
 
@@ -310,16 +335,20 @@ impl Room {
             return;
         }
         self.heads.insert(from, head.counter);
-        if head.roster == self.chain.head() {
-            self.confirm_seat(ctx);
-            // Links are told by their places in a roster: who has only just come to this one could not read ours.
-            ctx.tell_peer(&from, self.links_message());
-        }
-        if let Some(steps) = self.chain.steps_after(&head.roster) {
-            let room = self.id();
-            for step in steps {
-                ctx.tell_peer(&from, PeerMessage::Step((room, step.clone())));
+        match self.seat.hear_head(from, head.roster, ctx.scheme) {
+            HeadMeans::Level => {
+                self.confirm_seat(ctx);
+                // Links are told by their places in a roster: who has only just come to this one could not read ours.
+                ctx.tell_peer(&from, self.links_message());
             }
+            HeadMeans::Behind => {
+                let (room, steps) = (self.id(), self.seat.chain().steps_after(&head.roster).unwrap_or_default());
+                for step in steps {
+                    ctx.tell_peer(&from, PeerMessage::Step((room, step.clone())));
+                }
+            }
+            HeadMeans::Ahead => {}
+            HeadMeans::GoneOn => self.weigh_drops(ctx),
         }
         // Whoever opens a room while the link already stands has missed our greeting.
         let greeted = self.readers.get_mut(&from).map(|reader| std::mem::replace(&mut reader.greeted, true));
@@ -333,14 +362,14 @@ impl Room {
     /// are, and says where it is.
     pub fn ask_server_due(&mut self, ctx: &mut Ctx<'_>) {
         if self.ask_server_at.take_if(|at| *at <= ctx.now.mono_ms).is_some() {
-            ctx.tell_server(ToServer::Attach((self.id(), self.chain.head())));
+            ctx.tell_server(ToServer::Attach((self.id(), self.seat.chain().head())));
         }
     }
 
     /// Tells the user that we are in, once.
     pub fn tell_joined(&mut self, ctx: &mut Ctx<'_>, how: Entrance) {
         if !std::mem::replace(&mut self.settled, true) {
-            let (epoch, members) = (self.chain.current().epoch, self.people(ctx));
+            let (epoch, members) = (self.seat.chain().current().epoch, self.people(ctx));
             ctx.tell(Event::Joined { room: self.name.clone(), epoch, members, how });
         }
     }
@@ -353,14 +382,14 @@ impl Room {
     /// We have just come in, or back: links that stand already are links of this room, and whoever has none has the
     /// grace to come.
     pub fn seats_taken_up(&mut self, ctx: &mut Ctx<'_>) {
-        let current = self.chain.current().clone();
+        let current = self.seat.chain().current().clone();
         self.seats_changed(ctx, &current);
     }
 
     /// Offers our own addresses to the members of the current roster, through the server.
     pub fn offer_addresses(&self, ctx: &mut Ctx<'_>, own: &[SocketAddr]) {
         let addresses: Few<SocketAddr, CANDIDATES_MAX> = Few::first_of(own.iter().copied());
-        ctx.tell_server(ToServer::Candidates((self.id(), self.chain.head(), addresses)));
+        ctx.tell_server(ToServer::Candidates((self.id(), self.seat.chain().head(), addresses)));
     }
 
     /// Tells the user that somebody broke a rule, without effect.

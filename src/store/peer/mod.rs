@@ -19,10 +19,10 @@ use self::rows::{ENTRY_COLUMNS, as_stored};
 use self::schema::SCHEMA;
 use super::sqlite::{self, StoreError};
 use crate::core::io::{Change, Kept, KeptRoom};
-use crate::core::log::{AuthorLog, KeptEntry};
+use crate::core::log::{AuthorLog, KeptEntry, Known};
 use crate::identity::PeerId;
-use crate::limits::{RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
-use crate::wire::{RoomId, RosterHash};
+use crate::limits::{FORKED_ENTRIES_MAX, RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
+use crate::wire::{Entry, EntryId, RoomId, RosterHash};
 
 pub use self::retention::{Forgetting, Keep};
 pub use self::salvage::Salvaged;
@@ -104,14 +104,15 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when a row is damaged.
     pub fn load(&self) -> Result<Kept, StoreError> {
-        Ok(Kept { rooms: self.rooms()?, logs: self.logs()? })
+        let rules = self.rows("SELECT * FROM rule ORDER BY room, key", [], rows::rule)?;
+        Ok(Kept { rooms: self.rooms()?, logs: self.logs()?, rules })
     }
 
     fn rooms(&self) -> Result<Vec<KeptRoom>, StoreError> {
         let mut rooms: BTreeMap<RoomId, KeptRoom> =
             self.rows("SELECT * FROM room", [], rows::room)?.into_iter().collect();
-        for (room, _, step, at_ms) in self.rows("SELECT * FROM step ORDER BY room, epoch", [], rows::step)? {
-            rooms.entry(room).and_modify(|kept| kept.steps.push((step, at_ms)));
+        for (room, _, step, note) in self.rows("SELECT * FROM step ORDER BY room, epoch", [], rows::step)? {
+            rooms.entry(room).and_modify(|kept| kept.steps.push((step, note)));
         }
         for (room, proposal, consent) in self.rows("SELECT * FROM consent ORDER BY number", [], rows::consent)? {
             rooms.entry(room).and_modify(|kept| kept.consents.push((proposal, consent)));
@@ -120,15 +121,13 @@ impl PeerStore {
     }
 
     fn logs(&self) -> Result<Vec<(RoomId, PeerId, AuthorLog)>, StoreError> {
-        let mut authors = self.rows("SELECT DISTINCT room, author FROM entry", [], |row| {
-            Ok(((RoomId(row.get(0)?), PeerId(row.get(1)?)), None))
-        })?;
+        let mut authors = self.rows(AUTHORS, [], |row| Ok(((RoomId(row.get(0)?), PeerId(row.get(1)?)), None)))?;
         let mut ends: BTreeMap<(RoomId, PeerId), Option<KeptEntry>> = authors.drain(..).collect();
         // In a run of which nothing stays, all that is known of our own logs is where they end.
         let disk = match (&self.tips, &self.own) {
             (Some(on_disk), Some(me)) => {
-                let newest = "WHERE author = ?1 AND seq = (SELECT MAX(seq) FROM entry newest
-                    WHERE newest.room = entry.room AND newest.author = entry.author)";
+                let newest = "WHERE author = ?1 AND forked = 0 AND seq = (SELECT MAX(seq) FROM entry newest
+                    WHERE newest.room = entry.room AND newest.author = entry.author AND newest.forked = 0)";
                 for kept in
                     rows_of(on_disk, &format!("SELECT {ENTRY_COLUMNS} FROM entry {newest}"), [me.0], rows::kept_entry)?
                 {
@@ -147,7 +146,8 @@ impl PeerStore {
         let mut logs = Vec::new();
         for ((room, author), end) in ends {
             let mut newest = self.newest(&room, &author)?;
-            if newest.is_empty() && end.is_none() {
+            let forks = self.forks(&room, &author)?;
+            if newest.is_empty() && end.is_none() && forks.is_empty() {
                 return Err(StoreError::Damaged { what: "an index" });
             }
             let mut audiences = self.audiences(&room, &author)?;
@@ -155,7 +155,7 @@ impl PeerStore {
                 // What it was is not here, so that nobody can be given it, nor what it follows.
                 (newest, audiences) = (vec![end], Vec::new());
             }
-            logs.push((room, author, AuthorLog::reopen(audiences, newest)));
+            logs.push((room, author, AuthorLog::reopen(audiences, newest, forks)));
         }
         Ok(logs)
     }
@@ -163,7 +163,7 @@ impl PeerStore {
     fn audiences(&self, room: &RoomId, author: &PeerId) -> Result<Vec<(u64, RosterHash)>, StoreError> {
         self.rows(
             &format!(
-                "SELECT MIN(seq), audience FROM entry WHERE room = ? AND author = ? AND entry IS NOT NULL AND {WHOLE}
+                "SELECT MIN(seq), audience FROM entry WHERE room = ? AND author = ? AND forked = 0 AND entry IS NOT NULL AND {WHOLE}
                  GROUP BY audience ORDER BY MIN(seq)"
             ),
             [room.0, author.0],
@@ -173,7 +173,7 @@ impl PeerStore {
 
     fn newest(&self, room: &RoomId, author: &PeerId) -> Result<Vec<KeptEntry>, StoreError> {
         let query = format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry WHERE room = ? AND author = ? AND {WHOLE}
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE room = ? AND author = ? AND forked = 0 AND {WHOLE}
              ORDER BY seq DESC LIMIT {RECENT_ENTRIES_MAX}"
         );
         let mut newest = self.rows(&query, [room.0, author.0], rows::kept_entry)?;
@@ -184,6 +184,30 @@ impl PeerStore {
         if in_order && theirs { Ok(newest) } else { Err(StoreError::Damaged { what: "an index" }) }
     }
 
+    fn forks(&self, room: &RoomId, author: &PeerId) -> Result<Vec<KeptEntry>, StoreError> {
+        let query = format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE room = ? AND author = ? AND forked = 1 AND entry IS NOT NULL
+             ORDER BY seq, id LIMIT {FORKED_ENTRIES_MAX}"
+        );
+        self.rows(&query, [room.0, author.0], rows::kept_entry)
+    }
+
+    /// Which of these entries are in the logs of this room, and where they stand.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database can't be read or a row is damaged.
+    pub fn look_up(&self, room: &RoomId, ids: &[EntryId]) -> Result<Vec<(EntryId, Known)>, StoreError> {
+        let query = format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE id = ? AND room = ? AND forked = 0 LIMIT 1");
+        let mut found = Vec::new();
+        for id in ids {
+            for kept in self.rows(&query, [id.0, room.0], rows::kept_entry)? {
+                let Entry { author, seq, audience, .. } = kept.entry;
+                found.push((*id, Known { author, seq, audience, place: kept.place }));
+            }
+        }
+        Ok(found)
+    }
+
     /// Entries of one author in a row, from number `from` on, oldest first: as many as one run may have.
     ///
     /// # Errors
@@ -191,7 +215,7 @@ impl PeerStore {
     pub fn fetch(&self, room: &RoomId, author: &PeerId, from: u64) -> Result<Vec<KeptEntry>, StoreError> {
         let query = format!(
             "SELECT {ENTRY_COLUMNS} FROM entry
-             WHERE room = ? AND author = ? AND seq >= ? AND entry IS NOT NULL ORDER BY seq LIMIT {RUN_ENTRIES_MAX}"
+             WHERE room = ? AND author = ? AND forked = 0 AND seq >= ? AND entry IS NOT NULL ORDER BY seq LIMIT {RUN_ENTRIES_MAX}"
         );
         self.rows(&query, params![room.0, author.0, as_stored(from)], rows::kept_entry)
     }
@@ -205,6 +229,10 @@ impl PeerStore {
         rows_of(&self.all, query, params, read)
     }
 }
+
+/// Everybody of whom there is an entry.
+const AUTHORS: &str = "SELECT room, author FROM entry WHERE forked = 0
+     UNION SELECT room, author FROM entry WHERE forked = 1";
 
 /// Leaves out, in a query of `entry`, what stands behind a hole.
 const WHOLE: &str = "seq <= IFNULL(
@@ -228,13 +256,15 @@ fn rows_of<T>(
 fn apply(to: &Connection, change: &Change) -> Result<(), StoreError> {
     match change {
         Change::Entered { genesis, base } => rows::keep_room(to, genesis, base),
-        Change::Moved { room, epoch, step, at_ms } => {
+        Change::Moved { room, epoch, step, note } => {
             to.execute("DELETE FROM consent WHERE room = ?", [&room.0])?;
-            rows::keep_step(to, room, *epoch, step, *at_ms)
+            rows::keep_step(to, room, *epoch, step, note)
         }
         Change::Consented { room, proposal, consent } => rows::keep_consent(to, room, proposal, consent),
         Change::HeadCounter { room, counter } => rows::keep_counter(to, room, *counter),
         Change::Entries { room, entries } => entries.iter().try_for_each(|kept| rows::keep_new_entry(to, room, kept)),
+        Change::Rule { room, key, rule } => rows::keep_rule(to, room, key, *rule),
+        Change::Forked { room, entry } => rows::keep_entry(to, room, entry, true).map(drop),
         Change::Gone { room } => {
             to.execute("DELETE FROM room WHERE id = ?", [&room.0])?;
             Ok(())

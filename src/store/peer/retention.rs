@@ -65,8 +65,8 @@ impl PeerStore {
         let (room, mut over) = (*room, *over);
         let transaction = self.all.transaction()?;
         let oldest = format!(
-            "SELECT number, kept_ms, LENGTH(entry) AS bytes, seq = {NEWEST_SEQ} AS newest, {ENTRY_COLUMNS} FROM entry
-             WHERE room = ?1 AND entry IS NOT NULL AND NOT (author = ?2 AND seq = {NEWEST_SEQ})
+            "SELECT number, kept_ms, LENGTH(entry) AS bytes, forked = 0 AND seq = {NEWEST_SEQ} AS newest, {ENTRY_COLUMNS} FROM entry
+             WHERE room = ?1 AND entry IS NOT NULL AND NOT (author = ?2 AND forked = 0 AND seq = {NEWEST_SEQ})
              ORDER BY number LIMIT {FORGOTTEN_AT_ONCE_MAX}"
         );
         let oldest = rows_of(&transaction, &oldest, params![room.0, me.0], |row| {
@@ -86,7 +86,7 @@ impl PeerStore {
             }
             if newest {
                 kept.entry.body = Body { kind: 0, bytes: Default::default() };
-                let seal = rows::entry_seal(&room, &kept, None);
+                let seal = rows::entry_seal(&room, &kept, None, false);
                 transaction
                     .prepare_cached("UPDATE entry SET entry = NULL, signature = NULL, seal = ? WHERE number = ?")?
                     .execute(params![seal, number])?;
@@ -114,7 +114,7 @@ impl PeerStore {
 
 /// The number of the author's newest entry, in a query of `entry`.
 const NEWEST_SEQ: &str = "(SELECT MAX(newest.seq) FROM entry newest
-     WHERE newest.room = entry.room AND newest.author = entry.author)";
+     WHERE newest.room = entry.room AND newest.author = entry.author AND newest.forked = 0)";
 
 /// Gives the freed pages back to the disk, and lets nothing of what was in them stand in the journal. A reader beside us may
 /// keep both from happening; then it happens the next time.

@@ -6,7 +6,8 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha256};
 
-use crate::core::io::KeptRoom;
+use crate::core::event::Rule;
+use crate::core::io::{KeptRoom, StepNote};
 use crate::core::log::{KeptEntry, Place};
 use crate::identity::{Name, PeerId, RoomName, Signature, Signed};
 use crate::store::sqlite::{StoreError, read};
@@ -15,7 +16,7 @@ use crate::wire::{
 };
 
 /// The columns that [`kept_entry`] reads, of the tables `entry` and `tip`.
-pub(super) const ENTRY_COLUMNS: &str = "room, author, seq, id, audience, entry, signature, epoch, depth, seal";
+pub(super) const ENTRY_COLUMNS: &str = "room, author, seq, id, audience, entry, signature, epoch, depth, forked, seal";
 
 /// The checksum of a row: what of SHA-256 is more than enough against accidents.
 pub(super) fn seal(parts: &[&[u8]]) -> [u8; 8] {
@@ -110,12 +111,19 @@ pub(super) fn room(row: &Row<'_>) -> Result<(RoomId, KeptRoom), StoreError> {
 }
 
 /// Keeps a step, and what whoever came in by it is called.
-pub(super) fn keep_step(to: &Connection, room: &RoomId, epoch: u64, step: &Step, at_ms: u64) -> Result<(), StoreError> {
-    let (epoch, at_ms, encoded) = (as_stored(epoch), as_stored(at_ms), encode(step));
-    let sealed = seal(&[&room.0, &epoch.to_le_bytes(), &encoded, &at_ms.to_le_bytes()]);
+pub(super) fn keep_step(
+    to: &Connection,
+    room: &RoomId,
+    epoch: u64,
+    step: &Step,
+    note: &StepNote,
+) -> Result<(), StoreError> {
+    let (epoch, encoded) = (as_stored(epoch), encode(step));
+    let note = postcard::to_stdvec(note).unwrap_or_default();
+    let sealed = seal(&[&room.0, &epoch.to_le_bytes(), &encoded, &note]);
     to.execute(
-        "INSERT INTO step (room, epoch, step, at_ms, seal) VALUES (?, ?, ?, ?, ?)",
-        params![room.0, epoch, encoded, at_ms, sealed],
+        "INSERT INTO step (room, epoch, step, note, seal) VALUES (?, ?, ?, ?, ?)",
+        params![room.0, epoch, encoded, note, sealed],
     )?;
     match &step.proposal {
         Proposal::Admit(knock) => keep_person(to, room, &knock.unverified().key, &knock.unverified().name),
@@ -124,12 +132,50 @@ pub(super) fn keep_step(to: &Connection, room: &RoomId, epoch: u64, step: &Step,
 }
 
 /// A row of `step`.
-pub(super) fn step(row: &Row<'_>) -> Result<(RoomId, u64, Step, u64), StoreError> {
+pub(super) fn step(row: &Row<'_>) -> Result<(RoomId, u64, Step, StepNote), StoreError> {
     let (room, encoded): ([u8; 32], Vec<u8>) = (row.get("room")?, row.get("step")?);
-    let (epoch, at_ms) = (number(row, "epoch")?, number(row, "at_ms")?);
-    let parts: [&[u8]; 4] = [&room, &as_stored(epoch).to_le_bytes(), &encoded, &as_stored(at_ms).to_le_bytes()];
-    check(row, "seal", &parts, "a step")?;
-    Ok((RoomId(room), epoch, read(decode(&encoded), "a step")?, at_ms))
+    let (epoch, note) = (number(row, "epoch")?, row.get::<_, Vec<u8>>("note")?);
+    check(row, "seal", &[&room, &as_stored(epoch).to_le_bytes(), &encoded, &note], "a step")?;
+    // What was noted beside it is only shown.
+    let note = postcard::from_bytes(&note).unwrap_or_default();
+    Ok((RoomId(room), epoch, read(decode(&encoded), "a step")?, note))
+}
+
+/// Keeps how somebody's knocks are answered; to ask is the same as nothing.
+pub(super) fn keep_rule(to: &Connection, room: &RoomId, key: &PeerId, rule: Rule) -> Result<(), StoreError> {
+    to.execute("DELETE FROM rule WHERE room = ? AND key = ?", [&room.0, &key.0])?;
+    if rule != Rule::Ask {
+        let stored = stored_rule(rule);
+        let sealed = seal(&[&room.0, &key.0, &stored.to_le_bytes()]);
+        let values = params![room.0, key.0, stored, sealed];
+        to.execute("INSERT INTO rule (room, key, rule, seal) VALUES (?, ?, ?, ?)", values)?;
+    }
+    Ok(())
+}
+
+/// A row of `rule`. One that was changed could let somebody in.
+pub(super) fn rule(row: &Row<'_>) -> Result<(RoomId, PeerId, Rule), StoreError> {
+    let (room, key, stored): ([u8; 32], [u8; 32], i64) = (row.get("room")?, row.get("key")?, row.get("rule")?);
+    check(row, "seal", &[&room, &key, &stored.to_le_bytes()], "a rule")?;
+    Ok((RoomId(room), PeerId(key), rule_of_stored(stored)))
+}
+
+fn stored_rule(rule: Rule) -> i64 {
+    match rule {
+        Rule::Ask | Rule::Session => 0,
+        Rule::Always => 1,
+        Rule::Never => 2,
+        Rule::Follow => 3,
+    }
+}
+
+pub(super) fn rule_of_stored(stored: i64) -> Rule {
+    match stored {
+        1 => Rule::Always,
+        2 => Rule::Never,
+        3 => Rule::Follow,
+        _ => Rule::Ask,
+    }
 }
 
 /// Keeps a consent over the current roster.
@@ -163,11 +209,11 @@ pub(super) fn keep_new_entry(to: &Connection, room: &RoomId, kept: &KeptEntry) -
     let (author, seq) = (kept.entry.author.0, as_stored(kept.entry.seq));
     let mut hole = to.prepare_cached("SELECT up_to FROM hole WHERE room = ? AND author = ?")?;
     let Some(up_to) = hole.query_row([room.0, author], |row| row.get::<_, i64>(0)).optional()? else {
-        return keep_entry(to, room, kept).map(drop);
+        return keep_entry(to, room, kept, false).map(drop);
     };
-    let mut here = to.prepare_cached("SELECT 1 FROM entry WHERE room = ? AND author = ? AND seq = ?")?;
+    let mut here = to.prepare_cached("SELECT 1 FROM entry WHERE room = ? AND author = ? AND seq = ? AND forked = 0")?;
     if !here.exists(params![room.0, author, seq])? {
-        keep_entry(to, room, kept)?;
+        keep_entry(to, room, kept, false)?;
     }
     if seq >= up_to {
         to.execute("DELETE FROM hole WHERE room = ? AND author = ?", [room.0, author])?;
@@ -175,12 +221,12 @@ pub(super) fn keep_new_entry(to: &Connection, room: &RoomId, kept: &KeptEntry) -
     Ok(())
 }
 
-/// Keeps an entry, and where its words stand; the number of its row.
-pub(super) fn keep_entry(to: &Connection, room: &RoomId, kept: &KeptEntry) -> Result<i64, StoreError> {
+/// Keeps an entry, of its author's log or of another branch, and where its words stand; the number of its row.
+pub(super) fn keep_entry(to: &Connection, room: &RoomId, kept: &KeptEntry, forked: bool) -> Result<i64, StoreError> {
     let (encoded, signature) = (encode(&kept.entry), kept.signature.map(|signature| signature.to_bytes()));
     to.prepare_cached(
-        "INSERT INTO entry (room, author, seq, id, audience, entry, signature, epoch, depth, kept_ms, seal)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?)",
+        "INSERT INTO entry (room, author, seq, id, audience, entry, signature, epoch, depth, forked, kept_ms, seal)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?)",
     )?
     .execute(params![
         room.0,
@@ -192,7 +238,8 @@ pub(super) fn keep_entry(to: &Connection, room: &RoomId, kept: &KeptEntry) -> Re
         signature,
         as_stored(kept.place.epoch),
         as_stored(kept.place.depth),
-        entry_seal(room, kept, signature.as_ref()),
+        forked,
+        entry_seal(room, kept, signature.as_ref(), forked),
     ])?;
     let number = to.last_insert_rowid();
     if let Some(text) = kept.entry.body.as_text() {
@@ -202,9 +249,14 @@ pub(super) fn keep_entry(to: &Connection, room: &RoomId, kept: &KeptEntry) -> Re
 }
 
 /// Keeps an entry out of an earlier database, or the place of one that was forgotten there.
-pub(super) fn keep_entry_again(to: &Connection, kept: &KeptEntry, kept_ms: i64) -> Result<(), StoreError> {
+pub(super) fn keep_entry_again(
+    to: &Connection,
+    kept: &KeptEntry,
+    kept_ms: i64,
+    forked: bool,
+) -> Result<(), StoreError> {
     let room = kept.entry.room;
-    let number = keep_entry(to, &room, kept)?;
+    let number = keep_entry(to, &room, kept, forked)?;
     to.prepare_cached("UPDATE entry SET kept_ms = ? WHERE number = ?")?.execute([kept_ms, number])?;
     if is_only_place(kept) {
         to.prepare_cached("UPDATE entry SET entry = NULL WHERE number = ?")?.execute([number])?;
@@ -226,13 +278,13 @@ pub(super) fn keep_tip(to: &Connection, room: &RoomId, kept: &KeptEntry) -> Resu
         kept.entry.audience.0,
         as_stored(kept.place.epoch),
         as_stored(kept.place.depth),
-        entry_seal(room, kept, None),
+        entry_seal(room, kept, None, false),
     ])?;
     Ok(())
 }
 
 /// The seal of an entry's row. What the entry itself says is sealed by its id.
-pub(super) fn entry_seal(room: &RoomId, kept: &KeptEntry, signature: Option<&[u8; 64]>) -> [u8; 8] {
+pub(super) fn entry_seal(room: &RoomId, kept: &KeptEntry, signature: Option<&[u8; 64]>, forked: bool) -> [u8; 8] {
     let KeptEntry { entry, id, place, .. } = kept;
     seal(&[
         &room.0,
@@ -243,6 +295,7 @@ pub(super) fn entry_seal(room: &RoomId, kept: &KeptEntry, signature: Option<&[u8
         signature.map_or(&[], |signature| signature.as_slice()),
         &as_stored(place.epoch).to_le_bytes(),
         &as_stored(place.depth).to_le_bytes(),
+        &[u8::from(forked)],
     ])
 }
 
@@ -267,7 +320,11 @@ pub(super) fn kept_entry(row: &Row<'_>) -> Result<KeptEntry, StoreError> {
         None => only_place(room, author, seq, audience),
     };
     let kept = KeptEntry { entry, id, signature: signature.map(|bytes| Signature::from_bytes(&bytes)), place };
-    if row.get::<_, [u8; 8]>("seal")? == entry_seal(&room, &kept, signature.as_ref()) { Ok(kept) } else { Err(damaged) }
+    if row.get::<_, [u8; 8]>("seal")? == entry_seal(&room, &kept, signature.as_ref(), row.get("forked")?) {
+        Ok(kept)
+    } else {
+        Err(damaged)
+    }
 }
 
 /// Whether this is what [`kept_entry`] makes of an entry whose text is gone.

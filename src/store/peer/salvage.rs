@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags, Row, params};
 use super::rows::{self, ENTRY_COLUMNS};
 use super::{PeerStore, rows_of};
 use crate::core::consent::chain::Chain;
+use crate::core::event::Rule;
 use crate::core::io::{Kept, KeptRoom};
 use crate::core::log::KeptEntry;
 use crate::identity::{PeerId, Scheme, Signed};
@@ -134,6 +135,9 @@ fn set_aside(file: &Path, day: &str) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
+/// An entry, when it was kept, and whether it is on another branch.
+type FoundEntry = (i64, bool, KeptEntry);
+
 /// All that could be read, each row with a seal that fits.
 #[derive(Default)]
 struct Found {
@@ -143,7 +147,9 @@ struct Found {
     known: Vec<(RoomId, crate::identity::RoomName)>,
     people: Vec<(RoomId, PeerId, crate::identity::Name)>,
     tips: Vec<KeptEntry>,
-    entries: BTreeMap<i64, (i64, KeptEntry)>,
+    rules: Vec<(RoomId, PeerId, Rule)>,
+    /// By number.
+    entries: BTreeMap<i64, FoundEntry>,
 }
 
 /// `None` when not even the tables are found.
@@ -157,8 +163,7 @@ fn read_all(file: &Path) -> Option<Found> {
     found.rooms = rooms.into_iter().collect();
     let (steps, whole) = both_ways(&source, "step", "room, epoch", rows::step);
     found.rooms_whole &= whole;
-    let mut steps: Vec<_> =
-        steps.into_iter().map(|(room, epoch, step, at_ms)| ((room, epoch), (step, at_ms))).collect();
+    let mut steps: Vec<_> = steps.into_iter().map(|(room, epoch, step, note)| ((room, epoch), (step, note))).collect();
     steps.sort_by_key(|(at, _)| *at);
     for ((room, _), step) in steps {
         found.rooms.entry(room).and_modify(|kept| kept.steps.push(step));
@@ -171,6 +176,7 @@ fn read_all(file: &Path) -> Option<Found> {
     found.known = both_ways(&source, "known", "number", rows::known).0;
     found.people = both_ways(&source, "person", "room, key", rows::person).0;
     found.tips = both_ways(&source, "tip", "room, author", rows::kept_entry).0;
+    found.rules = both_ways(&source, "rule", "room, key", rows::rule).0;
     found.entries = entries_of(&source);
     Some(found)
 }
@@ -247,14 +253,19 @@ fn until_broken<T>(
 
 /// Every entry that can be reached: from both ends, and what lies between where these stop, one by one. With the moment
 /// when it was kept.
-fn entries_of(source: &Connection) -> BTreeMap<i64, (i64, KeptEntry)> {
+fn entries_of(source: &Connection) -> BTreeMap<i64, FoundEntry> {
     let columns = format!("SELECT number, kept_ms, {ENTRY_COLUMNS} FROM entry");
     let read = |row: &Row<'_>| {
         let number: i64 = row.get("number")?;
-        Ok((number, rows::kept_entry(row).ok().map(|kept| (row.get("kept_ms").unwrap_or_default(), kept))))
+        Ok((
+            number,
+            rows::kept_entry(row)
+                .ok()
+                .map(|kept| (row.get("kept_ms").unwrap_or_default(), row.get("forked").unwrap_or_default(), kept)),
+        ))
     };
     let (up, whole) = until_broken(source, &format!("{columns} ORDER BY number"), read);
-    let mut found: Vec<(i64, Option<(i64, KeptEntry)>)> = up.into_iter().flatten().collect();
+    let mut found: Vec<(i64, Option<FoundEntry>)> = up.into_iter().flatten().collect();
     if !whole {
         let (down, _) = until_broken(source, &format!("{columns} ORDER BY number DESC"), read);
         let down: Vec<_> = down.into_iter().flatten().collect();
@@ -275,7 +286,7 @@ const BETWEEN_MAX: i64 = 200_000;
 
 /// Puts what was found into a new database: how many entries it took, and whether the seats.
 fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme) -> Result<(u64, bool), StoreError> {
-    let Found { rooms, rooms_whole, known, people, tips, entries } = found;
+    let Found { rooms, rooms_whole, known, people, tips, rules, entries } = found;
     let seats = rooms_whole && rooms.values().all(|room| is_sound(room, scheme));
     let transaction = store.all.transaction()?;
     let to = &*transaction;
@@ -283,8 +294,8 @@ fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme
         for (id, room) in rooms {
             rows::keep_room(to, &room.genesis, &room.base)?;
             rows::keep_counter(to, &id, room.head_counter)?;
-            for ((step, at_ms), epoch) in room.steps.iter().zip(room.base.epoch + 1..) {
-                rows::keep_step(to, &id, epoch, step, *at_ms)?;
+            for ((step, note), epoch) in room.steps.iter().zip(room.base.epoch + 1..) {
+                rows::keep_step(to, &id, epoch, step, note)?;
             }
             for (proposal, consent) in &room.consents {
                 rows::keep_consent(to, &id, proposal, consent)?;
@@ -294,13 +305,19 @@ fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme
     // In their order, in which the rooms stand again afterwards.
     known.iter().try_for_each(|(room, name)| rows::keep_known(to, room, name))?;
     people.iter().try_for_each(|(room, key, name)| rows::keep_person(to, room, key, name))?;
+    rules.iter().try_for_each(|(room, key, rule)| rows::keep_rule(to, room, key, *rule))?;
     tips.iter().try_for_each(|tip| rows::keep_tip(to, &tip.entry.room, tip))?;
 
     let mut logs: BTreeMap<(RoomId, PeerId), Vec<(i64, &KeptEntry)>> = BTreeMap::new();
-    for (number, (_, kept)) in &entries {
+    let mut sound = Vec::new();
+    for (number, (_, forked, kept)) in &entries {
+        if *forked {
+            // Each stands for itself, and only proves something if it is signed.
+            sound.extend(is_signed(kept, scheme).then_some(*number));
+            continue;
+        }
         logs.entry((kept.entry.room, kept.entry.author)).or_default().push((*number, kept));
     }
-    let mut sound = Vec::new();
     for ((room, author), log) in logs {
         let SoundLog { mut numbers, hole } = verified(log, scheme);
         // Our own goes on behind it, since its newest counts.
@@ -312,8 +329,8 @@ fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme
     }
     sound.sort_unstable();
     for number in &sound {
-        if let Some((kept_ms, kept)) = entries.get(number) {
-            rows::keep_entry_again(to, kept, *kept_ms)?;
+        if let Some((kept_ms, forked, kept)) = entries.get(number) {
+            rows::keep_entry_again(to, kept, *kept_ms, *forked)?;
         }
     }
     transaction.commit()?;
@@ -348,9 +365,8 @@ fn verified(mut log: Vec<(i64, &KeptEntry)>, scheme: &dyn Scheme) -> SoundLog {
             run.clear();
         }
         run.push((number, kept));
-        let tip = Tip { room: kept.entry.room, author: kept.entry.author, id: kept.id };
         match kept.signature {
-            Some(signature) if Signed::from_parts(tip, signature).verify(scheme).is_ok() => {}
+            Some(_) if is_signed(kept, scheme) => {}
             // The place of one that was forgotten stands for itself, at the beginning.
             None if rows::is_only_place(kept) && numbers.is_empty() => {}
             Some(_) => {
@@ -369,6 +385,11 @@ fn verified(mut log: Vec<(i64, &KeptEntry)>, scheme: &dyn Scheme) -> SoundLog {
         numbers.extend(run.drain(..).map(|(number, _)| number));
     }
     SoundLog { numbers, hole: hole.zip(newest.map(|newest| newest.entry.seq)) }
+}
+
+fn is_signed(kept: &KeptEntry, scheme: &dyn Scheme) -> bool {
+    let tip = Tip { room: kept.entry.room, author: kept.entry.author, id: kept.id };
+    kept.signature.is_some_and(|signature| Signed::from_parts(tip, signature).verify(scheme).is_ok())
 }
 
 /// Whether nothing that this client may have lies between two entries of one author.

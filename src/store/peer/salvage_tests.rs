@@ -39,7 +39,7 @@ fn sound(texts: usize) -> Sound {
         .apply(&[
             Change::Entered { genesis: genesis.into_signed(), base: base.clone() },
             Change::HeadCounter { room: base.room, counter: 7 },
-            Change::Moved { room: base.room, epoch: base.epoch + 1, step: step.clone(), at_ms: 5 },
+            Change::Moved { room: base.room, epoch: base.epoch + 1, step: step.clone(), note: Default::default() },
             Change::Consented { room: base.room, proposal: step.proposal, consent },
         ])
         .unwrap();
@@ -312,7 +312,7 @@ fn a_hole_is_where_a_log_ends_until_it_is_filled() {
     forged[1].signature = forged[0].signature;
     assert_eq!(verified((1..).zip(&forged).collect(), &Ed25519), sound(&[1, 3, 4, 5], Some((1, 5))));
 
-    let entries = without(3).into_iter().map(|(number, kept)| (number, (7, kept.clone()))).collect();
+    let entries = without(3).into_iter().map(|(number, kept)| (number, (7, false, kept.clone()))).collect();
     let damaged = || Found { rooms_whole: true, entries: BTreeMap::clone(&entries), ..Found::default() };
     let head = |store: &PeerStore| store.load().unwrap().logs[0].2.head_seq();
     let mut store = PeerStore::in_memory().unwrap();

@@ -3,6 +3,7 @@
 use super::*;
 use crate::core::consent::roster::first_roster;
 use crate::core::consent::testing::*;
+use crate::core::io::StepNote;
 use crate::core::log::Place;
 use crate::identity::{Ed25519, Identity, Name, Signer as _, Verified};
 use crate::wire::{Body, Consent, Decision, Entry, EntryId, Genesis, Roster, Tip, encode};
@@ -28,7 +29,7 @@ fn a_room_comes_back_as_it_was_kept() {
         .apply(&[
             Change::Entered { genesis: genesis.as_signed().clone(), base: base.clone() },
             consented.clone(),
-            Change::Moved { room, epoch: base.epoch + 1, step: step.clone(), at_ms: 5 },
+            Change::Moved { room, epoch: base.epoch + 1, step: step.clone(), note: noted(5) },
             consented,
             Change::HeadCounter { room, counter: 7 },
         ])
@@ -38,7 +39,7 @@ fn a_room_comes_back_as_it_was_kept() {
     let kept = PeerStore::open(&file).unwrap().load().unwrap();
     let [kept] = &kept.rooms[..] else { panic!("one room") };
     assert!(kept.genesis.clone().verify(&Ed25519).is_ok());
-    assert_eq!((&kept.base, &kept.steps), (&base, &vec![(step.clone(), 5)]));
+    assert_eq!((&kept.base, &kept.steps), (&base, &vec![(step.clone(), noted(5))]));
     assert_eq!(kept.consents, vec![(step.proposal, consent)], "the one before the step is over");
     assert_eq!(kept.head_counter, 7);
 }
@@ -49,7 +50,7 @@ fn a_failed_change_leaves_nothing_of_its_batch() {
     let mut store = PeerStore::in_memory().unwrap();
     let entered = Change::Entered { genesis: genesis.as_signed().clone(), base: base.clone() };
     let step = step_signed_by(&knock_at(&base, &person(9), "nina"), &[person(1)]);
-    let moved = Change::Moved { room: base.room, epoch: 1, step, at_ms: 0 };
+    let moved = Change::Moved { room: base.room, epoch: 1, step, note: noted(0) };
     assert!(store.apply(&[entered, moved.clone(), moved]).is_err());
     assert!(store.load().unwrap().rooms.is_empty());
 }
@@ -262,7 +263,7 @@ fn a_history_of_format_2_is_brought_forward_whole() {
     for _ in 0..2 {
         let store = PeerStore::open(&file).unwrap();
         let kept = store.load().unwrap();
-        assert_eq!((&kept.rooms[0].base, &kept.rooms[0].steps), (&base, &vec![(step.clone(), 5)]));
+        assert_eq!((&kept.rooms[0].base, &kept.rooms[0].steps), (&base, &vec![(step.clone(), noted(5))]));
         assert_eq!(kept.rooms[0].head_counter, 7);
         assert_eq!(kept.logs[0].2.head(), entries.last());
         let part = store.search(&base.room, &people[1].id(), "change", 9).unwrap().unwrap();
@@ -301,5 +302,85 @@ fn a_run_of_which_nothing_stays_leaves_a_number_and_no_word() {
     for entry in std::fs::read_dir(dir.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         assert!(!bytes.windows(9).any(|part| part == b"xylophone"));
+    }
+}
+
+#[test]
+fn both_of_two_under_one_number_are_shown_and_the_log_goes_on_from_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("history.db");
+    let (people, genesis, base) = room_of(2);
+    let mut elsewhere = PeerStore::in_memory().unwrap();
+    let other = say(&mut elsewhere, &base, &people[1], 1, &["the other one"]).remove(0);
+    let mut store = PeerStore::open(&file).unwrap();
+    store.apply(&[Change::Entered { genesis: genesis.into_signed(), base: base.clone() }]).unwrap();
+    let one = say(&mut store, &base, &people[1], 1, &["one"]).remove(0);
+    store.apply(&[Change::Forked { room: base.room, entry: other.clone() }]).unwrap();
+    drop(store);
+    let store = PeerStore::open(&file).unwrap();
+    let part = store.last(&base.room, &people[0].id(), 9, None).unwrap();
+    let shown: Vec<_> = part.messages.iter().map(|message| (message.text.as_str(), message.forked)).collect();
+    assert!(shown.contains(&("one", false)) && shown.contains(&("the other one", true)), "{shown:?}");
+    assert_eq!(found(&store, &base.room, "one").len(), 2);
+    assert_eq!(store.load().unwrap().logs[0].2.head(), Some(&one));
+    assert_eq!(store.fetch(&base.room, &people[1].id(), 1).unwrap(), vec![one.clone()]);
+    let looked_up = store.look_up(&base.room, &[other.id, one.id]).unwrap();
+    assert_eq!(looked_up.iter().map(|(id, known)| (*id, known.seq)).collect::<Vec<_>>(), [(one.id, 1)]);
+}
+
+#[test]
+fn a_rule_is_kept_until_it_is_to_ask_again() {
+    use crate::core::event::Rule;
+    let mut store = PeerStore::in_memory().unwrap();
+    let (room, key) = (RoomId([1; 32]), PeerId([2; 32]));
+    for (rule, kept) in [
+        (Rule::Always, vec![(room, key, Rule::Always)]),
+        (Rule::Never, vec![(room, key, Rule::Never)]),
+        (Rule::Ask, vec![]),
+    ] {
+        store.apply(&[Change::Rule { room, key, rule }]).unwrap();
+        assert_eq!(store.load().unwrap().rules, kept);
+    }
+}
+
+fn noted(at_ms: u64) -> StepNote {
+    StepNote { at_ms, ..StepNote::default() }
+}
+
+#[test]
+fn a_power_cut_at_any_byte_of_the_journal_leaves_whole_batches_and_no_hole() {
+    use crate::core::consent::chain::Chain;
+    use crate::core::log::Log;
+    const BATCHES: u64 = 6;
+    let dir = tempfile::tempdir().unwrap();
+    let (file, journal) = (dir.path().join("peer.db"), dir.path().join("peer.db-wal"));
+    let (people, genesis, base) = room_of(1);
+    let room = base.room;
+    let mut store = PeerStore::open(&file).unwrap();
+    store.apply(&[Change::Entered { genesis: genesis.as_signed().clone(), base }]).unwrap();
+    let chain = Chain::found(genesis);
+    let mut log = Log::default();
+    // Each batch is three entries and a counter, and where the journal ends when it is kept.
+    let mut ends = Vec::new();
+    for batch in 1..=BATCHES {
+        let texts = (0..3).map(|n| crate::wire::Body::text(&format!("{batch} {n}")).unwrap());
+        let entries = log.write(texts, &chain, &people[0], 0, || [0; 16]);
+        let changes = [Change::Entries { room, entries }, Change::HeadCounter { room, counter: batch }];
+        store.apply(&changes).unwrap();
+        ends.push(std::fs::metadata(&journal).unwrap().len());
+    }
+    let (database, written) = (std::fs::read(&file).unwrap(), std::fs::read(&journal).unwrap());
+    let cut = dir.path().join("cut.db");
+    for length in (0..=written.len()).rev().step_by(2003) {
+        std::fs::write(&cut, &database).unwrap();
+        std::fs::write(dir.path().join("cut.db-wal"), &written[..length]).unwrap();
+        let _ = std::fs::remove_file(dir.path().join("cut.db-shm"));
+        let whole = ends.iter().filter(|end| **end <= length as u64).count() as u64;
+        let store = PeerStore::open(&cut).unwrap();
+        let fetched = store.fetch(&room, &people[0].id(), 1).unwrap();
+        let numbers: Vec<u64> = fetched.iter().map(|kept| kept.entry.seq).collect();
+        assert_eq!(numbers, (1..=3 * whole).collect::<Vec<_>>(), "cut after {length} bytes");
+        let counter = store.load().unwrap().rooms.first().map_or(0, |kept| kept.head_counter);
+        assert_eq!(counter, whole, "cut after {length} bytes");
     }
 }

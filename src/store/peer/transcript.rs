@@ -93,7 +93,8 @@ impl PeerStore {
         while messages.len() < count
             && let Some(row) = found.next()?
         {
-            messages.extend(recalled(&rows::kept_entry(row)?, &names, me));
+            let forked = row.get("forked")?;
+            messages.extend(recalled(&rows::kept_entry(row)?, forked, &names, me));
         }
         messages.reverse();
         let all: i64 =
@@ -151,7 +152,7 @@ fn qualified() -> String {
 }
 
 /// An entry as a person reads it; `None` for one of a kind that this version can't show.
-fn recalled(kept: &KeptEntry, names: &BTreeMap<PeerId, Name>, me: &PeerId) -> Option<Recalled> {
+fn recalled(kept: &KeptEntry, forked: bool, names: &BTreeMap<PeerId, Name>, me: &PeerId) -> Option<Recalled> {
     let entry = &kept.entry;
     Some(Recalled {
         id: kept.id,
@@ -161,5 +162,7 @@ fn recalled(kept: &KeptEntry, names: &BTreeMap<PeerId, Name>, me: &PeerId) -> Op
         seq: entry.seq,
         text: entry.body.as_text()?.to_owned(),
         sent_at_ms: entry.wall_ms,
+        place: kept.place,
+        forked,
     })
 }

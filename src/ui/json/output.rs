@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::decisions;
+use super::past;
 use crate::peer::api::*;
 use crate::ui::words::{self, Said};
 
@@ -118,12 +120,10 @@ enum Output<'a> {
         text: &'a str,
         sent_at: String,
         mine: bool,
-    },
-    History {
-        room: &'a str,
-        why: &'static str,
-        messages: Vec<RecalledLine<'a>>,
-        more: u64,
+        epoch: u64,
+        depth: u64,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        forked: bool,
     },
     Delivered {
         room: &'a str,
@@ -157,38 +157,11 @@ enum Output<'a> {
     Ended {
         how: &'static str,
     },
-    Entry {
-        room: &'a str,
-        room_id: String,
-        id: String,
-        author: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        name: Option<&'a str>,
-        seq: u64,
-        epoch: u64,
-        sent_at_ms: u64,
-        text: Option<&'a str>,
-        previous: String,
-        signature: Option<String>,
-        entry: String,
-    },
     Whoami {
         name: Option<&'a str>,
         fingerprint: String,
         data_dir: String,
     },
-}
-
-#[derive(Debug, Serialize)]
-struct RecalledLine<'a> {
-    id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<&'a str>,
-    fingerprint: String,
-    seq: u64,
-    text: &'a str,
-    sent_at: String,
-    mine: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -231,6 +204,14 @@ pub fn event_line(event: &Event) -> String {
         }
         Event::PinWanted { server, fingerprint } => Output::PinWanted { server, fingerprint: fingerprint.to_string() },
         Event::Pinned { server, fingerprint } => Output::Pinned { server, fingerprint: fingerprint.to_string() },
+        Event::AnsweredByRule { .. }
+        | Event::Removal { .. }
+        | Event::RemovalAnswer { .. }
+        | Event::RemovalOver { .. }
+        | Event::Reform { .. }
+        | Event::Rules { .. }
+        | Event::Pending { .. }
+        | Event::Membership { .. } => return decisions::event_line(event),
         Event::ServerUp { server } => Output::Server { server, state: "up" },
         Event::ServerDown { server } => Output::Server { server, state: "down" },
         Event::Rooms { rooms, people } => {
@@ -255,11 +236,7 @@ pub fn event_line(event: &Event) -> String {
             knock: knock.to_string(),
             name: name.as_str(),
             by: by.as_str(),
-            decision: match decision {
-                Answer::Yes => "yes",
-                Answer::No => "no",
-                Answer::Silent => "silent",
-            },
+            decision: answer(*decision),
         },
         Event::KnockOver { room, knock, name, how } => Output::KnockOver {
             room: room.as_str(),
@@ -301,7 +278,7 @@ pub fn event_line(event: &Event) -> String {
         Event::Link { room, name, path, grace_s } => {
             Output::Link { room: room.as_str(), name: name.as_str(), path: path_fields(path), grace_s: *grace_s }
         }
-        Event::Message { room, id, from, key, mine, seq, text, sent_at_ms } => Output::Message {
+        Event::Message { room, id, from, key, mine, seq, text, sent_at_ms, place, forked } => Output::Message {
             room: room.as_str(),
             id: id.to_string(),
             from: from.as_str(),
@@ -310,8 +287,11 @@ pub fn event_line(event: &Event) -> String {
             text,
             sent_at: rfc3339(*sent_at_ms),
             mine: *mine,
+            epoch: place.epoch,
+            depth: place.depth,
+            forked: *forked,
         },
-        Event::History { room, why, messages, more } => history(room, *why, messages, *more),
+        Event::History { room, why, messages, more } => return past::history(room, *why, messages, *more),
         Event::Delivered { room, id, to, of } => {
             Output::Delivered { room: room.as_str(), id: id.to_string(), to: *to, of: *of }
         }
@@ -327,6 +307,8 @@ pub fn event_line(event: &Event) -> String {
                 Leaving::Asked => "asked",
                 Leaving::Deleted => "deleted",
                 Leaving::DroppedByOthers => "dropped_by_others",
+                Leaving::Removed => "removed",
+                Leaving::Reformed => "reformed",
             },
         },
         Event::Misbehaviour { room, by, what } => Output::Misbehaviour {
@@ -343,51 +325,6 @@ pub fn event_line(event: &Event) -> String {
         },
     };
     line(&output)
-}
-
-fn history<'a>(room: &'a RoomName, why: Recall, messages: &'a [Recalled], more: u64) -> Output<'a> {
-    let why = match why {
-        Recall::Joined => "joined",
-        Recall::Last => "last",
-        Recall::Search => "search",
-    };
-    let messages = messages.iter().map(|message| RecalledLine {
-        id: message.id.to_string(),
-        from: message.from.as_ref().map(Name::as_str),
-        fingerprint: message.key.fingerprint().to_string(),
-        seq: message.seq,
-        text: &message.text,
-        sent_at: rfc3339(message.sent_at_ms),
-        mine: message.mine,
-    });
-    Output::History { room: room.as_str(), why, messages: messages.collect(), more }
-}
-
-/// The line of `p2pchat search --json`.
-pub fn history_line(room: &RoomName, part: &Part) -> String {
-    line(&history(room, Recall::Search, &part.messages, part.more))
-}
-
-/// The line for one entry of `p2pchat export --json`.
-pub fn export_line(room: &RoomName, exported: &Exported) -> String {
-    line(&Output::Entry {
-        room: room.as_str(),
-        room_id: exported.room.to_string(),
-        id: exported.id.to_string(),
-        author: hex(&exported.author.0),
-        name: exported.name.as_ref().map(Name::as_str),
-        seq: exported.seq,
-        epoch: exported.epoch,
-        sent_at_ms: exported.sent_at_ms,
-        text: exported.text.as_deref(),
-        previous: exported.previous.to_string(),
-        signature: exported.signature.as_ref().map(|signature| hex(signature)),
-        entry: hex(&exported.entry),
-    })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The line for an error.
@@ -411,7 +348,7 @@ fn room_line(summary: &RoomSummary) -> RoomLine<'_> {
     RoomLine { room: room.as_str(), members: *members, size: *size, knocking: *knocking }
 }
 
-fn names(names: &[Name]) -> Vec<&str> {
+pub(super) fn names(names: &[Name]) -> Vec<&str> {
     names.iter().map(Name::as_str).collect()
 }
 
@@ -432,7 +369,15 @@ fn path_fields(path: &Path) -> PathFields<'_> {
     }
 }
 
-fn reason(refusal: Refusal) -> &'static str {
+pub(super) fn answer(decision: Answer) -> &'static str {
+    match decision {
+        Answer::Yes => "yes",
+        Answer::No => "no",
+        Answer::Silent => "silent",
+    }
+}
+
+pub(super) fn reason(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Denied => "denied",
         Refusal::Expired => "expired",
@@ -463,14 +408,14 @@ fn misdeed(what: Misdeed) -> &'static str {
 }
 
 /// RFC 3339, in UTC with three digits of milliseconds. A moment that no calendar has reads as 1970.
-fn rfc3339(ms: u64) -> String {
+pub(super) fn rfc3339(ms: u64) -> String {
     let moment = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
     format!("{moment:.3}")
 }
 
 /// JSON lets everything above U+001F stand as it is. What acts on a terminal is written by number all the same, which any
 /// reader undoes: somebody will look at this stream in a terminal.
-fn line(output: &Output<'_>) -> String {
+pub(super) fn line(output: &impl Serialize) -> String {
     let plain = serde_json::to_string(output).expect("strings, numbers and lists have a JSON form");
     if !plain.chars().any(acts) {
         return plain;

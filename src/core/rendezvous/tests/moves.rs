@@ -88,10 +88,32 @@ fn half_a_room_moves_it_on_when_the_other_half_is_not_here() {
     assert_eq!(rig.say(1, answer(&proposal, 1, Decision::Yes)), [(1, roster_is(&next))]);
     rig.log_in(2);
     let told = rig.say(2, attach(roster.room, roster.hash()));
-    assert_eq!(told, [(2, FromServer::Step((roster.room, step))), (2, roster_is(&next))]);
-    // What the other half signed meanwhile is for a roster the room is no longer on.
+    let way_on = FromServer::Step((roster.room, step));
+    assert_eq!(told, [(2, way_on.clone()), (2, roster_is(&next))]);
+    // What the other half signed meanwhile is for a roster the room is no longer on: it is shown who hosts.
     let (_, other, _) = drop_step(&roster, &[1], &[2]);
-    assert_eq!(rig.say(2, ToServer::Step((roster.room, other))), [(2, roster_is(&next))]);
+    assert_eq!(rig.say(2, ToServer::Step((roster.room, other))), [(2, way_on), (2, roster_is(&next))]);
+}
+
+#[test]
+fn the_half_that_hosts_gets_the_room_although_the_other_came_first() {
+    let (mut rig, roster) = Rig::room_of(4);
+    rig.hang_up(1);
+    rig.hang_up(2);
+    let (proposal, _, younger) = drop_step(&roster, &[1, 2], &[3, 4]);
+    propose(&mut rig, 3, &proposal);
+    rig.say(3, answer(&proposal, 3, Decision::Yes));
+    let told = rig.say(4, answer(&proposal, 4, Decision::Yes));
+    assert!(told.contains(&(4, roster_is(&younger))), "the half that is here goes on");
+    rig.log_in(1);
+    let (_, parting, older) = drop_step(&roster, &[3, 4], &[1, 2]);
+    assert_eq!(rig.say(1, attach(roster.room, older.hash())).last(), Some(&(1, roster_is(&younger))));
+    let told = rig.say(1, ToServer::Step((roster.room, parting.clone())));
+    for who in [3, 4] {
+        assert!(told.contains(&(who, FromServer::Step((roster.room, parting.clone())))), "who gives way can check why");
+        assert!(told.contains(&(who, roster_is(&older))));
+    }
+    assert_eq!(told.last(), Some(&(1, roster_is(&older))));
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::core::consent::testing::{person, step_signed_by};
 use crate::core::rendezvous::{Change, Config, Input, Kept, Output, Rendezvous, SessionId};
 use crate::identity::{Ed25519, Identity, PeerId, Signer, Verified};
 use crate::wire::{
-    Consent, Decision, Drop, FromServer, Genesis, Hello, Knock, Message, Proposal, ProposalHash, RefusalCode, RoomId,
-    Roster, RosterHash, Settings, Text, ToServer,
+    Consent, Decision, Drop, DropReason, FromServer, Genesis, Hello, Knock, Message, Proposal, ProposalHash,
+    RefusalCode, RoomId, Roster, RosterHash, Settings, Text, ToServer,
 };
 
 /// What one client was told, by one input.
@@ -189,7 +189,13 @@ pub(super) fn admit(knock: &Verified<Knock>) -> Proposal {
 pub(super) fn drop_of(roster: &Roster, who: &[u8], nonce: u32) -> Drop {
     let mut dropped: Vec<_> = who.iter().map(|who| key(*who)).collect();
     dropped.sort();
-    Drop { room: roster.room, roster: roster.hash(), dropped: dropped.try_into().unwrap(), nonce }
+    Drop {
+        room: roster.room,
+        roster: roster.hash(),
+        dropped: dropped.try_into().unwrap(),
+        why: DropReason::Gone,
+        nonce,
+    }
 }
 
 pub(super) fn consent(proposal: &Proposal, by: u8, decision: Decision) -> Verified<Consent> {

@@ -1,0 +1,338 @@
+//! One member's seat in a room: the rosters it has been on, what is being decided over the current one, and what it may
+//! sign (DESIGN.md §4 rules 2 to 8 and 10).
+//!
+//! Everything a client signs about membership is decided here. A seat never asks a clock, a user or a network: it is told
+//! what was heard, who can be reached, and what the user wants, and says what follows. The chat, the simulator and the
+//! model check (`tests/model`) run this same code.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::ballots::{Ballots, Noted};
+use super::chain::Chain;
+use super::meeting::hosts_over;
+use super::roster::{is_member, signers, successor, verify_step};
+use crate::core::event::Misdeed;
+use crate::identity::{PeerId, Scheme, Signed, Signer, Verified};
+use crate::limits::{PASSED_ROSTERS_MAX, PROPOSALS_FORGOTTEN_MAX};
+use crate::wire::{Consent, Decision, DropReason, Proposal, ProposalHash, Roster, RosterHash, Step};
+
+/// How members went on without us, by their own signatures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Departed {
+    /// They left.
+    Left,
+    /// They could not reach us.
+    WentOn,
+    /// Their users decided to go on without us.
+    RemovedUs,
+}
+
+/// What became of a proposal that somebody told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// It is new, and open for answers.
+    New,
+    /// It was known.
+    Known,
+    /// It is over another roster than the current one.
+    Elsewhere,
+}
+
+/// What a step means that somebody told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing: known, or about rosters that we have no part in.
+    Nothing,
+    /// It is ours to adopt.
+    Adopt,
+    /// These members have gone on without us, as [`Seat::left`] now says.
+    Departed(Vec<PeerId>),
+    /// It is the other half of a split: it hosts, or we do.
+    Split {
+        /// Whether we are to leave ours and knock at theirs (rule 10).
+        theirs_hosts: bool,
+    },
+}
+
+/// What a member's head means, told over their own link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadMeans {
+    /// They are where we are.
+    Level,
+    /// They are on a roster that we have moved on from.
+    Behind,
+    /// They are one step ahead, by a step that we have signed.
+    Ahead,
+    /// They are on a roster without us.
+    GoneOn,
+}
+
+/// What the rules make of who can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Due {
+    /// Sign a no to this drop: we reach somebody it names.
+    Refuse(ProposalHash),
+    /// Sign this drop, proposing it if nobody has.
+    Sign(crate::wire::Drop),
+}
+
+/// What is to become of a seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// It stands.
+    On,
+    /// The others went on without us, or the other half of a split hosts the room: leave, and knock.
+    Abandoned,
+    /// The others decided to go on without us: leave.
+    Removed,
+}
+
+/// What adopting a step changed.
+#[derive(Debug, Clone)]
+pub struct Adopted {
+    /// The roster before.
+    pub before: Roster,
+    /// The roster now.
+    pub after: Roster,
+    /// What was being decided over the roster before.
+    pub overtaken: Ballots,
+    /// How those who are gone had gone, as far as they had.
+    pub departed: BTreeMap<PeerId, Departed>,
+    /// What we left unanswered over the roster before, each of which is to get its signed no.
+    pub unanswered: Vec<ProposalHash>,
+}
+
+/// One member's seat.
+#[derive(Debug, Clone)]
+pub struct Seat {
+    me: PeerId,
+    /// How we came to the current roster.
+    chain: Chain,
+    /// What is being decided over it.
+    ballots: Ballots,
+    /// Members of it who went on without us.
+    left: BTreeMap<PeerId, Departed>,
+    /// Rosters we have moved on from since the start, and what we had answered over each.
+    passed: VecDeque<(RosterHash, BTreeSet<ProposalHash>)>,
+    /// Whether a better half of the room was met.
+    outhosted: bool,
+}
+
+impl Seat {
+    /// The seat at the end of a chain.
+    pub fn new(chain: Chain, me: PeerId) -> Self {
+        let ballots = Ballots::new(me);
+        Seat { me, chain, ballots, left: BTreeMap::new(), passed: VecDeque::new(), outhosted: false }
+    }
+
+    /// Whose seat it is.
+    pub fn me(&self) -> PeerId {
+        self.me
+    }
+
+    /// The rosters so far.
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// What is being decided.
+    pub fn ballots(&self) -> &Ballots {
+        &self.ballots
+    }
+
+    /// What is being decided, for notes that decide nothing.
+    pub fn ballots_mut(&mut self) -> &mut Ballots {
+        &mut self.ballots
+    }
+
+    /// Members who went on without us, and how.
+    pub fn left(&self) -> &BTreeMap<PeerId, Departed> {
+        &self.left
+    }
+
+    /// Puts back what this client had signed, and what freed it, over the current roster, oldest first: it must never sign
+    /// against itself.
+    pub fn recall(&mut self, consents: Vec<(Proposal, Signed<Consent>)>, scheme: &dyn Scheme) {
+        for (proposal, consent) in consents {
+            let Ok(consent) = consent.verify(scheme) else { continue };
+            // What the last step has overtaken no longer opens, and needs not.
+            if self.open(proposal, None, scheme).is_ok() {
+                let _ = self.note(consent);
+            }
+        }
+    }
+
+    /// Takes a proposal over the current roster; `deadline` is when our silence becomes a no, for those that a user
+    /// answers.
+    ///
+    /// # Errors
+    /// [`Misdeed`] when it could never be valid.
+    pub fn open(&mut self, proposal: Proposal, deadline: Option<u64>, scheme: &dyn Scheme) -> Result<Opened, Misdeed> {
+        if proposal.roster() != self.chain.head() {
+            return Ok(Opened::Elsewhere);
+        }
+        let size = self.chain.genesis().size;
+        let new = self.ballots.open(self.chain.current(), proposal, size, deadline, scheme)?;
+        Ok(if new { Opened::New } else { Opened::Known })
+    }
+
+    /// Signs an answer, if the rules allow it. It counts once it is noted, and is to be kept before anybody sees it.
+    pub fn sign(&self, hash: ProposalHash, decision: Decision, signer: &dyn Signer) -> Option<Verified<Consent>> {
+        let ballot = self.ballots.get(&hash)?;
+        let allowed = match decision {
+            Decision::Yes => self.ballots.may_say_yes(&hash).is_ok(),
+            _ => ballot.waits_for(&self.me),
+        };
+        let (room, roster) = (self.chain.room(), ballot.proposal.roster());
+        let consent = Consent { room, roster, proposal: hash, by: self.me, decision };
+        allowed.then(|| Verified::sign(consent, signer))
+    }
+
+    /// Takes note of an answer, our own included.
+    ///
+    /// # Errors
+    /// [`Misdeed::WrongRoster`] when it is for no proposal known here, or by somebody without a say in it.
+    pub fn note(&mut self, consent: Verified<Consent>) -> Result<Noted, Misdeed> {
+        self.ballots.note(consent)
+    }
+
+    /// The step to adopt now, if there is one (rule 5).
+    pub fn adoptable(&self) -> Option<Step> {
+        self.ballots.adoptable()
+    }
+
+    /// Makes the step's roster our own.
+    ///
+    /// # Errors
+    /// [`Misdeed`] when the step is not valid from the current roster; nothing has changed, then.
+    pub fn adopt(&mut self, step: &Step, scheme: &dyn Scheme) -> Result<Adopted, Misdeed> {
+        let (from, before) = (self.chain.head(), self.chain.current().clone());
+        let after = self.chain.adopt(step, scheme)?.clone();
+        let overtaken = std::mem::replace(&mut self.ballots, Ballots::new(self.me));
+        let unanswered = overtaken.unanswered();
+        let mut answered = overtaken.answered();
+        answered.extend(&unanswered);
+        self.passed.push_back((from, answered));
+        if self.passed.len() > PASSED_ROSTERS_MAX {
+            self.passed.pop_front();
+        }
+        let departed = std::mem::take(&mut self.left);
+        self.left = departed.iter().filter(|(key, _)| is_member(&after, key)).map(|(key, how)| (*key, *how)).collect();
+        Ok(Adopted { before, after, overtaken, departed, unanswered })
+    }
+
+    /// Whether a proposal over a roster that we have moved on from still waits for our no, which frees whoever is still
+    /// waiting for us there. It is remembered as answered.
+    pub fn is_late_for(&mut self, proposal: &Proposal, scheme: &dyn Scheme) -> bool {
+        let (hash, roster) = (proposal.hash(), proposal.roster());
+        let size = self.chain.genesis().size;
+        let Some(base) = self.chain.roster(&roster) else { return false };
+        let mine = signers(base, proposal).contains(&self.me) && successor(base, proposal, size, scheme).is_ok();
+        // Only over rosters passed since the start: of earlier ones we can't tell any more what we have signed.
+        let Some((_, answered)) = self.passed.iter_mut().find(|(passed, _)| *passed == roster) else { return false };
+        mine && answered.len() < PROPOSALS_FORGOTTEN_MAX && answered.insert(hash)
+    }
+
+    /// A no because the room has moved on.
+    pub fn sign_late(&self, roster: RosterHash, hash: ProposalHash, signer: &dyn Signer) -> Signed<Consent> {
+        let (room, by) = (self.chain.room(), self.me);
+        let late = Consent { room, roster, proposal: hash, by, decision: Decision::Late };
+        Verified::sign(late, signer).into_signed()
+    }
+
+    /// A step as somebody tells it.
+    ///
+    /// # Errors
+    /// [`Misdeed`] when it starts from a roster of ours and is not valid.
+    pub fn hear_step(&mut self, step: &Step, scheme: &dyn Scheme) -> Result<Heard, Misdeed> {
+        let at = step.proposal.roster();
+        let Some(base) = self.chain.roster(&at) else { return Ok(Heard::Nothing) };
+        if self.chain.took(&step.proposal.hash()) {
+            return Ok(Heard::Nothing);
+        }
+        let next = verify_step(base, step, self.chain.genesis().size, scheme)?;
+        if is_member(&next, &self.me) {
+            // A valid step that keeps us has our own signature in it. It is adopted unless a later one is alive.
+            let superseded = self.ballots.live().is_some_and(|live| live != step.proposal.hash());
+            let ours = at == self.chain.head() && !superseded;
+            return Ok(if ours { Heard::Adopt } else { Heard::Nothing });
+        }
+        let how = match &step.proposal {
+            Proposal::Drop(drop) if drop.why == DropReason::Leave => Departed::Left,
+            Proposal::Drop(drop) if drop.why == DropReason::Removal => Departed::RemovedUs,
+            _ => Departed::WentOn,
+        };
+        let base_epoch = base.epoch;
+        let split = how == Departed::WentOn && self.is_split_from(base, &next);
+        let theirs_hosts = split && hosts_over(base, &next, self.chain.current());
+        // What was said of a member before it was let in again is void (rule 7).
+        let seated_before = |key: &PeerId| self.chain.seated_since(key).is_some_and(|epoch| epoch <= base_epoch);
+        let departed: Vec<PeerId> = next.members.iter().map(|member| member.key).filter(seated_before).collect();
+        if split {
+            self.outhosted |= theirs_hosts;
+            return Ok(Heard::Split { theirs_hosts });
+        }
+        Ok(self.departed(departed, how))
+    }
+
+    /// Whether a step that others took from a roster we have passed makes them the other half of a split: we had gone on
+    /// without them, and have let none of them in since.
+    fn is_split_from(&self, base: &Roster, theirs: &Roster) -> bool {
+        let Some(ours) = self.chain.roster_after(&base.hash()) else { return false };
+        let apart = theirs.members.iter().all(|member| !is_member(ours, &member.key));
+        let met = theirs.members.iter().any(|member| is_member(self.chain.current(), &member.key));
+        apart && !met && self.chain.step_after(&base.hash()).is_some_and(Step::is_parting)
+    }
+
+    fn departed(&mut self, keys: Vec<PeerId>, how: Departed) -> Heard {
+        let new = |key: &PeerId| !self.left.contains_key(key);
+        let new: Vec<PeerId> = keys.into_iter().filter(new).collect();
+        if new.is_empty() {
+            return Heard::Nothing;
+        }
+        self.left.extend(new.iter().map(|key| (*key, how)));
+        Heard::Departed(new)
+    }
+
+    /// Steps that others completed over our roster, in what we noted ourselves, and that take us no further.
+    pub fn completed_without(&self) -> Vec<Step> {
+        self.ballots.completed_without(&self.me)
+    }
+
+    /// A member says over their own link on which roster they are (rule 7). Whoever calls has seen to it that it is newer
+    /// than what they said before, and that they have a seat.
+    pub fn hear_head(&mut self, by: PeerId, at: RosterHash, scheme: &dyn Scheme) -> HeadMeans {
+        if at == self.chain.head() {
+            return HeadMeans::Level;
+        }
+        if self.chain.roster(&at).is_some() {
+            return HeadMeans::Behind;
+        }
+        let size = self.chain.genesis().size;
+        let current = self.chain.current();
+        let signed = self.ballots.iter().filter(|(_, ballot)| ballot.answer(&self.me) == Some(Decision::Yes));
+        let mut next = signed.filter_map(|(_, ballot)| successor(current, &ballot.proposal, size, scheme).ok());
+        if next.any(|next| next.hash() == at) {
+            return HeadMeans::Ahead;
+        }
+        // Any roster with us in it that follows one of ours has our signature, and was looked for above.
+        self.left.entry(by).or_insert(Departed::WentOn);
+        HeadMeans::GoneOn
+    }
+
+    /// What becomes of this seat, by all that was heard.
+    pub fn fate(&self) -> Fate {
+        let mut others = self.chain.current().members.iter().map(|member| member.key).filter(|key| *key != self.me);
+        let all_left = self.chain.current().members.len() > 1 && others.all(|key| self.left.contains_key(&key));
+        if self.outhosted || all_left && self.left.values().any(|how| *how == Departed::WentOn) {
+            Fate::Abandoned
+        } else if all_left && self.left.values().any(|how| *how == Departed::RemovedUs) {
+            Fate::Removed
+        } else {
+            Fate::On
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
