@@ -42,8 +42,8 @@ pub fn held(data_dir: &Path, room: &RoomName) -> Result<Evidence, MembershipErro
     if !file.exists() {
         return Err(MembershipError::Nothing { data_dir: data_dir.to_owned() });
     }
-    let store = PeerStore::open(&file)?;
-    let (inside, left) = (store.load()?.rooms, store.left_rooms()?);
+    let store = PeerStore::open_to_read(&file)?;
+    let (inside, left) = (store.rooms()?, store.left_rooms()?);
     let named = |kept: &&KeptRoom| kept.genesis.unverified().name == *room;
     let newest = |kept: &&KeptRoom| kept.steps.last().map(|(_, note)| note.at_ms);
     let found = inside.iter().find(named).or_else(|| left.iter().filter(named).max_by_key(newest));

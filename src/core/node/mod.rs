@@ -310,7 +310,7 @@ impl Node {
     }
 
     /// The room of a name that we are in.
-    fn room_named(&self, name: &RoomName) -> Option<RoomId> {
+    pub fn room_named(&self, name: &RoomName) -> Option<RoomId> {
         self.rooms.iter().find(|(_, room)| room.name == *name).map(|(id, _)| *id)
     }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::decisions;
+use super::past;
 use crate::peer::api::*;
 use crate::ui::words::{self, Said};
 
@@ -19,6 +20,14 @@ enum Output<'a> {
         name: &'a str,
         fingerprint: String,
         version: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ephemeral: Option<bool>,
+    },
+    HistoryDamaged {
+        why: &'a str,
+        aside: String,
+        saved: u64,
+        seats: bool,
     },
     PinWanted {
         server: &'a str,
@@ -184,8 +193,14 @@ struct PathFields<'a> {
 /// The line for `event`, without its line break.
 pub fn event_line(event: &Event) -> String {
     let output = match event {
-        Event::Ready { name, fingerprint } => {
-            Output::Ready { name: name.as_str(), fingerprint: fingerprint.to_string(), version: VERSION }
+        Event::Ready { name, fingerprint, ephemeral } => Output::Ready {
+            name: name.as_str(),
+            fingerprint: fingerprint.to_string(),
+            version: VERSION,
+            ephemeral: ephemeral.then_some(true),
+        },
+        Event::HistoryDamaged { why, aside, saved, seats } => {
+            Output::HistoryDamaged { why, aside: aside.display().to_string(), saved: *saved, seats: *seats }
         }
         Event::PinWanted { server, fingerprint } => Output::PinWanted { server, fingerprint: fingerprint.to_string() },
         Event::Pinned { server, fingerprint } => Output::Pinned { server, fingerprint: fingerprint.to_string() },
@@ -276,6 +291,7 @@ pub fn event_line(event: &Event) -> String {
             depth: place.depth,
             forked: *forked,
         },
+        Event::History { room, why, messages, more } => return past::history(room, *why, messages, *more),
         Event::Delivered { room, id, to, of } => {
             Output::Delivered { room: room.as_str(), id: id.to_string(), to: *to, of: *of }
         }
