@@ -7,6 +7,7 @@ use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::is_member;
 use crate::identity::{PeerId, Signature};
 use crate::limits::{RECENT_ENTRIES_MAX, RUN_BYTES_MAX, RUN_ENTRIES_MAX};
+use crate::planted::{self, Bug};
 use crate::wire::{Entry, EntryId, Few, RosterHash, Run, encode};
 
 /// An entry that was verified, as it is kept.
@@ -115,14 +116,20 @@ impl AuthorLog {
 
     /// The first entries after number `after` that `reader` may have, as one run.
     pub fn next_for(&self, reader: &PeerId, after: u64, chain: &Chain) -> Next {
-        let Some(from) = self.first_readable(reader, after, chain) else { return Next::Nothing };
-        match self.recent.front() {
-            Some(oldest) if oldest.entry.seq <= from => {
-                let start = self.recent.partition_point(|kept| kept.entry.seq < from);
-                run_of(self.recent.range(start..)).map_or(Next::Nothing, Next::Run)
+        let mut after = after;
+        while let Some(from) = self.first_readable(reader, after, chain) {
+            if self.recent.front().is_none_or(|oldest| oldest.entry.seq > from) {
+                return Next::Fetch(from);
             }
-            _ => Next::Fetch(from),
+            let start = self.recent.partition_point(|kept| kept.entry.seq < from);
+            let Some(first) = self.recent.get(start) else { return Next::Nothing };
+            // The rest of what the reader may have may be missing here: what follows the hole is for others.
+            if may_read(chain, &first.entry.audience, reader) {
+                return run_of(self.recent.range(start..)).map_or(Next::Nothing, Next::Run);
+            }
+            after = first.entry.seq - 1;
         }
+        Next::Nothing
     }
 
     /// A run with the entry of this number in it, and as much as fits from there on; from memory.
@@ -137,10 +144,15 @@ impl AuthorLog {
         let last = self.head_seq();
         let ends = self.audiences.iter().skip(1).map(|(start, _)| start - 1).chain([last]);
         self.audiences.iter().zip(ends).find_map(|((start, audience), end)| {
-            let may_read = chain.roster(audience).is_some_and(|roster| is_member(roster, reader));
+            let may_read = may_read(chain, audience, reader);
             (end > after && may_read).then_some((*start).max(after.saturating_add(1)))
         })
     }
+}
+
+/// Whether a reader is in an audience.
+fn may_read(chain: &Chain, audience: &RosterHash, reader: &PeerId) -> bool {
+    planted::is(Bug::AudienceIgnored) || chain.roster(audience).is_some_and(|roster| is_member(roster, reader))
 }
 
 /// The longest run that begins with the first of `entries`: consecutive, of one audience, within the bounds, and ending

@@ -32,6 +32,7 @@ use super::log::Log;
 use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signed, Signer, Verified};
 use crate::limits::CANDIDATES_MAX;
+use crate::planted::{self, Bug};
 use crate::wire::{
     Consent, EntryId, Few, Head, PeerMessage, Proposal, ProposalHash, RoomId, RosterHash, Run, ToServer,
 };
@@ -335,7 +336,8 @@ impl Room {
             return;
         }
         self.heads.insert(from, head.counter);
-        match self.seat.hear_head(from, head.roster, ctx.scheme) {
+        let heard = self.seat.hear_head(from, head.roster, ctx.scheme);
+        match if planted::is(Bug::NoHeads) { HeadMeans::Ahead } else { heard } {
             HeadMeans::Level => {
                 self.confirm_seat(ctx);
                 // Links are told by their places in a roster: who has only just come to this one could not read ours.

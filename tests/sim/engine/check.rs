@@ -11,7 +11,8 @@ use p2pchat::core::log::{KeptEntry, Place};
 use p2pchat::identity::{PeerId, Scheme};
 use p2pchat::limits::PROMPTS_PER_MINUTE_MAX;
 use p2pchat::wire::{
-    Consent, Decision, EntryId, FromServer, PeerMessage, Proposal, ProposalHash, RoomId, Roster, RosterHash, ToServer,
+    Consent, Decision, DropReason, EntryId, FromServer, PeerMessage, Proposal, ProposalHash, RoomId, Roster,
+    RosterHash, ToServer,
 };
 
 use super::disk::Disk;
@@ -23,9 +24,17 @@ pub const PARENTS_BEFORE_CHILDREN: bool = true;
 /// absence is agreed on. The core leaves a hole, or waits for ever (sim-bugs: seeds 46 and 85).
 pub const LOGS_SURVIVE_COMING_BACK: bool = false;
 
+/// Whether an entry reaches a member that it is for although only newer members can carry it there. The core lets the
+/// reader wait for ever (sim-bugs: seed 18).
+pub const OLD_ENTRIES_ARE_CARRIED: bool = false;
+
+/// Whether all members hear of a knock that one of them said yes to. The core leaves it to the server, so that a yes may
+/// stay alive for ever (sim-bugs: seed 81); links that come anew help.
+pub const KNOCKS_REACH_EVERYBODY: bool = false;
+
 /// Whether a run that its reader can never take is some day no longer sent. The core sends it every five seconds
 /// (sim-bugs: seed 47).
-pub const HOPELESS_RUNS_END: bool = true;
+pub const HOPELESS_RUNS_END: bool = false;
 
 /// Prompts beyond the limit that are overlooked: the core counts one too few now and then (sim-bugs: seed 27).
 const PROMPTS_SLACK: usize = 1;
@@ -217,6 +226,10 @@ impl Checks {
     /// Whether a proposal keeps fewer of those whom an earlier one keeps.
     fn narrows(&self, later: &Proposal, earlier: &Proposal) -> bool {
         let Some(base) = self.rosters.get(&later.roster()) else { return true };
+        // Whoever leaves keeps nobody but itself, and may always do so.
+        if matches!(later, Proposal::Drop(drop) if drop.why == DropReason::Leave) {
+            return true;
+        }
         let (keeps, kept) = (signers(base, later), signers(base, earlier));
         let newcomer = usize::from(matches!(earlier, Proposal::Admit(_)));
         matches!(later, Proposal::Drop(_))
@@ -355,7 +368,12 @@ impl Checks {
         if let PeerMessage::Run(run) = message {
             for entry in &run.entries {
                 if !self.rosters.get(&entry.audience).is_some_and(|roster| is_member(roster, &peer)) {
-                    let what = format!("p{who} gave {:?} entry {} of {:?}", peer, entry.seq, entry.author);
+                    let what = format!(
+                        "p{who} gave {peer:?} entry {} of {:?} for {:?}",
+                        entry.seq,
+                        entry.author,
+                        self.rosters.get(&entry.audience)
+                    );
                     self.fail("an entry is given to its audience only", what);
                 }
             }

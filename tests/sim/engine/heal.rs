@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use p2pchat::wire::{EntryId, RoomId};
 
-use super::check::{HOPELESS_RUNS_END, LOGS_SURVIVE_COMING_BACK};
+use super::check::{HOPELESS_RUNS_END, KNOCKS_REACH_EVERYBODY, LOGS_SURVIVE_COMING_BACK, OLD_ENTRIES_ARE_CARRIED};
 use super::world::{What, World};
 
 /// Seconds for the room to become whole, beyond what its own timeouts take.
@@ -26,13 +26,16 @@ impl World {
         self.clear_up();
         let timeouts = self.plan.consent_s * 6 + self.plan.grace_s * 4;
         let end = self.now + 1000 * (WHOLE_WITHIN_S + timeouts);
-        let before = self.frames;
+        let (before, began) = (self.frames, self.now);
         while self.checks.broken.is_none() && !self.is_whole() {
             if self.now >= end {
                 let how = self.how_it_stands();
                 return self.checks.fail("the room becomes whole", how);
             }
             self.run_until(self.now + 5_000);
+            if !KNOCKS_REACH_EVERYBODY && (self.now - began) % 60_000 == 0 {
+                self.shake_links();
+            }
         }
         let honest = self.honest();
         for who in &honest {
@@ -58,7 +61,9 @@ impl World {
         self.run_until(self.now + QUIET_S * 1000);
         let rooms = self.checks.rooms_of(honest[0]);
         let parted = rooms.iter().any(|room| self.people.iter().any(|person| self.checks.came_back(&person.id, room)));
-        let hopeless = parted || self.people.iter().any(|person| person.liar);
+        let hopeless = parted
+            || (!OLD_ENTRIES_ARE_CARRIED && !self.net.apart.is_empty())
+            || self.people.iter().any(|person| person.liar);
         if self.frames - before > QUIET_FRAMES_MAX && (HOPELESS_RUNS_END || !hopeless) {
             let what = format!("{} frames in {QUIET_S} s of silence", self.frames - before);
             self.checks.fail("silence when idle", what);
@@ -69,6 +74,19 @@ impl World {
         if self.checks.broken.is_none() && !self.is_whole() {
             let how = self.how_it_stands();
             self.checks.fail("the room stays whole", how);
+        }
+    }
+
+    /// Every link between clients breaks, once.
+    fn shake_links(&mut self) {
+        let server = self.server_place();
+        for who in 0..server {
+            for (conn, side) in self.net.held_by(who) {
+                if self.net.conns.get(&conn).is_some_and(|conn| !conn.ends.contains(&server)) {
+                    self.side_down(conn, side);
+                    self.after(10, What::Down(conn, 1 - side));
+                }
+            }
         }
     }
 
@@ -130,6 +148,9 @@ impl World {
 
     /// An entry that one member has and another lacks, although it is for both.
     fn missing(&self) -> Option<String> {
+        if !OLD_ENTRIES_ARE_CARRIED && !self.net.apart.is_empty() {
+            return None;
+        }
         let honest = self.honest();
         let rooms = self.checks.rooms_of(*honest.first()?);
         let room: RoomId = *rooms.first()?;

@@ -107,6 +107,12 @@ impl World {
     }
 
     fn act_healing(&mut self, who: Place) {
+        if self.people[who].gave_up {
+            // The server's last lie was still on its way. People start their client again.
+            self.crash(who);
+            self.start_client(who);
+            return;
+        }
         let user = &mut self.people[who].user;
         if !user.in_room && user.asks_again_at <= self.now {
             // A wish that the client has already is only told again; the server takes six knocks a minute.
