@@ -336,8 +336,11 @@ impl Room {
             return;
         }
         self.heads.insert(from, head.counter);
-        let heard = self.seat.hear_head(from, head.roster, ctx.scheme);
-        match if planted::is(Bug::NoHeads) { HeadMeans::Ahead } else { heard } {
+        let means = match planted::is(Bug::NoHeads) {
+            false => self.seat.hear_head(from, head.roster, ctx.scheme),
+            true => HeadMeans::Ahead,
+        };
+        match means {
             HeadMeans::Level => {
                 self.confirm_seat(ctx);
                 // Links are told by their places in a roster: who has only just come to this one could not read ours.

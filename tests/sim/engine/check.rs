@@ -28,6 +28,15 @@ pub const LOGS_SURVIVE_COMING_BACK: bool = false;
 /// reader wait for ever (sim-bugs: seed 18).
 pub const OLD_ENTRIES_ARE_CARRIED: bool = false;
 
+/// Whether a member that is linked with one other only hears how the room moved on. It may miss the step (sim-bugs: 260).
+pub const STEPS_REACH_APART_PAIRS: bool = false;
+
+/// Whether what honest members say reaches everybody after a member lied about its own log (sim-bugs: seed 20).
+pub const FORKS_STALL_NOBODY: bool = false;
+
+/// Whether two halves of a room always meet again (sim-bugs: seed 96).
+pub const HALVES_MEET: bool = false;
+
 /// Whether all members hear of a knock that one of them said yes to. The core leaves it to the server, so that a yes may
 /// stay alive for ever (sim-bugs: seed 81); links that come anew help.
 pub const KNOCKS_REACH_EVERYBODY: bool = false;

@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use p2pchat::wire::{EntryId, RoomId};
+use p2pchat::core::event::Command;
+use p2pchat::wire::{EntryId, RoomId, RosterHash};
 
 use super::check::{HOPELESS_RUNS_END, KNOCKS_REACH_EVERYBODY, LOGS_SURVIVE_COMING_BACK, OLD_ENTRIES_ARE_CARRIED};
+use super::people::lobby;
 use super::world::{What, World};
 
 /// Seconds for the room to become whole, beyond what its own timeouts take.
@@ -16,6 +18,9 @@ const QUIET_S: u64 = 60;
 
 /// Frames in that time: a question or two to the server at most.
 const QUIET_FRAMES_MAX: u64 = 4;
+
+/// Events in that time for each person: their looks at the screen, and what a client wakes for by itself.
+const EVENTS_PER_PERSON_MAX: u64 = 200;
 
 /// Frames that one person's getting in, or catching up, may cost each other person.
 const HEAL_FRAMES_PER_PAIR_MAX: u64 = 6_000;
@@ -68,13 +73,45 @@ impl World {
             let what = format!("{} frames in {QUIET_S} s of silence", self.frames - before);
             self.checks.fail("silence when idle", what);
         }
-        if self.events - then > 100 * honest.len() as u64 {
+        if self.events - then > EVENTS_PER_PERSON_MAX * honest.len() as u64 {
             self.checks.fail("nobody is woken for ever", format!("{} events in silence", self.events - then));
         }
         if self.checks.broken.is_none() && !self.is_whole() {
             let how = self.how_it_stands();
-            self.checks.fail("the room stays whole", how);
+            return self.checks.fail("the room stays whole", how);
         }
+        self.leave_without_a_server(&honest);
+    }
+
+    /// The server is gone. One member leaves at the moment at which another has no links: the others must come to one
+    /// roster all the same, by what they tell each other.
+    fn leave_without_a_server(&mut self, honest: &[usize]) {
+        let [cut_off, stay @ .., leaver] = honest else { return };
+        if stay.is_empty() || self.checks.broken.is_some() {
+            return;
+        }
+        self.stop_server();
+        self.run_until(self.now + 4_000);
+        self.note(|| format!("p{leaver} leaves, p{cut_off} has no links"));
+        for (conn, side) in self.net.held_by(*cut_off) {
+            self.side_down(conn, side);
+            self.side_down(conn, 1 - side);
+        }
+        self.command(*leaver, Command::Leave(lobby()));
+        self.people[*leaver].user.stays_out = true;
+        // With the two of them gone from each other's sight, some may have to wait for the grace.
+        self.run_until(self.now + 1000 * (3 * self.plan.grace_s + 90));
+        let rosters: BTreeSet<_> = honest[..honest.len() - 1].iter().map(|who| self.rosters_of(*who)).collect();
+        let size = rosters.first().and_then(|rosters| rosters.first()).map(|(_, size)| *size);
+        if rosters.len() != 1 || size != Some(honest.len() - 1) {
+            let how = self.how_it_stands();
+            self.checks.fail("those who stay agree without a server", how);
+        }
+    }
+
+    fn rosters_of(&self, who: usize) -> Vec<(RosterHash, usize)> {
+        let rosters = self.checks.rooms_of(who).into_iter().filter_map(|room| self.checks.roster_of(who, &room));
+        rosters.map(|roster| (roster.hash(), roster.members.len())).collect()
     }
 
     /// Every link between clients breaks, once.
@@ -167,7 +204,9 @@ impl World {
                     continue;
                 }
                 let lacks = honest.iter().find(|other| {
+                    let excused = !LOGS_SURVIVE_COMING_BACK && self.checks.came_back(&self.people[**other].id, &room);
                     !has[other].contains(&kept.id)
+                        && !excused
                         && self.checks.shares(*who, &room, audience)
                         && self.checks.shares(**other, &room, audience)
                 });

@@ -31,6 +31,8 @@ pub struct User {
     pub said: u32,
     /// They stay out of the room until then.
     wants_out_until: u64,
+    /// They don't want in any more.
+    pub stays_out: bool,
     /// They don't ask to be let in again before.
     asks_again_at: u64,
 }
@@ -114,7 +116,7 @@ impl World {
             return;
         }
         let user = &mut self.people[who].user;
-        if !user.in_room && user.asks_again_at <= self.now {
+        if !user.in_room && !user.stays_out && user.asks_again_at <= self.now {
             // A wish that the client has already is only told again; the server takes six knocks a minute.
             user.asks_again_at = self.now + ASKS_AGAIN_MS;
             self.get_in(who);
