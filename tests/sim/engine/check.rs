@@ -150,10 +150,15 @@ impl Checks {
         self.seen[who].prompts.clear();
     }
 
-    /// Whether somebody was out of a room and is in it again.
+    /// Whether somebody was out of a room and is in it again, or had a seat in it that they never took.
     pub fn came_back(&self, key: &PeerId, room: &RoomId) -> bool {
-        let who = self.keys.get(key);
-        who.is_some_and(|who| self.seen[*who].stays.get(room).is_some_and(|stays| *stays > 1))
+        let Some(seen) = self.keys.get(key).map(|who| &self.seen[*who]) else { return false };
+        let elsewhere = |(hash, roster): (&RosterHash, &Roster)| {
+            roster.room == *room
+                && is_member(roster, key)
+                && seen.chains.get(room).is_some_and(|chain| !chain.contains(hash))
+        };
+        seen.stays.get(room).is_some_and(|stays| *stays > 1) || self.rosters.iter().any(elsewhere)
     }
 
     /// The roster that a client is on in a room.
@@ -284,9 +289,13 @@ impl Checks {
             }
         }
         let mine = self.yes.get(&(me, base.hash())).cloned().unwrap_or_default();
-        let later = mine.iter().skip_while(|one| **one != hash).skip(1);
-        for later in later.filter_map(|later| self.proposals.get(later)) {
-            if !self.is_refused(later) {
+        let later: Vec<&Proposal> =
+            mine.iter().skip_while(|one| **one != hash).skip(1).filter_map(|one| self.proposals.get(one)).collect();
+        for (at, later_one) in later.iter().enumerate() {
+            // It died by a no, or by an even later one that keeps fewer.
+            let died = later[at + 1..].iter().any(|last| self.narrows(last, later_one));
+            if !died && !self.is_refused(later_one) {
+                let later = later_one;
                 let what = format!("p{who} took {hash:?}, and had signed {:?} after it", later.hash());
                 return self.fail("a later signature of one's own is not adopted against", what);
             }
