@@ -14,6 +14,7 @@ use super::roster::{is_member, signers, successor, verify_step};
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme, Signed, Signer, Verified};
 use crate::limits::{PASSED_ROSTERS_MAX, PROPOSALS_FORGOTTEN_MAX};
+use crate::planted::{self, Bug};
 use crate::wire::{Consent, Decision, DropReason, Proposal, ProposalHash, Roster, RosterHash, Step};
 
 /// How members went on without us, by their own signatures.
@@ -253,7 +254,8 @@ impl Seat {
         let next = verify_step(base, step, self.chain.genesis().size, scheme)?;
         if is_member(&next, &self.me) {
             // A valid step that keeps us has our own signature in it. It is adopted unless a later one is alive.
-            let superseded = self.ballots.live().is_some_and(|live| live != step.proposal.hash());
+            let later = self.ballots.live().is_some_and(|live| live != step.proposal.hash());
+            let superseded = later && !planted::is(Bug::AdoptedAgainstLater);
             let ours = at == self.chain.head() && !superseded;
             return Ok(if ours { Heard::Adopt } else { Heard::Nothing });
         }

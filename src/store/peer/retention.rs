@@ -222,7 +222,7 @@ mod tests {
         let after = std::fs::metadata(&file).unwrap().len();
         assert!((1000..2500).contains(&left), "{left}");
         assert!(
-            after < before * left.unsigned_abs() / 6000 * 13 / 10,
+            after < before * left.unsigned_abs() / 6000 * 14 / 10,
             "{before} bytes became {after} for {left} entries"
         );
         assert_eq!(found(&store, &base.room, "today"), ["of today"], "the newest stay");
