@@ -277,6 +277,7 @@ impl Node {
         for (id, fate) in fates {
             match fate {
                 Fate::On => {}
+                Fate::Doubtful => self.look_before_leaving(now, id, out),
                 Fate::Abandoned => self.abandon(now, id, out),
                 Fate::Removed => self.leave_room(now, id, Leaving::Removed, out),
             }

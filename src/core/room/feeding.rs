@@ -3,7 +3,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Ctx, Room};
+use super::{Ctx, Fate, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::io::Output;
 use crate::core::log::{KeptEntry, Next, run_of};
@@ -206,7 +206,8 @@ impl Room {
 
     /// The earliest moment at which anything in this room is due.
     pub fn due(&self) -> Option<u64> {
-        [self.talk_due(), self.absence_due(), self.membership_due(), self.reform_wake(), self.ask_server_at]
+        let look_again = (self.look_at > 0 && self.fate() == Fate::Doubtful).then_some(self.look_at);
+        [self.talk_due(), self.absence_due(), self.membership_due(), self.reform_wake(), self.ask_server_at, look_again]
             .into_iter()
             .flatten()
             .min()

@@ -188,6 +188,10 @@ pub(super) struct Room {
     pub brought: Option<(RosterHash, RosterHash, u64)>,
     /// Answers that the server still owes us about how we parted with those on a roster that we don't know.
     pub owed: usize,
+    /// Whether the server was asked who is where the others seem to have gone, and has yet to answer.
+    pub looking: bool,
+    /// Not before this moment is it asked again.
+    pub look_at: u64,
     /// Whether the server is on a roster that we don't know.
     pub elsewhere: bool,
     /// When to ask the server for the roster it is on, unless it says that it has followed our last step.
@@ -237,6 +241,8 @@ impl Room {
             brought: None,
             owed: 0,
             elsewhere: false,
+            looking: false,
+            look_at: 0,
             ask_server_at: None,
             settled: false,
             lost: BTreeMap::new(),
@@ -258,6 +264,11 @@ impl Room {
     /// The rosters so far.
     pub fn chain(&self) -> &Chain {
         self.seat.chain()
+    }
+
+    /// Nobody is where the others seem to have gone.
+    pub fn stay(&mut self) {
+        self.seat.stay();
     }
 
     /// What became of our seat.
