@@ -36,6 +36,10 @@ impl Room {
     /// A member passes on a run, their own or another's.
     pub fn on_run(&mut self, ctx: &mut Ctx<'_>, from: PeerId, run: Run) {
         let Some((author, last)) = run.entries.last().map(|entry| (entry.author, entry.seq)) else { return };
+        if self.skips_too_far(&from, &run) && !self.takes_hole(ctx, &author) {
+            self.ask_past_gap(ctx, &run);
+            return self.frontier_soon(ctx);
+        }
         match self.log.receive(run.clone(), self.seat.chain(), &ctx.me(), ctx.scheme) {
             Ok(heard) => {
                 // Whoever passes an entry on has it; an author's own need not be offered back to them.
