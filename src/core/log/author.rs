@@ -163,6 +163,11 @@ impl AuthorLog {
         match self.recent.front() {
             Some(oldest) if oldest.entry.seq <= from => {
                 let start = self.recent.partition_point(|kept| kept.entry.seq < from);
+                let Some(first) = self.recent.get(start).map(|kept| &kept.entry) else { return Next::Nothing };
+                // Where the log has a hole, the next entry may be for others than those for whom the hole would be.
+                if !rosters.roster(&first.audience).is_some_and(|roster| is_member(roster, reader)) {
+                    return self.next_for(reader, first.seq, rosters);
+                }
                 run_of(self.recent.range(start..)).map_or(Next::Nothing, Next::Run)
             }
             _ => Next::Fetch(from),
