@@ -92,7 +92,7 @@ impl AuthorLog {
     }
 
     /// Whether a hole before this number is taken.
-    pub(super) fn has_hole_before(&self, seq: u64) -> bool {
+    pub fn has_hole_before(&self, seq: u64) -> bool {
         self.head_seq() < seq && seq <= self.hole_to
     }
 
@@ -128,6 +128,24 @@ impl AuthorLog {
             self.audiences.push((kept.entry.seq, kept.entry.audience));
         }
         self.recent.push_back(kept);
+        if self.recent.len() > RECENT_ENTRIES_MAX {
+            self.recent.pop_front();
+        }
+    }
+
+    /// Puts an entry into a hole.
+    pub(super) fn fill(&mut self, kept: KeptEntry) {
+        let (seq, audience) = (kept.entry.seq, kept.entry.audience);
+        match self.audiences.iter_mut().find(|(_, known)| *known == audience) {
+            Some((start, _)) => *start = seq.min(*start),
+            None => self.audiences.push((seq, audience)),
+        }
+        self.audiences.sort();
+        let at = self.recent.partition_point(|recent| recent.entry.seq < seq);
+        // What is older than all in memory is in the store, like all that is older.
+        if at > 0 {
+            self.recent.insert(at, kept);
+        }
         if self.recent.len() > RECENT_ENTRIES_MAX {
             self.recent.pop_front();
         }

@@ -132,7 +132,7 @@ impl Room {
     fn give(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, run: Run) {
         let Some(last) = run.entries.last() else { return };
         let (author, up_to) = (last.author, last.seq);
-        let bytes = run.entries.iter().map(|entry| encoded_len(entry)).sum();
+        let bytes = run.entries.iter().map(encoded_len).sum();
         if let Some(reader) = self.readers.get_mut(&peer) {
             reader.sent(author, up_to, bytes, ctx.now);
             ctx.tell_peer(&peer, PeerMessage::Run(run));
@@ -159,13 +159,18 @@ impl Room {
             self.log.forget_before(&author, begins);
             self.tell_floors(ctx, reader);
         }
-        let may_read = entries.first().and_then(|kept| self.audience(&kept.entry.audience));
-        if may_read.is_some_and(|roster| is_member(roster, &reader))
-            && let Some(run) = run_of(entries)
-        {
+        let Some(first) = entries.first().map(|kept| &kept.entry) else { return };
+        if !self.audience(&first.audience).is_some_and(|roster| is_member(roster, &reader)) {
+            // Behind a hole there may be something that is not for them.
+            if let Some(state) = self.readers.get_mut(&reader) {
+                state.skip(author, first.seq);
+            }
+        } else if let Some(run) = run_of(entries) {
             self.give(ctx, reader, run);
-            self.feed(ctx, reader);
+        } else {
+            return;
         }
+        self.feed(ctx, reader);
     }
 
     /// Whether a member is to get an author's entries from us: our own always; another's when the two have no link and,
