@@ -30,7 +30,7 @@ mod transport;
 
 pub use candidates::canonical;
 pub use endpoint::{DialError, PeerConnection, PeerEndpoint, ServerConnection, ServerDialError};
-pub use framed::{FrameError, Reader, SendError, Writer};
+pub use framed::{Frame, FrameError, Reader, SendError, Writer};
 pub use link::Link;
 pub use listener::{ClientConnection, ListenerLimits, RendezvousListener};
 pub use tls::{ServerCertificate, ServerKey, ServerKeyError};

@@ -15,9 +15,9 @@ use crate::core::event::{Command, Ending, Event, Failure};
 use crate::core::io::{Change, CloseReason, Input, LinkId, Output};
 use crate::core::node::Node;
 use crate::core::time::Now;
-use crate::identity::{PeerId, RoomName};
+use crate::identity::{PeerId, RoomName, Signature};
 use crate::limits::{RUN_ENTRIES_MAX, TEXT_BYTES_MAX};
-use crate::net::{CloseCode, FrameError, Link, PeerConnection, PeerEndpoint, Reader, Writer};
+use crate::net::{CloseCode, Frame, FrameError, Link, PeerConnection, PeerEndpoint, Reader, Writer};
 use crate::store::peer::PeerStore;
 use crate::wire::{FromServer, PeerMessage, ToServer};
 
@@ -77,6 +77,8 @@ pub(super) struct Driver {
     pub to_self: mpsc::Sender<Arrival>,
     /// Answers about certificates, for the server's task.
     pub pin_answers: mpsc::Sender<bool>,
+    /// Runs that were encoded in this step, by their signature and their first number.
+    runs: BTreeMap<(Signature, u64), Frame<PeerMessage>>,
     /// Running connections.
     wires: BTreeMap<LinkId, Wire>,
     /// The running connection to the server.
@@ -127,6 +129,7 @@ impl Driver {
             arrivals: parts.arrivals,
             to_self: parts.to_self,
             pin_answers: parts.pin_answers,
+            runs: BTreeMap::new(),
             wires: BTreeMap::new(),
             server: None,
             welcomed: false,
@@ -253,11 +256,32 @@ impl Driver {
             if !self.persist(&outputs).await {
                 return;
             }
+            self.runs.clear();
             for output in outputs {
                 if let Some(input) = self.carry_out(output).await {
                     inputs.push_back(input);
                 }
             }
+        }
+        self.runs.clear();
+    }
+
+    /// Sends a message on a link; a run that goes to many is encoded once.
+    fn send(&mut self, link: LinkId, message: &PeerMessage) {
+        let Some(wire) = self.wires.get(&link) else { return };
+        let sent = match message {
+            // The signature vouches for the last entry and the chain for those before it: two runs that share it and begin
+            // alike are one.
+            PeerMessage::Run(run) => {
+                let begins = run.entries.first().map_or(0, |entry| entry.seq);
+                let frame = self.runs.entry((run.signature, begins)).or_insert_with(|| Frame::of(message));
+                wire.writer.send_frame(frame)
+            }
+            _ => wire.writer.send(message),
+        };
+        if let Err(error) = sent {
+            tracing::warn!(%error, "a member does not keep up");
+            wire.link.close(CloseCode::Overloaded, "too slow");
         }
     }
 
@@ -316,14 +340,7 @@ impl Driver {
                     link.close(CloseCode::Overloaded, "too slow");
                 }
             }
-            Output::ToPeer { link, message } => {
-                if let Some(wire) = self.wires.get(&link)
-                    && let Err(error) = wire.writer.send(&message)
-                {
-                    tracing::warn!(%error, "a member does not keep up");
-                    wire.link.close(CloseCode::Overloaded, "too slow");
-                }
-            }
+            Output::ToPeer { link, message } => self.send(link, &message),
             Output::Dial { peer, candidates } => {
                 let (endpoint, arrivals) = (Arc::clone(&self.endpoint), self.to_self.clone());
                 tokio::spawn(async move {
@@ -348,12 +365,13 @@ impl Driver {
                 });
                 return Some(Input::Fetched { room, reader, author, entries });
             }
-            Output::LookUp { room, ids } => {
+            Output::LookUp { room, ids, numbers } => {
                 let store = &self.store;
-                let found = tokio::task::block_in_place(|| store.look_up(&room, &ids)).unwrap_or_else(|error| {
-                    tracing::error!(%error, "the history can't be read");
-                    Vec::new()
-                });
+                let found =
+                    tokio::task::block_in_place(|| store.look_up(&room, &ids, &numbers)).unwrap_or_else(|error| {
+                        tracing::error!(%error, "the history can't be read");
+                        Vec::new()
+                    });
                 return Some(Input::LookedUp { room, asked: ids, found });
             }
             Output::Tell(event) => self.tell(event).await,

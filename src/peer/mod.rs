@@ -6,6 +6,7 @@ pub mod api;
 pub mod config;
 mod driver;
 pub mod identity_file;
+pub mod membership;
 pub mod pins;
 mod server_task;
 

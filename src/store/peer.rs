@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::sqlite::{self, StoreError, read};
 use crate::core::event::Rule;
@@ -12,7 +12,7 @@ use crate::core::io::{Change, Kept, KeptRoom, StepNote};
 use crate::core::log::{AuthorLog, KeptEntry, Known, Place};
 use crate::identity::{PeerId, Signature, Signed};
 use crate::limits::{FORKED_ENTRIES_MAX, RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
-use crate::wire::{Consent, EntryId, Proposal, RoomId, RosterHash, Step, decode, encode};
+use crate::wire::{Consent, EntryId, Proposal, RoomId, Roster, RosterHash, Step, decode, encode};
 
 /// What is written here is read by later versions: columns are added, never changed. Blobs are postcard, as on the wire.
 const SCHEMA: &str = "
@@ -20,7 +20,8 @@ const SCHEMA: &str = "
         id BLOB PRIMARY KEY,
         genesis BLOB NOT NULL,
         base BLOB NOT NULL,
-        head_counter INTEGER NOT NULL DEFAULT 0
+        head_counter INTEGER NOT NULL DEFAULT 0,
+        gone INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID;
     CREATE TABLE step (
         room BLOB NOT NULL REFERENCES room (id) ON DELETE CASCADE,
@@ -59,6 +60,13 @@ const SCHEMA: &str = "
 /// What a database of any earlier format gets too, when it is opened.
 const ADDED: &str = "
     CREATE INDEX IF NOT EXISTS entry_by_id ON entry (id);
+    CREATE TABLE IF NOT EXISTS past (
+        room BLOB NOT NULL,
+        epoch INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        roster BLOB NOT NULL,
+        PRIMARY KEY (room, epoch, hash)
+    ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS fork (
         room BLOB NOT NULL,
         author BLOB NOT NULL,
@@ -107,7 +115,10 @@ impl PeerStore {
         for change in changes {
             apply(&transaction, change)?;
         }
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        // Benches count these: each is a flush of the disk.
+        tracing::trace!("committed");
+        Ok(())
     }
 
     /// Everything that a peer needs to go on where it stopped.
@@ -115,7 +126,7 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when a row is damaged.
     pub fn load(&self) -> Result<Kept, StoreError> {
-        Ok(Kept { rooms: self.rooms()?, logs: self.logs()?, rules: self.rules()? })
+        Ok(Kept { rooms: self.rooms()?, logs: self.logs()?, past: self.past()?, rules: self.rules()? })
     }
 
     fn rules(&self) -> Result<Vec<(RoomId, PeerId, Rule)>, StoreError> {
@@ -126,8 +137,21 @@ impl PeerStore {
     }
 
     fn rooms(&self) -> Result<Vec<KeptRoom>, StoreError> {
-        let mut query = self.0.prepare("SELECT id, genesis, base, head_counter FROM room ORDER BY id")?;
-        let mut rows = query.query([])?;
+        self.rooms_that_are(false)
+    }
+
+    /// Rooms that we left: how they came to their members, as far as we were there, outlives our seat.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a row is damaged.
+    pub fn left_rooms(&self) -> Result<Vec<KeptRoom>, StoreError> {
+        self.rooms_that_are(true)
+    }
+
+    fn rooms_that_are(&self, gone: bool) -> Result<Vec<KeptRoom>, StoreError> {
+        let mut query =
+            self.0.prepare("SELECT id, genesis, base, head_counter FROM room WHERE gone = ? ORDER BY id")?;
+        let mut rows = query.query([gone])?;
         let mut rooms = Vec::new();
         while let Some(row) = rows.next()? {
             let id: [u8; 32] = row.get(0)?;
@@ -167,6 +191,16 @@ impl PeerStore {
             consents.push((read(decode(&proposal), "a proposal")?, read(decode(&consent), "a consent")?));
         }
         Ok(consents)
+    }
+
+    fn past(&self) -> Result<Vec<Roster>, StoreError> {
+        let mut query = self.0.prepare("SELECT roster FROM past ORDER BY room, epoch")?;
+        let mut rows = query.query([])?;
+        let mut past = Vec::new();
+        while let Some(row) = rows.next()? {
+            past.push(read(decode(&row.get::<_, Vec<u8>>(0)?), "a roster")?);
+        }
+        Ok(past)
     }
 
     fn logs(&self) -> Result<Vec<(RoomId, PeerId, AuthorLog)>, StoreError> {
@@ -210,22 +244,28 @@ impl PeerStore {
         )
     }
 
-    /// Which of these entries are in the logs of this room, and where they stand.
+    /// Which of these entries, by id or by author and number, are in the logs of this room, and where they stand.
     ///
     /// # Errors
     /// [`StoreError`] when the database can't be read.
-    pub fn look_up(&self, room: &RoomId, ids: &[EntryId]) -> Result<Vec<(EntryId, Known)>, StoreError> {
-        let mut query = self.0.prepare_cached(
-            "SELECT author, seq, audience, epoch, depth FROM entry WHERE room = ? AND id = ? LIMIT 1",
+    pub fn look_up(
+        &self,
+        room: &RoomId,
+        ids: &[EntryId],
+        numbers: &[(PeerId, u64)],
+    ) -> Result<Vec<(EntryId, Known)>, StoreError> {
+        let mut by_id = self
+            .0
+            .prepare_cached("SELECT author, seq, audience, epoch, depth, id FROM entry WHERE room = ? AND id = ?")?;
+        let mut by_number = self.0.prepare_cached(
+            "SELECT author, seq, audience, epoch, depth, id FROM entry WHERE room = ? AND author = ? AND seq = ?",
         )?;
         let mut found = Vec::new();
         for id in ids {
-            let mut rows = query.query(params![room.0, id.0])?;
-            let Some(row) = rows.next()? else { continue };
-            let place =
-                Place { epoch: row.get::<_, i64>(3)?.unsigned_abs(), depth: row.get::<_, i64>(4)?.unsigned_abs() };
-            let (author, audience) = (PeerId(row.get(0)?), RosterHash(row.get(2)?));
-            found.push((*id, Known { author, seq: row.get::<_, i64>(1)?.unsigned_abs(), audience, place }));
+            found.extend(by_id.query_row(params![room.0, id.0], known).optional()?);
+        }
+        for (author, seq) in numbers {
+            found.extend(by_number.query_row(params![room.0, author.0, as_stored(*seq)], known).optional()?);
         }
         Ok(found)
     }
@@ -265,6 +305,12 @@ impl PeerStore {
     }
 }
 
+fn known(row: &rusqlite::Row<'_>) -> rusqlite::Result<(EntryId, Known)> {
+    let place = Place { epoch: row.get::<_, i64>(3)?.unsigned_abs(), depth: row.get::<_, i64>(4)?.unsigned_abs() };
+    let (author, audience) = (PeerId(row.get(0)?), RosterHash(row.get(2)?));
+    Ok((EntryId(row.get(5)?), Known { author, seq: row.get::<_, i64>(1)?.unsigned_abs(), audience, place }))
+}
+
 fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreError> {
     match change {
         Change::Entered { genesis, base } => {
@@ -284,7 +330,7 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
         }
         Change::Consented { room, proposal, consent } => {
             transaction.execute(
-                "INSERT INTO consent (room, proposal, consent) SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM room WHERE id = ?1)",
+                "INSERT INTO consent (room, proposal, consent) SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM room WHERE id = ?1 AND gone = 0)",
                 params![room.0, encode(proposal), encode(consent)],
             )?;
         }
@@ -317,8 +363,17 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
                 ],
             )?;
         }
+        Change::Past { room, rosters } => {
+            for roster in rosters {
+                transaction.execute(
+                    "INSERT OR IGNORE INTO past (room, epoch, hash, roster) VALUES (?, ?, ?, ?)",
+                    params![room.0, as_stored(roster.epoch), roster.hash().0, encode(roster)],
+                )?;
+            }
+        }
         Change::Gone { room } => {
-            transaction.execute("DELETE FROM room WHERE id = ?", [&room.0])?;
+            transaction.execute("DELETE FROM consent WHERE room = ?", [&room.0])?;
+            transaction.execute("UPDATE room SET gone = 1 WHERE id = ?", [&room.0])?;
         }
     }
     Ok(())
@@ -431,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn leaving_forgets_the_room_but_not_what_was_said() {
+    fn leaving_ends_the_seat_but_forgets_neither_what_was_said_nor_who_was_there() {
         use crate::core::consent::chain::Chain;
         use crate::core::log::Log;
         let (people, genesis, base) = room_of(1);
@@ -448,6 +503,11 @@ mod tests {
             .unwrap();
         let kept = store.load().unwrap();
         assert!(kept.rooms.is_empty());
+        let [left] = &store.left_rooms().unwrap()[..] else { panic!("one room") };
+        assert_eq!(left.base, base);
+        // Whoever comes back begins anew.
+        store.apply(&[Change::Entered { genesis: genesis.as_signed().clone(), base: base.clone() }]).unwrap();
+        assert_eq!((store.load().unwrap().rooms.len(), store.left_rooms().unwrap().len()), (1, 0));
         let [(_, _, log)] = &kept.logs[..] else { panic!("one log") };
         assert_eq!(log.head(), entries.last());
         let fetched = store.fetch(&base.room, &people[0].id(), 65).unwrap();

@@ -86,6 +86,13 @@ pub enum Action {
         /// Which room
         room: RoomName,
     },
+    /// Write how a room came to its members, with every signature, without a server
+    Export(Export),
+    /// Check such a file with nothing but the file: every step signed by every member who stayed
+    VerifyLog {
+        /// Which file
+        file: PathBuf,
+    },
     /// Show your name, your key's fingerprint and where they are kept
     Whoami,
     /// Show the whole idea on this machine, in under a minute
@@ -129,6 +136,19 @@ pub struct Create {
     /// How lines in a pipe are treated.
     #[command(flatten)]
     pub pipe: Pipe,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Export {
+    /// Which room
+    pub room: RoomName,
+    /// Write who came and went, and who signed it, as `verify-log` reads it
+    #[arg(long, required = true)]
+    pub members: bool,
+    /// File to write, which must not exist [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// How a room is made.

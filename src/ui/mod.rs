@@ -12,6 +12,7 @@ pub mod json;
 pub mod knocks;
 pub mod lines;
 pub mod log;
+pub mod membership;
 pub mod notices;
 pub mod once;
 pub mod pipe;
@@ -22,6 +23,7 @@ pub mod settle;
 pub mod slash;
 pub mod stop;
 pub mod terminal;
+pub mod verdict;
 pub mod words;
 pub mod wrap;
 
@@ -94,6 +96,7 @@ where
         }
         Action::Man => return man(),
         Action::Demo => return demo(),
+        Action::VerifyLog { file } => return membership::verify(&file, global.json, &mut io::stdout().lock()),
         Action::Json => global.json = true,
         _ => {}
     }
@@ -103,6 +106,7 @@ where
     };
     let face = match command {
         Action::Whoami => return once::whoami(&settled, global.json, &mut io::stdout().lock()),
+        Action::Export(export) => return membership::export(&settled, &export, &mut io::stdout().lock()),
         Action::List => Face::Once(Ask::List),
         Action::Delete { room } => Face::Once(Ask::Delete(room)),
         Action::Json => Face::Chat(Opening::Nothing, pipe::Choices::default(), settled.config.create),
@@ -116,7 +120,9 @@ where
             let creation = settled.creation(&create.how);
             Face::Chat(Opening::Create { room: create.room, creation }, choices(create.pipe), creation)
         }
-        Action::Completions { .. } | Action::Man | Action::Demo => return (Exit::Done, None),
+        Action::Completions { .. } | Action::Man | Action::Demo | Action::VerifyLog { .. } => {
+            return (Exit::Done, None);
+        }
     };
     let options = match if matches!(face, Face::Once(_)) { settled.visit(&global) } else { settled.options(&global) } {
         Ok(options) => options,
@@ -205,7 +211,10 @@ fn man_page() -> io::Result<Vec<u8>> {
         page.extend_from_slice(options.replacen(".SH OPTIONS", &title, 1).as_bytes());
     }
     // There are no pages of the commands to look up.
-    let names = |page: String, name: &str| page.replace(&format!("p2pchat\\-{name}(1)"), &format!("p2pchat {name}"));
+    let names = |page: String, name: &str| {
+        let name = name.replace('-', "\\-");
+        page.replace(&format!("p2pchat\\-{name}(1)"), &format!("p2pchat {name}"))
+    };
     let page = command
         .get_subcommands()
         .map(clap::Command::get_name)

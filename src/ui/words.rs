@@ -7,7 +7,9 @@ use std::fmt::Display;
 use super::escape;
 use super::exit::Exit;
 use crate::peer::api::limits::*;
-use crate::peer::api::{ConfigError, Failure, IdentityFileError, Misdeed, Refusal, RoomName, StartError};
+use crate::peer::api::{
+    ConfigError, Failure, IdentityFileError, MembershipError, Misdeed, Refusal, RoomName, StartError,
+};
 
 /// Something that went wrong, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -279,6 +281,18 @@ pub fn identity_error(error: &IdentityFileError) -> Said {
         IdentityFileError::Damaged { .. } => "restore it from a backup, or delete it and be somebody new".into(),
     };
     Said::new("identity", shown(error), Some(hint))
+}
+
+/// Why there is no membership history to hand out.
+pub fn membership_error(error: &MembershipError) -> Said {
+    let hint = match error {
+        MembershipError::Nothing { .. } => "--data-dir DIR names another folder",
+        MembershipError::NoSuchRoom { .. } => {
+            "names are written as in `p2pchat join`; --data-dir DIR names another folder"
+        }
+        MembershipError::Unreadable(_) => "start a chat again: it says what is wrong",
+    };
+    Said::new("no_history", shown(error), Some(hint.to_owned()))
 }
 
 /// Why the settings can't be used.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::author::{KeptEntry, run_of};
 use crate::limits::{FORK_ENDS_MAX, FORKED_BYTES_MAX, FORKED_ENTRIES_MAX, RUN_ENTRIES_MAX};
-use crate::wire::{EntryId, Run, encode};
+use crate::wire::{EntryId, Run, encoded_len};
 
 /// The other branches of one author's log.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +44,7 @@ impl Forks {
     }
 
     pub(super) fn append(&mut self, kept: KeptEntry) -> bool {
-        let bytes = encode(&kept.entry).len();
+        let bytes = encoded_len(&kept.entry);
         if self.entries.len() >= FORKED_ENTRIES_MAX || self.bytes + bytes > FORKED_BYTES_MAX {
             return false;
         }

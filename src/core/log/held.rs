@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::author::KeptEntry;
 use crate::identity::PeerId;
 use crate::limits::HELD_BYTES_MAX;
-use crate::wire::{EntryId, encode};
+use crate::wire::{EntryId, encoded_len};
 
 /// What waits.
 #[derive(Debug, Clone, Default)]
@@ -30,14 +30,14 @@ struct Waiting {
 impl Held {
     /// Holds entries of one author, all or none; whether there was room.
     pub(super) fn hold(&mut self, author: PeerId, entries: Vec<KeptEntry>) -> bool {
-        let bytes: usize = entries.iter().map(|kept| encode(&kept.entry).len()).sum();
+        let bytes: usize = entries.iter().map(|kept| encoded_len(&kept.entry)).sum();
         let waits = self.authors.get(&author).map_or(0, |waiting| waiting.bytes);
         if waits + bytes > HELD_BYTES_MAX {
             return false;
         }
         let waiting = self.authors.entry(author).or_default();
         for kept in entries {
-            let (id, seq, bytes) = (kept.id, kept.entry.seq, encode(&kept.entry).len());
+            let (id, seq, bytes) = (kept.id, kept.entry.seq, encoded_len(&kept.entry));
             if waiting.entries.insert((seq, id), kept).is_none() {
                 waiting.bytes += bytes;
                 self.by_id.insert(id, (author, seq));
@@ -75,7 +75,7 @@ impl Held {
         let (author, seq) = self.by_id.remove(id)?;
         let waiting = self.authors.get_mut(&author)?;
         let kept = waiting.entries.remove(&(seq, *id))?;
-        waiting.bytes -= encode(&kept.entry).len();
+        waiting.bytes -= encoded_len(&kept.entry);
         if waiting.entries.is_empty() {
             self.authors.remove(&author);
         }

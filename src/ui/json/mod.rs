@@ -19,7 +19,9 @@ use super::words::{self, Said, shown};
 use crate::peer::api::limits::JSON_LINE_BYTES_MAX;
 use crate::peer::api::{Chat, Command, Creation, Ending, Event};
 
+pub(super) use decisions::kind_word;
 pub use output::{VERSION, error_line as error_text, rooms_line, whoami_line};
+pub(super) use output::{line as object, rfc3339};
 
 /// Runs until the chat has ended. `creation` is what rooms are created like when the program doesn't say.
 pub async fn run(

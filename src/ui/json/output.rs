@@ -392,14 +392,14 @@ fn misdeed(what: Misdeed) -> &'static str {
 }
 
 /// RFC 3339, in UTC with three digits of milliseconds. A moment that no calendar has reads as 1970.
-pub(super) fn rfc3339(ms: u64) -> String {
+pub(in crate::ui) fn rfc3339(ms: u64) -> String {
     let moment = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
     format!("{moment:.3}")
 }
 
 /// JSON lets everything above U+001F stand as it is. What acts on a terminal is written by number all the same, which any
 /// reader undoes: somebody will look at this stream in a terminal.
-pub(super) fn line(output: &impl Serialize) -> String {
+pub(in crate::ui) fn line(output: &impl Serialize) -> String {
     let plain = serde_json::to_string(output).expect("strings, numbers and lists have a JSON form");
     if !plain.chars().any(acts) {
         return plain;
