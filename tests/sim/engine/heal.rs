@@ -8,7 +8,7 @@ use p2pchat::wire::{EntryId, RoomId, RosterHash};
 
 use super::check::{
     FORKS_STALL_NOBODY, HALVES_MEET, HOPELESS_RUNS_END, KNOCKS_REACH_EVERYBODY, LOGS_SURVIVE_COMING_BACK,
-    OLD_ENTRIES_ARE_CARRIED, STEPS_REACH_APART_PAIRS,
+    OLD_ENTRIES_ARE_CARRIED, THOSE_WHO_STAY_AGREE,
 };
 use super::people::lobby;
 use super::world::{What, World};
@@ -94,8 +94,8 @@ impl World {
     /// roster all the same, by what they tell each other.
     fn leave_without_a_server(&mut self, honest: &[usize]) {
         let [cut_off, stay @ .., leaver] = honest else { return };
-        let apart = !STEPS_REACH_APART_PAIRS && !self.net.apart.is_empty();
-        if stay.is_empty() || apart || self.checks.broken.is_some() {
+        let apart = !self.net.apart.is_empty();
+        if stay.is_empty() || apart || !THOSE_WHO_STAY_AGREE || self.checks.broken.is_some() {
             return;
         }
         self.stop_server();
