@@ -145,6 +145,34 @@ pub const LINK_QUEUE_BYTES_MAX: usize = 512 * 1024;
 /// Entries of an author that are kept in memory for pushing on; older ones are fetched from the store.
 pub const RECENT_ENTRIES_MAX: usize = 512;
 
+/// Entries whose places in the transcript are kept in memory, per room, at some 150 bytes each; older ones are looked up in
+/// the store.
+pub const PLACES_KEPT_MAX: usize = 16_384;
+
+/// Bytes of one author's entries that wait for entries they name: some runs. A liar that names what does not exist fills
+/// only its own share; what doesn't fit is not acknowledged, and comes again.
+pub const HELD_BYTES_MAX: usize = 256 * 1024;
+
+/// Entries on another branch that are kept of an author who signed two under one number: the proof, and what the author
+/// said before it was found out.
+pub const FORKED_ENTRIES_MAX: usize = 256;
+
+/// Bytes of them.
+pub const FORKED_BYTES_MAX: usize = 256 * 1024;
+
+/// Branches of one author whose ends an entry may name as seen, or that are shown to a member on a new link.
+pub const FORK_ENDS_MAX: usize = 4;
+
+/// Ids remembered of entries that nobody waits for any more, and of those that the store does not have: forgotten all at
+/// once beyond it, and found out anew.
+pub const IDS_REMEMBERED_MAX: usize = 4_096;
+
+/// Entries asked for by id in one message: one entry names no more parents than these.
+pub const WANTED_MAX: usize = 8;
+
+/// Entries by id that are looked up for one member at a time.
+pub const SOUGHT_MAX: usize = 64;
+
 /// Seconds a stranger's link may stay unanswered: the admission that names it may still be on its way.
 pub const STRANGER_WAIT_S: u64 = 5;
 
@@ -178,8 +206,9 @@ pub const PEER_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// Bytes sent to a member and not yet acknowledged, kept for sending again.
 pub const PEER_SEND_WINDOW_BYTES: u64 = 1024 * 1024;
 
-/// Seconds between a client's keep-alives to its server: below the 30 s that many NATs keep a UDP mapping.
-pub const SERVER_KEEP_ALIVE_S: u64 = 10;
+/// Seconds between a client's keep-alives to its server: below the 30 s that many NATs keep a UDP mapping, and little more
+/// than between members, since the next one notices a server that was started anew.
+pub const SERVER_KEEP_ALIVE_S: u64 = 5;
 
 /// Seconds of silence after which a client and its server give each other up: two keep-alives may be lost.
 pub const SERVER_IDLE_S: u64 = 30;

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use super::log::Place;
 use crate::identity::{Fingerprint, Name, PeerId, RoomName};
 use crate::wire::{EntryId, ProposalHash, Settings};
 
@@ -408,6 +409,10 @@ pub enum Event {
         text: String,
         /// The author's clock, in milliseconds since 1970.
         sent_at_ms: u64,
+        /// Where it stands in the transcript: by this, then by its id, everybody has the same order.
+        place: Place,
+        /// Whether its author signed another entry under the same number, or before it, which came first here.
+        forked: bool,
     },
     /// One of our own texts, and all before it, reached this many of the others.
     Delivered {

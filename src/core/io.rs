@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use super::event::{Command, Event, Rule};
-use super::log::{AuthorLog, KeptEntry};
+use super::log::{AuthorLog, KeptEntry, Known};
 use crate::identity::{PeerId, Signed};
-use crate::wire::{Consent, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, Step, ToServer};
+use crate::wire::{Consent, EntryId, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, Step, ToServer};
 
 /// One connection to a peer; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,8 @@ pub enum Input {
     LinkUp {
         /// Who.
         peer: PeerId,
+        /// Which life of the peer's program is at the other end; each start begins another one.
+        life: [u8; 32],
         /// The connection.
         link: LinkId,
         /// Whether this side dialled.
@@ -80,6 +82,15 @@ pub enum Input {
         author: PeerId,
         /// Entries in a row, oldest first.
         entries: Vec<KeptEntry>,
+    },
+    /// The answer to [`Output::LookUp`]: nothing is found where the store could not read.
+    LookedUp {
+        /// Which room.
+        room: RoomId,
+        /// All that were asked for.
+        asked: Vec<EntryId>,
+        /// Those that the store has.
+        found: Vec<(EntryId, Known)>,
     },
     /// A [`Output::Persist`] failed: neither it nor anything behind it was carried out.
     NotKept {
@@ -129,6 +140,13 @@ pub enum Output {
         author: PeerId,
         /// The first number.
         from: u64,
+    },
+    /// Say which of these entries are in the store, and where they stand.
+    LookUp {
+        /// Which room.
+        room: RoomId,
+        /// Which entries.
+        ids: Vec<EntryId>,
     },
     /// Something happened.
     Tell(Event),
@@ -202,6 +220,13 @@ pub enum Change {
         /// How; [`Rule::Ask`] is the same as nothing.
         rule: Rule,
     },
+    /// An entry on another branch than its author's log here.
+    Forked {
+        /// Which room.
+        room: RoomId,
+        /// What.
+        entry: KeptEntry,
+    },
     /// We are out of a room. Its logs stay: our own must go on where it ended, should we ever come back.
     Gone {
         /// Which room.
@@ -256,6 +281,7 @@ impl Change {
             | Change::HeadCounter { room, .. }
             | Change::Entries { room, .. }
             | Change::Rule { room, .. }
+            | Change::Forked { room, .. }
             | Change::Gone { room } => *room,
         }
     }

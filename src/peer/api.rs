@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 pub use super::config::{Config, ConfigError, Creation, Places, read_password, remember_name, remembered_name};
 pub use super::identity_file::{IdentityFileError, fingerprint};
 pub use crate::core::event::*;
+pub use crate::core::log::Place;
 pub use crate::identity::{Fingerprint, Name, NameError, PeerId, RoomName};
 pub use crate::limits;
 pub use crate::wire::{EntryId, ProposalHash, Settings};

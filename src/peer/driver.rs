@@ -237,12 +237,13 @@ impl Driver {
     fn open(&mut self, connection: PeerConnection) -> Input {
         self.next_link += 1;
         let link_id = LinkId(self.next_link);
-        let (peer, dialled, remote) = (connection.peer, connection.dialled, connection.remote());
+        let (peer, life) = (connection.peer, connection.life);
+        let (dialled, remote) = (connection.dialled, connection.remote());
         let (link, reader, writer) = connection.open(|_| {});
         let rtt_ms = u32::try_from(link.rtt().as_millis()).unwrap_or(u32::MAX);
         tokio::spawn(read_peer(link_id, reader, self.to_self.clone()));
         self.wires.insert(link_id, Wire { link, writer });
-        Input::LinkUp { peer, link: link_id, dialled, remote, rtt_ms }
+        Input::LinkUp { peer, life, link: link_id, dialled, remote, rtt_ms }
     }
 
     /// Hands inputs to the core and carries out what comes of them, until nothing more does.
@@ -363,6 +364,14 @@ impl Driver {
                     Vec::new()
                 });
                 return Some(Input::Fetched { room, reader, author, entries });
+            }
+            Output::LookUp { room, ids } => {
+                let store = &self.store;
+                let found = tokio::task::block_in_place(|| store.look_up(&room, &ids)).unwrap_or_else(|error| {
+                    tracing::error!(%error, "the history can't be read");
+                    Vec::new()
+                });
+                return Some(Input::LookedUp { room, asked: ids, found });
             }
             Output::Tell(event) => self.tell(event).await,
             Output::GiveUpServer => {

@@ -9,9 +9,9 @@ use rusqlite::{Connection, Transaction, params};
 use super::sqlite::{self, StoreError, read};
 use crate::core::event::Rule;
 use crate::core::io::{Change, Kept, KeptRoom, StepNote};
-use crate::core::log::{AuthorLog, KeptEntry, Place};
+use crate::core::log::{AuthorLog, KeptEntry, Known, Place};
 use crate::identity::{PeerId, Signature, Signed};
-use crate::limits::{RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
+use crate::limits::{FORKED_ENTRIES_MAX, RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
 use crate::wire::{Consent, EntryId, Proposal, RoomId, RosterHash, Step, decode, encode};
 
 /// What is written here is read by later versions: columns are added, never changed. Blobs are postcard, as on the wire.
@@ -56,6 +56,22 @@ const SCHEMA: &str = "
     ) WITHOUT ROWID;
 ";
 
+/// What a database of any earlier format gets too, when it is opened.
+const ADDED: &str = "
+    CREATE INDEX IF NOT EXISTS entry_by_id ON entry (id);
+    CREATE TABLE IF NOT EXISTS fork (
+        room BLOB NOT NULL,
+        author BLOB NOT NULL,
+        seq INTEGER NOT NULL,
+        id BLOB NOT NULL,
+        entry BLOB NOT NULL,
+        signature BLOB,
+        epoch INTEGER NOT NULL,
+        depth INTEGER NOT NULL,
+        PRIMARY KEY (room, author, seq, id)
+    ) WITHOUT ROWID;
+";
+
 /// The database of one peer.
 #[derive(Debug)]
 pub struct PeerStore(Connection);
@@ -66,7 +82,7 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when it can't be opened, or is of a later version.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
-        sqlite::open(Some(file), SCHEMA).map(PeerStore)
+        Self::completed(sqlite::open(Some(file), SCHEMA)?)
     }
 
     /// A database that is gone with the process.
@@ -74,7 +90,12 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when there is no memory for it.
     pub fn in_memory() -> Result<Self, StoreError> {
-        sqlite::open(None, SCHEMA).map(PeerStore)
+        Self::completed(sqlite::open(None, SCHEMA)?)
+    }
+
+    fn completed(connection: Connection) -> Result<Self, StoreError> {
+        connection.execute_batch(ADDED)?;
+        Ok(PeerStore(connection))
     }
 
     /// Keeps all of `changes`, in order, or none.
@@ -152,12 +173,13 @@ impl PeerStore {
     }
 
     fn logs(&self) -> Result<Vec<(RoomId, PeerId, AuthorLog)>, StoreError> {
-        let mut query = self.0.prepare("SELECT DISTINCT room, author FROM entry")?;
+        let mut query = self.0.prepare("SELECT room, author FROM entry UNION SELECT room, author FROM fork")?;
         let authors = query.query_map([], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, [u8; 32]>(1)?)))?;
         let mut logs = Vec::new();
         for author in authors {
             let (room, author) = author?;
-            let log = AuthorLog::reopen(self.audiences(&room, &author)?, self.newest(&room, &author)?);
+            let forks = self.forks(&room, &author)?;
+            let log = AuthorLog::reopen(self.audiences(&room, &author)?, self.newest(&room, &author)?, forks);
             logs.push((RoomId(room), PeerId(author), log));
         }
         Ok(logs)
@@ -181,6 +203,34 @@ impl PeerStore {
         )?;
         newest.reverse();
         Ok(newest)
+    }
+
+    fn forks(&self, room: &[u8; 32], author: &[u8; 32]) -> Result<Vec<KeptEntry>, StoreError> {
+        self.entries(
+            "SELECT id, entry, signature, epoch, depth FROM fork WHERE room = ?1 AND author = ?2 AND seq >= ?3
+             ORDER BY seq, id LIMIT ?4",
+            (room, author, 0, FORKED_ENTRIES_MAX),
+        )
+    }
+
+    /// Which of these entries are in the logs of this room, and where they stand.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database can't be read.
+    pub fn look_up(&self, room: &RoomId, ids: &[EntryId]) -> Result<Vec<(EntryId, Known)>, StoreError> {
+        let mut query = self.0.prepare_cached(
+            "SELECT author, seq, audience, epoch, depth FROM entry WHERE room = ? AND id = ? LIMIT 1",
+        )?;
+        let mut found = Vec::new();
+        for id in ids {
+            let mut rows = query.query(params![room.0, id.0])?;
+            let Some(row) = rows.next()? else { continue };
+            let place =
+                Place { epoch: row.get::<_, i64>(3)?.unsigned_abs(), depth: row.get::<_, i64>(4)?.unsigned_abs() };
+            let (author, audience) = (PeerId(row.get(0)?), RosterHash(row.get(2)?));
+            found.push((*id, Known { author, seq: row.get::<_, i64>(1)?.unsigned_abs(), audience, place }));
+        }
+        Ok(found)
     }
 
     /// Entries of one author in a row, from number `from` on, oldest first: as many as one run may have.
@@ -255,6 +305,21 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
             )?;
         }
         Change::Entries { room, entries } => keep_entries(transaction, room, entries)?,
+        Change::Forked { room, entry: kept } => {
+            transaction.execute(
+                "INSERT INTO fork (room, author, seq, id, entry, signature, epoch, depth) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                params![
+                    room.0,
+                    kept.entry.author.0,
+                    as_stored(kept.entry.seq),
+                    kept.id.0,
+                    encode(&kept.entry),
+                    kept.signature.map(|signature| signature.to_bytes()),
+                    as_stored(kept.place.epoch),
+                    as_stored(kept.place.depth),
+                ],
+            )?;
+        }
         Change::Gone { room } => {
             transaction.execute("DELETE FROM room WHERE id = ?", [&room.0])?;
         }
@@ -390,5 +455,43 @@ mod tests {
         assert_eq!(log.head(), entries.last());
         let fetched = store.fetch(&base.room, &people[0].id(), 65).unwrap();
         assert_eq!(fetched, entries[64..128]);
+    }
+
+    #[test]
+    fn a_power_cut_at_any_byte_of_the_journal_leaves_whole_batches_and_no_hole() {
+        use crate::core::consent::chain::Chain;
+        use crate::core::log::Log;
+        const BATCHES: u64 = 6;
+        let dir = tempfile::tempdir().unwrap();
+        let (file, journal) = (dir.path().join("peer.db"), dir.path().join("peer.db-wal"));
+        let (people, genesis, base) = room_of(1);
+        let room = base.room;
+        let mut store = PeerStore::open(&file).unwrap();
+        store.apply(&[Change::Entered { genesis: genesis.as_signed().clone(), base }]).unwrap();
+        let chain = Chain::found(genesis);
+        let mut log = Log::default();
+        // Each batch is three entries and a counter, and where the journal ends when it is kept.
+        let mut ends = Vec::new();
+        for batch in 1..=BATCHES {
+            let texts = (0..3).map(|n| crate::wire::Body::text(&format!("{batch} {n}")).unwrap());
+            let entries = log.write(texts, &chain, &people[0], 0, || [0; 16]);
+            let changes = [Change::Entries { room, entries }, Change::HeadCounter { room, counter: batch }];
+            store.apply(&changes).unwrap();
+            ends.push(std::fs::metadata(&journal).unwrap().len());
+        }
+        let (database, written) = (std::fs::read(&file).unwrap(), std::fs::read(&journal).unwrap());
+        let cut = dir.path().join("cut.db");
+        for length in (0..=written.len()).rev().step_by(2003) {
+            std::fs::write(&cut, &database).unwrap();
+            std::fs::write(dir.path().join("cut.db-wal"), &written[..length]).unwrap();
+            let _ = std::fs::remove_file(dir.path().join("cut.db-shm"));
+            let whole = ends.iter().filter(|end| **end <= length as u64).count() as u64;
+            let store = PeerStore::open(&cut).unwrap();
+            let fetched = store.fetch(&room, &people[0].id(), 1).unwrap();
+            let numbers: Vec<u64> = fetched.iter().map(|kept| kept.entry.seq).collect();
+            assert_eq!(numbers, (1..=3 * whole).collect::<Vec<_>>(), "cut after {length} bytes");
+            let counter = store.load().unwrap().rooms.first().map_or(0, |kept| kept.head_counter);
+            assert_eq!(counter, whole, "cut after {length} bytes");
+        }
     }
 }

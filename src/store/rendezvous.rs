@@ -193,8 +193,8 @@ mod tests {
     fn a_file_of_a_later_version_is_refused_and_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("server.db");
-        Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
-        assert!(matches!(RendezvousStore::open(&path), Err(StoreError::TooNew { found: 2 })));
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
+        assert!(matches!(RendezvousStore::open(&path), Err(StoreError::TooNew { found: 9 })));
     }
 
     #[test]

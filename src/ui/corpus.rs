@@ -57,6 +57,8 @@ pub fn message(byte: u8, from: &str, text: &str) -> Event {
         seq: 7,
         text: text.to_owned(),
         sent_at_ms: 1_795_226_400_123,
+        place: Place { epoch: 3, depth: 5 },
+        forked: false,
     }
 }
 

@@ -65,4 +65,5 @@ pub enum PeerKind {
     Candidates = 9,
     Bye = 10,
     Reform = 20,
+    Want = 11,
 }

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use super::codec::messages;
 use super::kind::PeerKind;
-use super::{Consent, Drop, Few, Head, Knock, Reform, RoomId, RosterHash, Run, Step, Text};
+use super::{Consent, Drop, EntryId, Few, Head, Knock, Reform, RoomId, RosterHash, Run, Step, Text};
 use crate::identity::{PeerId, Signed};
-use crate::limits::{CANDIDATES_MAX, REASON_BYTES_MAX, ROOM_SIZE_MAX};
+use crate::limits::{CANDIDATES_MAX, REASON_BYTES_MAX, ROOM_SIZE_MAX, WANTED_MAX};
 
 messages! {
     /// Between peers, both ways.
@@ -34,5 +34,7 @@ messages! {
         Bye(Text<REASON_BYTES_MAX>),
         /// A proposal to found the room anew without some of its members, to those who would be in it.
         Reform(Signed<Reform>),
+        /// Entries that something I was told names and that I lack. Answered by runs that hold them.
+        Want((RoomId, Few<EntryId, WANTED_MAX>)),
     }
 }

@@ -174,6 +174,8 @@ fn messages_between_peers_have_these_bytes() {
     );
     pinned(PeerMessage::Candidates((room(), addresses())), &format!("kind: 09 \n room: 11*32 \n {ADDRESSES}"));
     pinned(PeerMessage::Bye(Text::cut("bye")), "kind: 0a \n reason: 03 627965");
+    let ids = vec![EntryId([0x66; 32])].try_into().unwrap();
+    pinned(PeerMessage::Want((room(), ids)), "kind: 0b \n room: 11*32 \n entries: 01 \n entry: 66*32");
 }
 
 #[test]

@@ -4,8 +4,11 @@
 
 mod attacks;
 mod decisions;
+mod forks;
+mod halves;
 mod liars;
 mod rooms;
 mod storms;
 mod talk;
+mod transcript;
 mod world;

@@ -1,5 +1,7 @@
 //! What is said arrives: once, in order, at those it is for, and at nobody else.
 
+use std::collections::BTreeSet;
+
 use p2pchat::core::event::Event;
 use p2pchat::wire::PeerMessage;
 
@@ -133,4 +135,22 @@ fn an_idle_room_is_silent() {
         assert!(person.heard.is_empty(), "{:?}", person.heard);
     }
     assert!(world.told_server.is_empty());
+}
+
+#[test]
+fn a_member_that_is_killed_and_started_again_is_linked_at_once_although_nobody_has_noticed() {
+    let mut world = World::in_one_room(4);
+    for who in 0..4 {
+        world.kill_unnoticed(who);
+        world.start(who);
+        world.join(who);
+        let others: BTreeSet<usize> = (0..4).filter(|other| *other != who).collect();
+        assert_eq!(world.linked(who), others, "p{who}");
+        world.say(who, &format!("p{who} is back"));
+        world.say((who + 1) % 4, &format!("welcome back p{who}"));
+        for other in 0..4 {
+            let last = world.texts(other).split_off(world.texts(other).len() - 2);
+            assert_eq!(last, [format!("p{who} is back"), format!("welcome back p{who}")], "at p{other}");
+        }
+    }
 }

@@ -33,6 +33,8 @@ pub struct Person {
     pub name: String,
     seed: u8,
     node: Option<Node>,
+    /// Which start of their program it is.
+    life: [u8; 32],
     store: PeerStore,
     session: Option<SessionId>,
     links: BTreeMap<LinkId, (usize, LinkId)>,
@@ -155,6 +157,7 @@ impl World {
         let person = &mut self.people[who];
         let mut seed = [person.seed.wrapping_add(100).wrapping_mul(3); 32];
         seed[..8].copy_from_slice(&starts);
+        person.life = seed;
         let config =
             Config { name: person.name.parse().unwrap(), listed: false, password: None, visiting: false, seed };
         let kept = person.store.load().unwrap();
@@ -185,6 +188,14 @@ impl World {
         }
         self.cut(who);
         self.run();
+    }
+
+    /// Kills a client, and nobody at the other ends of its links learns of it.
+    pub fn kill_unnoticed(&mut self, who: usize) {
+        for (other, others) in std::mem::take(&mut self.people[who].links).into_values() {
+            self.people[other].links.remove(&others);
+        }
+        self.kill(who);
     }
 
     /// Cuts all links of a client.
@@ -368,6 +379,10 @@ impl World {
                 let entries = self.people[who].store.fetch(&room, &author, from).unwrap();
                 self.give(who, Input::Fetched { room, reader, author, entries });
             }
+            Output::LookUp { room, ids } => {
+                let found = self.people[who].store.look_up(&room, &ids).unwrap();
+                self.give(who, Input::LookedUp { room, asked: ids, found });
+            }
             Output::Tell(event) => self.people[who].events.push(event),
             Output::GiveUpServer => {}
             Output::End => self.people[who].node = None,
@@ -382,9 +397,10 @@ impl World {
         let (mine, theirs) = (LinkId(self.number()), LinkId(self.number()));
         self.people[who].links.insert(mine, (other, theirs));
         self.people[other].links.insert(theirs, (who, mine));
-        let up = |peer, link, dialled, remote| Input::LinkUp { peer, link, dialled, remote, rtt_ms: 1 };
-        self.give(who, up(peer, mine, true, address(other)));
-        self.give(other, up(self.people[who].id, theirs, false, address(who)));
+        let up = |peer, life, link, dialled, remote| Input::LinkUp { peer, life, link, dialled, remote, rtt_ms: 1 };
+        let (my_id, my_life, their_life) = (self.people[who].id, self.people[who].life, self.people[other].life);
+        self.give(who, up(peer, their_life, mine, true, address(other)));
+        self.give(other, up(my_id, my_life, theirs, false, address(who)));
     }
 
     fn serve(&mut self, input: rendezvous::Input) {
@@ -523,6 +539,7 @@ pub fn bystander(seed: u8) -> Person {
         name: format!("p{seed}"),
         seed,
         node: None,
+        life: [0; 32],
         store: PeerStore::in_memory().unwrap(),
         session: None,
         links: BTreeMap::new(),

@@ -15,6 +15,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 mod chat;
+#[allow(dead_code, reason = "some of it serves the storm of kills only")]
 mod harness;
 mod liar;
 mod lies;

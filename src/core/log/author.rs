@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::forks::Forks;
 use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::is_member;
 use crate::identity::{PeerId, Signature};
@@ -48,12 +49,34 @@ pub struct AuthorLog {
     recent: VecDeque<KeptEntry>,
     /// Where each audience begins, in ascending order of number.
     audiences: Vec<(u64, RosterHash)>,
+    /// Entries on other branches than this one, which the author signed too.
+    forks: Forks,
 }
 
 impl AuthorLog {
-    /// From what the store kept: where each audience begins, and the newest entries, oldest first.
-    pub fn reopen(audiences: Vec<(u64, RosterHash)>, recent: Vec<KeptEntry>) -> Self {
-        AuthorLog { recent: recent.into(), audiences }
+    /// From what the store kept: where each audience begins, the newest entries, oldest first, and those of other branches.
+    pub fn reopen(audiences: Vec<(u64, RosterHash)>, recent: Vec<KeptEntry>, forks: Vec<KeptEntry>) -> Self {
+        AuthorLog { recent: recent.into(), audiences, forks: Forks::reopen(forks) }
+    }
+
+    /// The newest entries, oldest first.
+    pub fn newest(&self) -> impl DoubleEndedIterator<Item = &KeptEntry> + Clone {
+        self.recent.iter()
+    }
+
+    /// The number of the oldest entry; 1 for none.
+    pub fn first_seq(&self) -> u64 {
+        self.audiences.first().map_or(1, |(seq, _)| *seq)
+    }
+
+    /// Entries on other branches.
+    pub fn forks(&self) -> &Forks {
+        &self.forks
+    }
+
+    /// Keeps an entry of another branch; `false` when there is no room for it.
+    pub(super) fn append_fork(&mut self, kept: KeptEntry) -> bool {
+        self.forks.append(kept)
     }
 
     /// The newest entry.
@@ -68,7 +91,8 @@ impl AuthorLog {
 
     /// The entry of this number, if it is still in memory.
     pub fn recent(&self, seq: u64) -> Option<&KeptEntry> {
-        self.recent.iter().rev().take_while(|kept| kept.entry.seq >= seq).find(|kept| kept.entry.seq == seq)
+        let at = self.recent.partition_point(|kept| kept.entry.seq < seq);
+        self.recent.get(at).filter(|kept| kept.entry.seq == seq)
     }
 
     /// Appends an entry that was checked against [`AuthorLog::head`].
@@ -99,6 +123,13 @@ impl AuthorLog {
             }
             _ => Next::Fetch(from),
         }
+    }
+
+    /// A run with the entry of this number in it, and as much as fits from there on; from memory.
+    pub fn run_from(&self, seq: u64) -> Option<Run> {
+        self.recent(seq)?;
+        let start = self.recent.partition_point(|kept| kept.entry.seq < seq);
+        run_of(self.recent.range(start..))
     }
 
     /// The number of the first entry after `after` whose audience has `reader` in it.

@@ -53,7 +53,8 @@ pub(super) struct Dialling {
 
 impl Node {
     /// A connection stands. Both sides may have dialled: the one that the lower key dialled is kept, and both sides see
-    /// that alike; what was on its way on the other is sent again from the frontiers.
+    /// that alike; what was on its way on the other is sent again from the frontiers. A peer whose program was started
+    /// anew has nothing at its end of the old one: then the new one is the only one.
     pub(super) fn link_up(&mut self, now: Now, peer: PeerId, id: LinkId, link: Link, out: &mut Vec<Output>) {
         if !self.is_known(&peer) {
             return self.hold_stranger(now, peer, id, link, out);
@@ -62,7 +63,7 @@ impl Node {
         let link = Link { since: now.mono_ms, failed, ..link };
         let by_lower = |link: &Link| link.dialled == (self.signer.id() < peer);
         if let Some(old) = self.links.get(&peer) {
-            if by_lower(old) && !by_lower(&link) {
+            if old.life == link.life && by_lower(old) && !by_lower(&link) {
                 return out.push(Output::Close { link: id, why: CloseReason::Duplicate });
             }
             out.push(Output::Close { link: old.id, why: CloseReason::Duplicate });
@@ -190,6 +191,7 @@ impl Node {
             PeerMessage::Links((_, roster, bits)) => room.on_links(&mut ctx, peer, roster, &bits),
             PeerMessage::Candidates((_, addresses)) => drop(room.addresses.insert(peer, addresses.into_vec())),
             PeerMessage::Reform(reform) => room.on_reform(&mut ctx, peer, reform),
+            PeerMessage::Want((_, ids)) => room.on_want(&mut ctx, peer, &ids),
             PeerMessage::Bye(_) => {}
         }
     }
@@ -307,6 +309,7 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         PeerMessage::Step((room, _))
         | PeerMessage::Frontier((room, _))
         | PeerMessage::Links((room, _, _))
+        | PeerMessage::Want((room, _))
         | PeerMessage::Candidates((room, _)) => Some(*room),
         PeerMessage::Bye(_) => None,
     }

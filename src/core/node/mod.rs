@@ -182,12 +182,12 @@ impl Node {
             Input::ServerConnected { exporter } => self.greet_server(exporter, out),
             Input::FromServer(message) => self.on_server_message(now, message, out),
             Input::ServerLost => self.server_lost(),
-            Input::LinkUp { peer, link, dialled, remote, rtt_ms } => {
+            Input::LinkUp { peer, life, link, dialled, remote, rtt_ms } => {
                 self.link_up(
                     now,
                     peer,
                     link,
-                    Link { id: link, dialled, remote, rtt_ms, since: now.mono_ms, failed: 0 },
+                    Link { id: link, life, dialled, remote, rtt_ms, since: now.mono_ms, failed: 0 },
                     out,
                 );
             }
@@ -196,10 +196,16 @@ impl Node {
             Input::LinkDown { link } => self.link_down(now, link, out),
             Input::DialFailed { peer } => self.dial_failed(now, peer),
             Input::Addresses(addresses) => self.own_addresses(now, addresses, out),
-            Input::Fetched { room, reader, entries, .. } => {
+            Input::Fetched { room, reader, author, entries } => {
                 let mut ctx = ctx!(self, now, out);
                 if let Some(room) = self.rooms.get_mut(&room) {
-                    room.on_fetched(&mut ctx, reader, &entries);
+                    room.on_fetched(&mut ctx, reader, author, &entries);
+                }
+            }
+            Input::LookedUp { room, asked, found } => {
+                let mut ctx = ctx!(self, now, out);
+                if let Some(room) = self.rooms.get_mut(&room) {
+                    room.on_looked_up(&mut ctx, &asked, &found);
                 }
             }
             Input::NotKept { why } => self.not_kept(why, out),
@@ -250,6 +256,7 @@ impl Node {
                 room.settle(&mut ctx);
                 room.frontier_flush(&mut ctx);
                 room.resend_due(&mut ctx);
+                room.wants_due(&mut ctx);
                 room.ask_server_due(&mut ctx);
             }
         }
@@ -277,7 +284,9 @@ impl Node {
         if let Some(name) = self.forget(id, Leaving::DroppedByOthers, out)
             && self.quitting.is_none()
         {
-            self.knock_anew(name, out);
+            self.knock_anew(name.clone(), out);
+            // A server that has just lost everything is told of the room by its other members, who may come later.
+            self.be_patient(now, &name);
         }
     }
 

@@ -5,15 +5,18 @@
 
 mod absence;
 mod answers;
+mod feeding;
+mod hearing;
 mod knocks;
 mod meeting;
 mod moving;
 mod names;
+mod reader;
 mod record;
 mod reforming;
 mod removing;
 mod rules;
-mod talk;
+mod saying;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -29,16 +32,20 @@ use super::log::Log;
 use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signed, Signer, Verified};
 use crate::limits::CANDIDATES_MAX;
-use crate::wire::{Consent, Few, Head, PeerMessage, Proposal, ProposalHash, RoomId, RosterHash, Run, ToServer};
+use crate::wire::{
+    Consent, EntryId, Few, Head, PeerMessage, Proposal, ProposalHash, RoomId, RosterHash, Run, ToServer,
+};
 
 pub(super) use super::consent::seat::Fate;
 
 use absence::Absence;
+use hearing::Wanted;
 use meeting::Lost;
+use reader::Reader;
 use record::Heard;
 use reforming::Reforming;
 pub(super) use rules::Rules;
-use talk::{Pending, Reader};
+use saying::Pending;
 
 /// What a room needs of the node around it, for the time of one input.
 pub(super) struct Ctx<'n> {
@@ -63,6 +70,8 @@ pub(super) struct Ctx<'n> {
 pub(super) struct Link {
     /// Which.
     pub id: LinkId,
+    /// Which life of the peer's program is at the other end.
+    pub life: [u8; 32],
     /// Whether this side dialled it.
     pub dialled: bool,
     /// Where the peer is.
@@ -133,8 +142,6 @@ pub(super) struct Room {
     delivered: BTreeMap<PeerId, u64>,
     /// Runs for a roster we are not on yet, and who passed them on.
     early: VecDeque<(PeerId, Run)>,
-    /// Authors who have signed two entries under one number.
-    forked: BTreeSet<PeerId>,
     /// How knocks are answered without asking.
     pub rules: Rules,
     /// When proposals and answers came.
@@ -143,6 +150,10 @@ pub(super) struct Room {
     reforming: Option<Reforming>,
     /// What was noted of each step of the chain.
     step_notes: Vec<StepNote>,
+    /// Entries that something told us names, and that are missing here.
+    wanted: BTreeMap<EntryId, Wanted>,
+    /// Who told us last of something that waits.
+    wanted_from: PeerId,
     /// Answers to proposals we do not know yet.
     orphans: VecDeque<Verified<Consent>>,
     /// How often each newcomer was denied here, and until when they are muted.
@@ -189,11 +200,12 @@ impl Room {
             pending: BTreeMap::new(),
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
-            forked: BTreeSet::new(),
             rules: Rules::new(),
             heard: BTreeMap::new(),
             reforming: None,
             step_notes: Vec::new(),
+            wanted: BTreeMap::new(),
+            wanted_from: me,
             orphans: VecDeque::new(),
             denials: BTreeMap::new(),
             prompts: VecDeque::new(),
@@ -275,7 +287,7 @@ impl Room {
     pub fn link_up(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
         let Some(link) = ctx.links.get(&peer) else { return };
         let rtt_ms = link.rtt_ms;
-        let replaced = self.readers.insert(peer, Reader::new(ctx.now)).is_some();
+        let replaced = self.readers.insert(peer, Reader::default()).is_some();
         self.adverts.remove(&peer);
         // A better connection to somebody who is linked already is no news.
         if let (Some(name), false) = (self.name_of(&peer), replaced) {

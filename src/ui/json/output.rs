@@ -110,6 +110,10 @@ enum Output<'a> {
         text: &'a str,
         sent_at: String,
         mine: bool,
+        epoch: u64,
+        depth: u64,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        forked: bool,
     },
     Delivered {
         room: &'a str,
@@ -262,7 +266,7 @@ pub fn event_line(event: &Event) -> String {
         Event::Link { room, name, path, grace_s } => {
             Output::Link { room: room.as_str(), name: name.as_str(), path: path_fields(path), grace_s: *grace_s }
         }
-        Event::Message { room, id, from, key, mine, seq, text, sent_at_ms } => Output::Message {
+        Event::Message { room, id, from, key, mine, seq, text, sent_at_ms, place, forked } => Output::Message {
             room: room.as_str(),
             id: id.to_string(),
             from: from.as_str(),
@@ -271,6 +275,9 @@ pub fn event_line(event: &Event) -> String {
             text,
             sent_at: rfc3339(*sent_at_ms),
             mine: *mine,
+            epoch: place.epoch,
+            depth: place.depth,
+            forked: *forked,
         },
         Event::Delivered { room, id, to, of } => {
             Output::Delivered { room: room.as_str(), id: id.to_string(), to: *to, of: *of }
