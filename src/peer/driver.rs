@@ -307,7 +307,7 @@ impl Driver {
         let mut told = false;
         loop {
             let store = &mut self.store;
-            let kept = tokio::task::block_in_place(|| store.apply(changes.iter().copied()));
+            let kept = store.apply(changes.iter().copied());
             let Err(error) = kept else { return true };
             tracing::error!(%error, "the history can't be written");
             if !std::mem::replace(&mut told, true) {
@@ -358,7 +358,7 @@ impl Driver {
             }
             Output::Fetch { room, reader, author, from } => {
                 let store = &self.store;
-                let fetched = tokio::task::block_in_place(|| store.fetch(&room, &author, from));
+                let fetched = store.fetch(&room, &author, from);
                 let entries = fetched.unwrap_or_else(|error| {
                     tracing::error!(%error, "the history can't be read");
                     Vec::new()
@@ -367,7 +367,7 @@ impl Driver {
             }
             Output::LookUp { room, ids } => {
                 let store = &self.store;
-                let found = tokio::task::block_in_place(|| store.look_up(&room, &ids)).unwrap_or_else(|error| {
+                let found = store.look_up(&room, &ids).unwrap_or_else(|error| {
                     tracing::error!(%error, "the history can't be read");
                     Vec::new()
                 });
