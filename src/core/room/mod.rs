@@ -166,6 +166,8 @@ pub(super) struct Room {
     heads: BTreeMap<PeerId, u64>,
     /// When what we have of the logs is to be told to the others.
     frontier_due: Option<u64>,
+    /// When everybody is told what only authors are told at once.
+    gossip_due: Option<u64>,
     /// Not before this moment is another drop proposed.
     drop_not_before: u64,
     /// The roster of the server's from which we last brought it forward, and to which: telling it twice would not help.
@@ -212,6 +214,7 @@ impl Room {
             head_counter: 0,
             heads: BTreeMap::new(),
             frontier_due: None,
+            gossip_due: None,
             drop_not_before: 0,
             brought: None,
             owed: 0,
