@@ -21,6 +21,7 @@ pub mod identity;
 pub mod limits;
 pub mod net;
 pub mod peer;
+pub mod planted;
 pub mod server;
 pub mod store;
 pub mod ui;

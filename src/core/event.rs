@@ -54,6 +54,8 @@ pub enum Command {
         room: RoomName,
         /// Who: a newcomer that knocks, or a member, present or past.
         name: Name,
+        /// Their key, as it was shown to whoever decides: nobody else of that name is meant, then.
+        fingerprint: Option<Fingerprint>,
         /// How.
         rule: Rule,
     },

@@ -66,6 +66,86 @@ pub fn joined(how: Entrance) -> Event {
     Event::Joined { room: lobby(), epoch: 3, members: people(), how }
 }
 
+pub fn ready(who: &str) -> Event {
+    Event::Ready { name: name(who), fingerprint: words(1) }
+}
+
+pub fn annex() -> RoomName {
+    "annex".parse().unwrap()
+}
+
+pub fn removal() -> Event {
+    Event::Removal {
+        room: lobby(),
+        proposal: ProposalHash([6; 32]),
+        names: vec![name("mallory")],
+        yes: vec![name("bob")],
+        waiting: vec![name("alice"), name("carol")],
+        expires_in_s: 60,
+    }
+}
+
+pub fn reform(state: ReformState) -> Event {
+    Event::Reform { room: lobby(), new: annex(), by: name("bob"), without: vec![name("mallory")], state }
+}
+
+pub fn membership() -> Event {
+    let at_ms = Some(1_795_226_400_123);
+    let signed = || vec![(name("bob"), PeerId([2; 32]), at_ms)];
+    let who = |who, byte| vec![(name(who), PeerId([byte; 32]))];
+    let record = |epoch, what| Record { epoch, at_ms, what, who: who("dana", 4), signed: signed() };
+    let begin = Record { epoch: 3, at_ms: None, what: RecordKind::Begin, who: who("bob", 2), signed: vec![] };
+    let records = vec![begin, record(4, RecordKind::Admitted), record(5, RecordKind::Removed)];
+    Event::Membership { room: lobby(), records }
+}
+
+/// What members decide together.
+pub fn decisions() -> Vec<Event> {
+    let (room, proposal, names) = (lobby, ProposalHash([6; 32]), || vec![name("mallory")]);
+    let mut events = vec![removal()];
+    for rule in [Rule::Session, Rule::Always, Rule::Never, Rule::Follow] {
+        let (name, by) = (name("dana"), name(if rule == Rule::Follow { "bob" } else { "dana" }));
+        let knock = ProposalHash([4; 32]);
+        events.push(Event::AnsweredByRule { room: room(), knock, name, key: PeerId([4; 32]), by, rule });
+    }
+    for decision in [Answer::Yes, Answer::No, Answer::Silent] {
+        events.push(Event::RemovalAnswer { room: room(), proposal, names: names(), by: name("carol"), decision });
+    }
+    for how in [Refusal::Denied, Refusal::Expired] {
+        events.push(Event::RemovalOver { room: room(), proposal, names: names(), how });
+    }
+    for state in [
+        ReformState::Asked { expires_in_s: 60 },
+        ReformState::Waiting(vec![name("carol")]),
+        ReformState::Agreed,
+        ReformState::Refused(Some(name("carol"))),
+        ReformState::Refused(None),
+    ] {
+        events.push(reform(state));
+    }
+    let rules = vec![
+        (name("dana"), PeerId([4; 32]), Rule::Always),
+        (name("eve"), PeerId([5; 32]), Rule::Never),
+        (name("bob"), PeerId([2; 32]), Rule::Follow),
+    ];
+    events.extend([Event::Rules { room: room(), rules }, Event::Rules { room: room(), rules: vec![] }]);
+    let undecided = |what, who| Undecided {
+        proposal,
+        what,
+        names: vec![name(who)],
+        yes: vec![name("alice")],
+        waiting: vec![(name("bob"), true), (name("carol"), false)],
+        since_s: 15,
+    };
+    let open = vec![
+        undecided(Question::Admit, "dana"),
+        undecided(Question::Drop, "carol"),
+        undecided(Question::Remove, "mallory"),
+    ];
+    events.extend([Event::Pending { room: room(), open }, membership()]);
+    events
+}
+
 pub fn people() -> Vec<Person> {
     let person = |byte, who, me, path| Person { name: name(who), key: PeerId([byte; 32]), me, path };
     vec![
@@ -83,6 +163,9 @@ pub fn failures() -> Vec<Failure> {
         Failure::AmbiguousName(name("bob")),
         Failure::AnotherDecisionOpen { name: name("bob") },
         Failure::AlreadyAnswered,
+        Failure::NoSuchMember(name("bob")),
+        Failure::TooManyRules,
+        Failure::NothingProposed,
         Failure::TextTooLong { bytes: 5000 },
         Failure::BadSettings,
         Failure::NoServer,
@@ -141,7 +224,7 @@ pub fn events() -> Vec<Event> {
         events.push(Event::KnockOver { room: room(), knock: knock(), name: name("dana"), how });
         events.push(Event::Refused { room: room(), reason: how });
     }
-    for why in [Leaving::Asked, Leaving::Deleted, Leaving::DroppedByOthers, Leaving::Removed] {
+    for why in [Leaving::Asked, Leaving::Deleted, Leaving::DroppedByOthers, Leaving::Removed, Leaving::Reformed] {
         events.push(Event::Left { room: room(), why });
     }
     for what in [
@@ -158,6 +241,7 @@ pub fn events() -> Vec<Event> {
         events.push(Event::Misbehaviour { room: Some(room()), by: Some(name("bob")), what });
     }
     events.push(Event::Misbehaviour { room: None, by: None, what: Misdeed::Malformed });
+    events.extend(decisions());
     events.extend(failures().into_iter().map(Event::Failed));
     events.extend([Event::Ended(Ending::Done), Event::Ended(Ending::Undelivered)]);
     events

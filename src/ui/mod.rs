@@ -4,6 +4,8 @@
 //! [`escape`]; every sentence about a failure stands in [`words`].
 
 pub mod args;
+pub mod decide;
+pub mod decisions;
 pub mod escape;
 pub mod exit;
 pub mod json;

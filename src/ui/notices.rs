@@ -2,6 +2,7 @@
 //!
 //! Every line is free of control characters, whatever the event holds. State is told in words, never by colour.
 
+use super::decisions;
 use super::words::{self, shown};
 use crate::peer::api::*;
 
@@ -26,7 +27,7 @@ pub fn notice(event: &Event) -> Vec<String> {
         | Event::Reform { .. }
         | Event::Rules { .. }
         | Event::Pending { .. }
-        | Event::Membership { .. } => Vec::new(),
+        | Event::Membership { .. } => decisions::lines(event, &jiff::tz::TimeZone::system()),
         Event::ServerUp { server } => vec![format!("connected to the server {}", shown(server))],
         Event::ServerDown { server } => vec![format!("the server {} is gone; chats go on without it", shown(server))],
         Event::Rooms { rooms, people } => rooms_table(rooms, people),
@@ -68,7 +69,7 @@ pub fn notice(event: &Event) -> Vec<String> {
             Leaving::Asked => format!("you have left {}", shown(room)),
             Leaving::Deleted => words::room_deleted(room).message,
             Leaving::DroppedByOthers => words::dropped(room).message,
-            Leaving::Reformed => format!("{} was founded anew; you have left the old room", shown(room)),
+            Leaving::Reformed => format!("you have left {}, which was founded anew", shown(room)),
             Leaving::Removed => words::removed(room).message,
         }],
         Event::Misbehaviour { by, what, .. } => {
@@ -128,7 +129,8 @@ fn knock(event: &Event) -> Vec<String> {
     lines
 }
 
-fn over(how: Refusal) -> &'static str {
+/// How a proposal came to nothing.
+pub(super) fn over(how: Refusal) -> &'static str {
     match how {
         Refusal::Denied => "somebody said no",
         Refusal::Expired => "not everybody answered in time",

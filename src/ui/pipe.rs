@@ -138,11 +138,14 @@ impl<O: Write, E: Write> Pipe<O, E> {
                     self.error(&words::failure(failure));
                 }
             }
-            Event::Left { why: Leaving::DroppedByOthers, .. } => self.notices(event),
+            Event::Left { why: Leaving::DroppedByOthers | Leaving::Reformed, .. } => self.notices(event),
+            Event::Refused { room, .. } if self.room.as_ref() != Some(room) => self.notices(event),
             Event::Refused { .. } | Event::Left { .. } => {}
             _ => self.notices(event),
         }
-        match self.session.note(event) {
+        let step = self.session.note(event);
+        self.room = self.session.room().cloned();
+        match step {
             Some(Step::Send(command)) => self.port.send(command),
             Some(Step::Fail(said)) => {
                 self.error(&said);
@@ -184,6 +187,7 @@ impl<O: Write, E: Write> Pipe<O, E> {
         let decided = match slash {
             Slash::Approve(newcomer) => self.knocks.find(&room, &newcomer).map(Command::Approve),
             Slash::Deny(newcomer) => self.knocks.find(&room, &newcomer).map(Command::Deny),
+            Slash::Decide(decide) => decide.command(room, &self.knocks),
             Slash::Help => {
                 COMMANDS.iter().for_each(|entry| self.tell(&format!("{}  {}", entry.usage, entry.help)));
                 return;

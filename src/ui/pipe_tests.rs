@@ -1,7 +1,7 @@
 use tokio::io::BufReader;
 
 use super::*;
-use crate::peer::api::{Ending, Entrance, KnockRef, Leaving, ProposalHash, Refusal};
+use crate::peer::api::{Ending, Entrance, KnockRef, Leaving, ProposalHash, ReformState, Refusal};
 use crate::ui::corpus::{self, lobby};
 
 /// Runs a pipe over a chat that takes commands one at a time and does what `script` says.
@@ -200,4 +200,21 @@ async fn a_reader_that_goes_away_ends_it_quietly() {
     let (exit, ()) = tokio::join!(face, script);
     assert_eq!(exit, Exit::Done);
     assert_eq!(stderr, b"");
+}
+
+#[tokio::test]
+async fn a_script_goes_over_to_the_room_that_was_founded_anew() {
+    let outcome = pipe(b"/reform annex\nhello\n", Choices::default(), async |mut hand: Hand| {
+        hand.let_in().await;
+        hand.expect(Command::Reform { room: lobby(), new: corpus::annex(), without: vec![] }).await;
+        hand.expect_said("hello").await;
+        hand.tell(corpus::reform(ReformState::Agreed)).await;
+        let (room, how) = (corpus::annex(), Entrance::Founded);
+        hand.tell(Event::Joined { room, epoch: 0, members: vec![], how }).await;
+        hand.tell(Event::Left { room: lobby(), why: Leaving::Reformed }).await;
+        hand.end(Ending::Done).await;
+    })
+    .await;
+    assert_eq!(outcome.exit, Exit::Done);
+    assert!(outcome.stderr.contains("you have left lobby, which was founded anew"), "{}", outcome.stderr);
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::decide::Awaited;
 use super::exit::Exit;
 use super::knocks::Knocks;
 use super::notices::{self, notice, pad};
@@ -29,6 +30,9 @@ const TICK: Duration = Duration::from_secs(10);
 /// Columns that short names are padded to, so that texts stand under each other.
 const NAME_COLUMNS: usize = 8;
 
+/// Columns that most commands' usage fits in.
+const USAGE_COLUMNS: usize = 34;
+
 /// Runs until the chat has ended; what is left to say belongs on standard error when the terminal is restored.
 pub async fn run(
     chat: Chat,
@@ -44,6 +48,7 @@ pub async fn run(
         names: BTreeMap::new(),
         question: None,
         own_knock: None,
+        awaited: Awaited::default(),
         leave_asked: false,
         last_words: None,
         deadline: None,
@@ -52,6 +57,7 @@ pub async fn run(
     loop {
         let listening = face.port.is_idle() && !face.session.is_quitting();
         let tick = face.own_knock.as_ref().map(|knock| knock.tick);
+        let awaited = face.awaited.due();
         tokio::select! {
             biased;
             () = stop::reached(face.deadline) => {
@@ -78,6 +84,7 @@ pub async fn run(
                 None => face.quit(Exit::Done),
             },
             () = stop::reached(tick) => face.on_tick().await,
+            () = stop::reached(awaited) => face.tell_awaited(),
         }
     }
 }
@@ -90,6 +97,7 @@ struct Plain {
     names: BTreeMap<PeerId, Name>,
     question: Option<Question>,
     own_knock: Option<OwnKnock>,
+    awaited: Awaited,
     leave_asked: bool,
     last_words: Option<Said>,
     deadline: Option<Instant>,
@@ -105,6 +113,7 @@ enum Question {
 
 /// The knock of ours that is open, to show its clock.
 struct OwnKnock {
+    room: RoomName,
     yes: u16,
     of: u16,
     ends: Instant,
@@ -115,6 +124,7 @@ impl Plain {
     async fn on_event(&mut self, event: Event) {
         self.knocks.note(&event);
         self.note_names(&event);
+        self.awaited.note(&event);
         match &event {
             Event::Message { from, key, mine, text, sent_at_ms, .. } => {
                 if !*mine || self.terminal.takes_back {
@@ -127,7 +137,7 @@ impl Plain {
             }
             Event::Knocking { yes, of, expires_in_s, .. } => self.on_own_knock(&event, *yes, *of, *expires_in_s).await,
             // Said at the end, or by the question that follows.
-            Event::Refused { .. } => {}
+            Event::Refused { room, .. } if self.room.as_ref() == Some(room) => {}
             Event::Failed(_) if !self.session.is_inside() => {}
             // At the end everything is left, which is no news.
             Event::Left { .. } if self.session.is_quitting() => {}
@@ -137,7 +147,9 @@ impl Plain {
             self.own_knock = None;
         }
         let was_quitting = self.session.is_quitting();
-        match self.session.note(&event) {
+        let step = self.session.note(&event);
+        self.room = self.session.room().cloned();
+        match step {
             Some(Step::Send(command)) => self.port.send(command),
             Some(Step::Offer) => {
                 self.question = Some(Question::Create);
@@ -225,7 +237,7 @@ impl Plain {
         let room = self.room.clone();
         match (slash, room) {
             (Slash::Help, _) => {
-                let lines = COMMANDS.iter().map(|entry| format!("{} {}", pad(entry.usage, 15), entry.help));
+                let lines = COMMANDS.iter().map(|entry| format!("{} {}", pad(entry.usage, USAGE_COLUMNS), entry.help));
                 self.notices(lines.collect()).await;
             }
             (Slash::Quit, _) => self.quit(Exit::Done),
@@ -240,6 +252,10 @@ impl Plain {
             (Slash::Delete, Some(room)) => self.port.send(Command::Delete(room)),
             (Slash::Approve(newcomer), Some(room)) => self.decide(&room, &newcomer, Command::Approve).await,
             (Slash::Deny(newcomer), Some(room)) => self.decide(&room, &newcomer, Command::Deny).await,
+            (Slash::Decide(decide), Some(room)) => match decide.command(room, &self.knocks) {
+                Ok(command) => self.port.send(command),
+                Err(failure) => self.notices(notices::said(words::failure(&failure))).await,
+            },
             (_, None) => self.notices(vec!["you are in no room".to_owned()]).await,
         }
     }
@@ -253,6 +269,7 @@ impl Plain {
 
     /// Shows our own knock when a count changes; the clock alone is shown by ticks.
     async fn on_own_knock(&mut self, event: &Event, yes: u16, of: u16, expires_in_s: Option<u64>) {
+        let Event::Knocking { room, .. } = event else { return };
         let now = Instant::now();
         let changed = self.own_knock.as_ref().is_none_or(|known| (known.yes, known.of) != (yes, of));
         match expires_in_s {
@@ -261,7 +278,8 @@ impl Plain {
                     Some(known) if !changed => known.tick,
                     _ => now + TICK,
                 };
-                self.own_knock = Some(OwnKnock { yes, of, ends: now + Duration::from_secs(left), tick });
+                let ends = now + Duration::from_secs(left);
+                self.own_knock = Some(OwnKnock { room: room.clone(), yes, of, ends, tick });
             }
             None => self.own_knock = None,
         }
@@ -274,12 +292,20 @@ impl Plain {
         let Some(knock) = &mut self.own_knock else { return };
         let now = Instant::now();
         let left = knock.ends.saturating_duration_since(now).as_secs();
-        let (yes, of) = (knock.yes, knock.of);
         knock.tick = now + TICK;
         if left == 0 {
             self.own_knock = None;
-        } else if let Some(room) = self.room.clone() {
-            self.notices(vec![notices::knocking(&room, yes, of, Some(left), 0)]).await;
+        } else {
+            let told = notices::knocking(&knock.room, knock.yes, knock.of, Some(left), 0);
+            self.notices(vec![told]).await;
+        }
+    }
+
+    /// Our yes was given a while ago, and others are still awaited.
+    fn tell_awaited(&mut self) {
+        self.awaited.told();
+        if let (Some(room), false) = (&self.room, self.session.is_quitting()) {
+            self.port.send(Command::Pending(room.clone()));
         }
     }
 

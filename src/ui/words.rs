@@ -60,9 +60,14 @@ pub fn failure(failure: &Failure) -> Said {
             format!("nobody called {} is here, other than yourself", shown(name)),
             hint("/members shows who is"),
         ),
-        Failure::TooManyRules => Said::new("too_many_rules", "there are as many rules as a room may have", None),
+        Failure::TooManyRules => Said::new(
+            "too_many_rules",
+            "there are as many rules as a room may have",
+            hint("/rules shows them; /remember NAME ask ends one"),
+        ),
         Failure::NothingProposed => {
-            Said::new("nothing_proposed", "nothing of that kind is proposed, or it is over", None)
+            let next = "/waiting shows what is being decided; names are written as in the prompt";
+            Said::new("nothing_proposed", "nothing of that kind is proposed, or it is over", hint(next))
         }
         Failure::NoSuchKnock => Said::new(
             "no_such_knock",
@@ -71,19 +76,17 @@ pub fn failure(failure: &Failure) -> Said {
         ),
         Failure::AmbiguousName(name) => Said::new(
             "ambiguous_name",
-            format!("several newcomers call themselves {}", shown(name)),
+            format!("several people call themselves {}", shown(name)),
             hint("add the first two words of the key: /approve NAME@word-word"),
         ),
         Failure::AnotherDecisionOpen { name } => Said::new(
             "another_decision_open",
             format!("you said yes to {}, and the others have not decided yet", shown(name)),
-            hint("answer again when that knock is over: one newcomer at a time"),
+            hint("answer again when that is over, one decision at a time; /waiting shows who is awaited"),
         ),
-        Failure::AlreadyAnswered => Said::new(
-            "already_answered",
-            "you have answered this knock already",
-            hint("an answer is signed and stands"),
-        ),
+        Failure::AlreadyAnswered => {
+            Said::new("already_answered", "you have answered this already", hint("an answer is signed and stands"))
+        }
         Failure::TextTooLong { bytes } => Said::new(
             "text_too_long",
             format!("the text has {bytes} bytes and was not sent; {TEXT_BYTES_MAX} is the most"),
@@ -293,15 +296,15 @@ pub fn config_error(error: &ConfigError) -> Said {
 /// What somebody tried, as the end of "NAME …".
 pub fn misdeed(what: Misdeed) -> &'static str {
     match what {
-        Misdeed::BadSignature => "sent a signature that does not fit",
-        Misdeed::MissingConsent => "sent an admission that lacks somebody's consent",
-        Misdeed::SwappedNewcomer => "sent an admission of somebody other than who knocked",
-        Misdeed::WrongRoster => "sent a list of members that is not the one it claims to be",
-        Misdeed::TwoAnswers => "answered one knock with both yes and no",
-        Misdeed::TwoEntries => "sent two different messages under one number",
-        Misdeed::BrokenChain => "sent a message that does not follow the one before",
-        Misdeed::WrongAudience => "sent a message that was meant for others",
-        Misdeed::Malformed => "sent bytes that are no message",
+        Misdeed::BadSignature => "sent something under a forged signature",
+        Misdeed::MissingConsent => "claimed a change of members that not everybody had signed",
+        Misdeed::SwappedNewcomer => "tried to bring in somebody other than who had knocked",
+        Misdeed::WrongRoster => "sent a false list of who is in the room",
+        Misdeed::TwoAnswers => "answered yes to some and no to others about one question",
+        Misdeed::TwoEntries => "sent different messages to different people as if they were one",
+        Misdeed::BrokenChain => "sent a message that does not fit those before it, which may be missing or changed",
+        Misdeed::WrongAudience => "passed on a message to somebody it was not meant for",
+        Misdeed::Malformed => "sent data that is no part of a chat",
     }
 }
 
@@ -340,7 +343,8 @@ pub fn dropped(room: &RoomName) -> Said {
 
 /// The others decided to go on without us.
 pub fn removed(room: &RoomName) -> Said {
-    Said::new("removed", format!("all others removed you from {}", shown(room)), None)
+    let next = "nothing new reaches you; coming back means knocking again";
+    Said::new("removed", format!("all others decided to go on without you in {}", shown(room)), hint(next))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `harness` | starts servers and peers, waits for what they say, never for a fixed time |
 //! | `chat` | knock, consent, talk, leave: the JSON face as other programs rely on it |
+//! | `decisions` | removals, founding anew, rules: what members decide beyond letting somebody in |
 //! | `refusals` | every no, with its words, its hint and its exit code |
 //! | `outages` | servers and members that are killed, and come back |
 //! | `rooms` | lists, deletions, sizes, names, rooms that nobody is in |
@@ -15,6 +16,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 mod chat;
+mod decisions;
 #[allow(dead_code, reason = "some of it serves the storm of kills only")]
 mod harness;
 mod liar;

@@ -25,8 +25,8 @@ impl Node {
                 self.in_room(now, room, out, |room, ctx| room.reform(ctx, new, &without))
             }
             Command::RefuseReform(room) => self.in_room(now, room, out, Room::refuse_reform),
-            Command::Remember { room, name, rule } => {
-                self.in_room(now, room, out, |room, ctx| room.remember(ctx, &name, rule))
+            Command::Remember { room, name, fingerprint, rule } => {
+                self.in_room(now, room, out, |room, ctx| room.remember(ctx, &name, fingerprint, rule))
             }
             Command::Rules(room) => self.look_at(now, room, out, Room::tell_rules),
             Command::Pending(room) => self.look_at(now, room, out, Room::tell_pending),

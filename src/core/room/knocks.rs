@@ -92,11 +92,14 @@ impl Room {
         if self.prompts.len() >= PROMPTS_PER_MINUTE_MAX {
             return;
         }
+        // A removal is signed by nobody but those who agree: before one of them does, nobody has proposed it.
+        let stood_for = |ballot: &Ballot| ballot.signers.iter().any(|key| ballot.answer(key) == Some(Decision::Yes));
         let askable = |ballot: &Ballot| {
             ballot.waits_for(&me)
                 && !ballot.prompted
                 && ballot.refused().is_none()
                 && ballot.deadline.is_some_and(|deadline| deadline > ctx.now.mono_ms)
+                && (ballot.knock().is_some() || stood_for(ballot))
         };
         let next = self.seat.ballots().iter().find(|(_, ballot)| askable(ballot)).map(|(hash, _)| *hash);
         let Some(hash) = next else { return };

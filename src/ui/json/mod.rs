@@ -1,6 +1,7 @@
 //! The JSON face: one object a line in both directions, for programs.
 #![doc = include_str!("../JSON.md")]
 
+mod decisions;
 mod input;
 mod output;
 

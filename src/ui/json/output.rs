@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::decisions;
 use crate::peer::api::*;
 use crate::ui::words::{self, Said};
 
@@ -195,7 +196,7 @@ pub fn event_line(event: &Event) -> String {
         | Event::Reform { .. }
         | Event::Rules { .. }
         | Event::Pending { .. }
-        | Event::Membership { .. } => return String::new(),
+        | Event::Membership { .. } => return decisions::event_line(event),
         Event::ServerUp { server } => Output::Server { server, state: "up" },
         Event::ServerDown { server } => Output::Server { server, state: "down" },
         Event::Rooms { rooms, people } => {
@@ -220,11 +221,7 @@ pub fn event_line(event: &Event) -> String {
             knock: knock.to_string(),
             name: name.as_str(),
             by: by.as_str(),
-            decision: match decision {
-                Answer::Yes => "yes",
-                Answer::No => "no",
-                Answer::Silent => "silent",
-            },
+            decision: answer(*decision),
         },
         Event::KnockOver { room, knock, name, how } => Output::KnockOver {
             room: room.as_str(),
@@ -335,7 +332,7 @@ fn room_line(summary: &RoomSummary) -> RoomLine<'_> {
     RoomLine { room: room.as_str(), members: *members, size: *size, knocking: *knocking }
 }
 
-fn names(names: &[Name]) -> Vec<&str> {
+pub(super) fn names(names: &[Name]) -> Vec<&str> {
     names.iter().map(Name::as_str).collect()
 }
 
@@ -356,7 +353,15 @@ fn path_fields(path: &Path) -> PathFields<'_> {
     }
 }
 
-fn reason(refusal: Refusal) -> &'static str {
+pub(super) fn answer(decision: Answer) -> &'static str {
+    match decision {
+        Answer::Yes => "yes",
+        Answer::No => "no",
+        Answer::Silent => "silent",
+    }
+}
+
+pub(super) fn reason(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Denied => "denied",
         Refusal::Expired => "expired",
@@ -387,14 +392,14 @@ fn misdeed(what: Misdeed) -> &'static str {
 }
 
 /// RFC 3339, in UTC with three digits of milliseconds. A moment that no calendar has reads as 1970.
-fn rfc3339(ms: u64) -> String {
+pub(super) fn rfc3339(ms: u64) -> String {
     let moment = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
     format!("{moment:.3}")
 }
 
 /// JSON lets everything above U+001F stand as it is. What acts on a terminal is written by number all the same, which any
 /// reader undoes: somebody will look at this stream in a terminal.
-fn line(output: &Output<'_>) -> String {
+pub(super) fn line(output: &impl Serialize) -> String {
     let plain = serde_json::to_string(output).expect("strings, numbers and lists have a JSON form");
     if !plain.chars().any(acts) {
         return plain;

@@ -43,6 +43,8 @@ fn every_input_is_understood() {
     let id = "04".repeat(32);
     let knock = || KnockRef::Id(ProposalHash([4; 32]));
     let settings = Settings { consent_timeout_s: 5, grace_s: 7 };
+    let who = || vec![corpus::name("bob")];
+    let remember = |fingerprint, rule| Command::Remember { room: room(), name: corpus::name("bob"), fingerprint, rule };
     let pinned = [
         (
             r#"{"do":"say","room":"lobby","text":" a\nb "}"#.to_owned(),
@@ -62,6 +64,28 @@ fn every_input_is_understood() {
         (r#"{"do":"leave","room":"lobby"}"#.to_owned(), Command::Leave(room())),
         (r#"{"do":"members","room":"lobby"}"#.to_owned(), Command::Members(room())),
         (r#"{"do":"delete","room":"lobby"}"#.to_owned(), Command::Delete(room())),
+        (r#"{"do":"remove","room":"lobby","names":["bob"]}"#.to_owned(), Command::Remove { room: room(), who: who() }),
+        (r#"{"do":"keep","room":"lobby","names":["bob"]}"#.to_owned(), Command::Keep { room: room(), who: who() }),
+        (
+            r#"{"do":"reform","room":"lobby","new":"annex","without":["bob"]}"#.to_owned(),
+            Command::Reform { room: room(), new: corpus::annex(), without: who() },
+        ),
+        (
+            r#"{"do":"reform","room":"lobby","new":"annex"}"#.to_owned(),
+            Command::Reform { room: room(), new: corpus::annex(), without: vec![] },
+        ),
+        (r#"{"do":"refuse_reform","room":"lobby"}"#.to_owned(), Command::RefuseReform(room())),
+        (r#"{"do":"remember","room":"lobby","name":"bob","rule":"follow"}"#.to_owned(), remember(None, Rule::Follow)),
+        (
+            format!(
+                r#"{{"do":"remember","room":"lobby","name":"bob","fingerprint":"{}","rule":"never"}}"#,
+                corpus::words(2)
+            ),
+            remember(Some(corpus::words(2)), Rule::Never),
+        ),
+        (r#"{"do":"rules","room":"lobby"}"#.to_owned(), Command::Rules(room())),
+        (r#"{"do":"pending","room":"lobby"}"#.to_owned(), Command::Pending(room())),
+        (r#"{"do":"membership","room":"lobby"}"#.to_owned(), Command::Membership(room())),
         (r#"{"do":"list"}"#.to_owned(), Command::List),
         (r#"{"do":"pin","accept":true}"#.to_owned(), Command::Pin { accept: true }),
         (r#" {"do":"quit"} "#.to_owned(), Command::Quit),
@@ -87,6 +111,8 @@ fn bad_input_is_told_by_its_code() {
         (r#"{"do":"create","room":"lobby","sise":3}"#, "bad_input"),
         (r#"{"do":"create","room":"lobby","size":70000}"#, "bad_input"),
         (r#"{"do":"approve","knock":"bob"}"#, "bad_input"),
+        (r#"{"do":"remember","room":"lobby","name":"bob","rule":"sometimes"}"#, "bad_input"),
+        (r#"{"do":"remember","room":"lobby","name":"bob","rule":"never","fingerprint":"acid-otter"}"#, "bad_input"),
         ("{\"do\":\"\\u001b[2J\"}", "bad_input"),
     ];
     for (line, code) in table {
