@@ -146,8 +146,10 @@ impl Room {
         if self.fate() != Fate::On {
             return;
         }
-        let reachable = self.reachable(ctx);
-        for due in self.seat.drops_to_refuse(&ctx.me(), &reachable) {
+        // Nearly always nothing is open, and whom we reach takes a while to find out in a large room.
+        let open = self.seat.ballots().iter().next().is_some();
+        let refused = if open { self.seat.drops_to_refuse(&ctx.me(), &self.reachable(ctx)) } else { Vec::new() };
+        for due in refused {
             if let Due::Refuse(hash) = due {
                 self.answer(ctx, hash, Decision::No);
                 self.drop_not_before = ctx.now.after_ms(DROP_RETRY_MS.0);

@@ -47,15 +47,15 @@ impl Room {
         }
         self.frontier_due = None;
         let me = ctx.me();
-        let news: BTreeMap<PeerId, u64> = self.log.frontier().collect();
+        let grown = self.log.frontier().filter(|(author, seq)| self.told_all.get(author) != Some(seq));
+        let news: BTreeMap<PeerId, u64> = grown.take(usize::from(ROOM_SIZE_MAX)).collect();
         let direct: BTreeSet<PeerId> =
             news.keys().filter(|author| **author == me || self.all_hear(author)).copied().collect();
         let room = self.seat.chain().room();
         let mut later = false;
         for (peer, reader) in &mut self.readers {
             let news = news.iter().filter(|(author, seq)| reader.told.get(author) != Some(seq));
-            let news: Vec<(PeerId, u64)> =
-                news.take(usize::from(ROOM_SIZE_MAX)).map(|(author, seq)| (*author, *seq)).collect();
+            let news: Vec<(PeerId, u64)> = news.map(|(author, seq)| (*author, *seq)).collect();
             let at_once =
                 |author: &PeerId| author == peer || !direct.contains(author) || !reader.told.contains_key(author);
             if (all && !news.is_empty()) || news.iter().any(|(author, _)| at_once(author)) {
@@ -64,6 +64,11 @@ impl Room {
             } else {
                 later |= !news.is_empty();
             }
+        }
+        if all {
+            // More than one frontier may name is left for the next.
+            later = news.len() == usize::from(ROOM_SIZE_MAX);
+            self.told_all.extend(news);
         }
         self.gossip_due = match self.gossip_due.filter(|_| !all) {
             Some(due) => Some(due),

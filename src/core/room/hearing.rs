@@ -36,7 +36,9 @@ impl Room {
     /// A member passes on a run, their own or another's.
     pub fn on_run(&mut self, ctx: &mut Ctx<'_>, from: PeerId, run: Run) {
         let Some((author, last)) = run.entries.last().map(|entry| (entry.author, entry.seq)) else { return };
-        match self.log.receive(run.clone(), self.seat.chain(), &ctx.me(), ctx.scheme) {
+        let chain = self.seat.chain();
+        let early = run.entries.first().filter(|entry| chain.roster(&entry.audience).is_none()).map(|_| run.clone());
+        match self.log.receive(run, chain, &ctx.me(), ctx.scheme) {
             Ok(heard) => {
                 // Whoever passes an entry on has it; an author's own need not be offered back to them.
                 if let Some(reader) = self.readers.get_mut(&from).filter(|_| from == author) {
@@ -56,7 +58,7 @@ impl Room {
             }
             Err(Rejected::Gap | Rejected::Full) => self.frontier_soon(ctx),
             Err(Rejected::UnknownAudience) => {
-                self.early.push_back((from, run));
+                self.early.extend(early.map(|run| (from, run)));
                 self.early.truncate(EARLY_RUNS_MAX);
             }
             Err(Rejected::Misdeed(misdeed)) => self.blame(ctx, Some(from), misdeed),
@@ -73,6 +75,7 @@ impl Room {
     fn say_where_we_are(&mut self, to: &PeerId, author: &PeerId) {
         if let Some(reader) = self.readers.get_mut(to) {
             reader.told.remove(author);
+            self.told_all.remove(author);
         }
     }
 

@@ -166,6 +166,8 @@ pub(super) struct Room {
     heads: BTreeMap<PeerId, u64>,
     /// When what we have of the logs is to be told to the others.
     frontier_due: Option<u64>,
+    /// How far each author's log was when all linked members were last told of it.
+    told_all: BTreeMap<PeerId, u64>,
     /// When everybody is told what only authors are told at once.
     gossip_due: Option<u64>,
     /// Not before this moment is another drop proposed.
@@ -214,6 +216,7 @@ impl Room {
             head_counter: 0,
             heads: BTreeMap::new(),
             frontier_due: None,
+            told_all: BTreeMap::new(),
             gossip_due: None,
             drop_not_before: 0,
             brought: None,
