@@ -1,7 +1,7 @@
 //! Feeding: each linked member gets what they lack and we are to give, as far as the window goes; frontiers say what that
 //! is, and acknowledge (DESIGN.md §5).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
@@ -17,7 +17,7 @@ use crate::wire::{Few, PeerMessage, Run, encoded_len};
 const FRONTIER_WAIT_MS: u64 = 20;
 
 /// Milliseconds after which members are told of what they need not know at once.
-const GOSSIP_WAIT_MS: u64 = 2_000;
+const GOSSIP_WAIT_MS: u64 = 10_000;
 
 impl Room {
     pub(super) fn frontier_soon(&mut self, ctx: &Ctx<'_>) {
@@ -47,33 +47,29 @@ impl Room {
         }
         self.frontier_due = None;
         let me = ctx.me();
-        let grown = self.log.frontier().filter(|(author, seq)| self.told_all.get(author) != Some(seq));
-        let news: BTreeMap<PeerId, u64> = grown.take(usize::from(ROOM_SIZE_MAX)).collect();
-        let direct: BTreeSet<PeerId> =
-            news.keys().filter(|author| **author == me || self.all_hear(author)).copied().collect();
+        let grown = self.log.frontier().filter(|(author, seq)| self.told_soon.get(author) != Some(seq));
+        let grown: Vec<(PeerId, u64)> = grown.collect();
+        let mut whom = std::mem::take(&mut self.told_wrong);
+        whom.extend(grown.iter().map(|(author, _)| *author));
+        if all || grown.iter().any(|(author, _)| *author != me && !self.all_hear(author)) {
+            whom.extend(self.readers.keys());
+        }
+        self.told_soon.extend(grown.iter().copied());
         let room = self.seat.chain().room();
-        let mut later = false;
-        for (peer, reader) in &mut self.readers {
-            let news = news.iter().filter(|(author, seq)| reader.told.get(author) != Some(seq));
-            let news: Vec<(PeerId, u64)> = news.map(|(author, seq)| (*author, *seq)).collect();
-            let at_once =
-                |author: &PeerId| author == peer || !direct.contains(author) || !reader.told.contains_key(author);
-            if (all && !news.is_empty()) || news.iter().any(|(author, _)| at_once(author)) {
+        // More than one frontier may name is left for the next.
+        let mut later = !all && !grown.is_empty();
+        for peer in whom {
+            let Some(reader) = self.readers.get_mut(&peer) else { continue };
+            let news = self.log.frontier().filter(|(author, seq)| reader.told.get(author) != Some(seq));
+            let news: Vec<(PeerId, u64)> = news.take(usize::from(ROOM_SIZE_MAX)).collect();
+            later |= news.len() == usize::from(ROOM_SIZE_MAX);
+            if !news.is_empty() {
                 reader.told.extend(news.iter().copied());
-                ctx.tell_peer(peer, PeerMessage::Frontier((room, Few::first_of(news))));
-            } else {
-                later |= !news.is_empty();
+                ctx.tell_peer(&peer, PeerMessage::Frontier((room, Few::first_of(news))));
             }
         }
-        if all {
-            // More than one frontier may name is left for the next.
-            later = news.len() == usize::from(ROOM_SIZE_MAX);
-            self.told_all.extend(news);
-        }
-        self.gossip_due = match self.gossip_due.filter(|_| !all) {
-            Some(due) => Some(due),
-            None => later.then(|| ctx.now.after_ms(GOSSIP_WAIT_MS)),
-        };
+        let due = self.gossip_due.filter(|_| !all);
+        self.gossip_due = due.or_else(|| later.then(|| ctx.now.after_ms(GOSSIP_WAIT_MS)));
     }
 
     /// Whether all members that we are linked with have a link with this author, as we do.
