@@ -167,6 +167,12 @@ pub const FORK_ENDS_MAX: usize = 4;
 /// once beyond it, and found out anew.
 pub const IDS_REMEMBERED_MAX: usize = 4_096;
 
+/// Texts that wait in the first seconds in a room, until it is sure which numbers they may have.
+pub const TEXTS_WAITING_MAX: usize = 2_048;
+
+/// Rosters from before its chain that a member keeps: to know whom the entries of its earlier seats are for.
+pub const PAST_ROSTERS_MAX: usize = 256;
+
 /// Entries asked for by id in one message: one entry names no more parents than these.
 pub const WANTED_MAX: usize = 8;
 

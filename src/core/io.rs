@@ -87,7 +87,7 @@ pub enum Input {
     LookedUp {
         /// Which room.
         room: RoomId,
-        /// All that were asked for.
+        /// All that were asked for by id.
         asked: Vec<EntryId>,
         /// Those that the store has.
         found: Vec<(EntryId, Known)>,
@@ -145,8 +145,10 @@ pub enum Output {
     LookUp {
         /// Which room.
         room: RoomId,
-        /// Which entries.
+        /// Which entries, by id.
         ids: Vec<EntryId>,
+        /// Which entries, by author and number.
+        numbers: Vec<(PeerId, u64)>,
     },
     /// Something happened.
     Tell(Event),
@@ -211,6 +213,13 @@ pub enum Change {
         /// What.
         entries: Vec<KeptEntry>,
     },
+    /// An entry on another branch than its author's log here.
+    Forked {
+        /// Which room.
+        room: RoomId,
+        /// What.
+        entry: KeptEntry,
+    },
     /// How somebody's knocks at a room are answered; it outlives our seat.
     Rule {
         /// Which room.
@@ -220,12 +229,12 @@ pub enum Change {
         /// How; [`Rule::Ask`] is the same as nothing.
         rule: Rule,
     },
-    /// An entry on another branch than its author's log here.
-    Forked {
+    /// Rosters from before the chain, for the audiences of old entries; they outlive our seat.
+    Past {
         /// Which room.
         room: RoomId,
-        /// What.
-        entry: KeptEntry,
+        /// Which.
+        rosters: Vec<Roster>,
     },
     /// We are out of a room. Its logs stay: our own must go on where it ended, should we ever come back.
     Gone {
@@ -241,6 +250,8 @@ pub struct Kept {
     pub rooms: Vec<KeptRoom>,
     /// Every log, of rooms we were in too.
     pub logs: Vec<(RoomId, PeerId, AuthorLog)>,
+    /// Rosters from before each room's chain.
+    pub past: Vec<Roster>,
     /// How knocks are answered without asking, by room and key.
     pub rules: Vec<(RoomId, PeerId, Rule)>,
 }
@@ -280,8 +291,9 @@ impl Change {
             | Change::Consented { room, .. }
             | Change::HeadCounter { room, .. }
             | Change::Entries { room, .. }
-            | Change::Rule { room, .. }
             | Change::Forked { room, .. }
+            | Change::Past { room, .. }
+            | Change::Rule { room, .. }
             | Change::Gone { room } => *room,
         }
     }

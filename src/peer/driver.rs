@@ -365,9 +365,9 @@ impl Driver {
                 });
                 return Some(Input::Fetched { room, reader, author, entries });
             }
-            Output::LookUp { room, ids } => {
+            Output::LookUp { room, ids, numbers } => {
                 let store = &self.store;
-                let found = store.look_up(&room, &ids).unwrap_or_else(|error| {
+                let found = store.look_up(&room, &ids, &numbers).unwrap_or_else(|error| {
                     tracing::error!(%error, "the history can't be read");
                     Vec::new()
                 });

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::sqlite::{self, StoreError, read};
 use crate::core::event::Rule;
@@ -12,7 +12,7 @@ use crate::core::io::{Change, Kept, KeptRoom, StepNote};
 use crate::core::log::{AuthorLog, KeptEntry, Known, Place};
 use crate::identity::{PeerId, Signature, Signed};
 use crate::limits::{FORKED_ENTRIES_MAX, RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
-use crate::wire::{Consent, EntryId, Proposal, RoomId, RosterHash, Step, decode, encode};
+use crate::wire::{Consent, EntryId, Proposal, RoomId, Roster, RosterHash, Step, decode, encode};
 
 /// What is written here is read by later versions: columns are added, never changed. Blobs are postcard, as on the wire.
 const SCHEMA: &str = "
@@ -59,6 +59,13 @@ const SCHEMA: &str = "
 /// What a database of any earlier format gets too, when it is opened.
 const ADDED: &str = "
     CREATE INDEX IF NOT EXISTS entry_by_id ON entry (id);
+    CREATE TABLE IF NOT EXISTS past (
+        room BLOB NOT NULL,
+        epoch INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        roster BLOB NOT NULL,
+        PRIMARY KEY (room, epoch, hash)
+    ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS fork (
         room BLOB NOT NULL,
         author BLOB NOT NULL,
@@ -118,7 +125,7 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when a row is damaged.
     pub fn load(&self) -> Result<Kept, StoreError> {
-        Ok(Kept { rooms: self.rooms()?, logs: self.logs()?, rules: self.rules()? })
+        Ok(Kept { rooms: self.rooms()?, logs: self.logs()?, past: self.past()?, rules: self.rules()? })
     }
 
     fn rules(&self) -> Result<Vec<(RoomId, PeerId, Rule)>, StoreError> {
@@ -172,6 +179,16 @@ impl PeerStore {
         Ok(consents)
     }
 
+    fn past(&self) -> Result<Vec<Roster>, StoreError> {
+        let mut query = self.0.prepare("SELECT roster FROM past ORDER BY room, epoch")?;
+        let mut rows = query.query([])?;
+        let mut past = Vec::new();
+        while let Some(row) = rows.next()? {
+            past.push(read(decode(&row.get::<_, Vec<u8>>(0)?), "a roster")?);
+        }
+        Ok(past)
+    }
+
     fn logs(&self) -> Result<Vec<(RoomId, PeerId, AuthorLog)>, StoreError> {
         let mut query = self.0.prepare("SELECT room, author FROM entry UNION SELECT room, author FROM fork")?;
         let authors = query.query_map([], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, [u8; 32]>(1)?)))?;
@@ -213,22 +230,28 @@ impl PeerStore {
         )
     }
 
-    /// Which of these entries are in the logs of this room, and where they stand.
+    /// Which of these entries, by id or by author and number, are in the logs of this room, and where they stand.
     ///
     /// # Errors
     /// [`StoreError`] when the database can't be read.
-    pub fn look_up(&self, room: &RoomId, ids: &[EntryId]) -> Result<Vec<(EntryId, Known)>, StoreError> {
-        let mut query = self.0.prepare_cached(
-            "SELECT author, seq, audience, epoch, depth FROM entry WHERE room = ? AND id = ? LIMIT 1",
+    pub fn look_up(
+        &self,
+        room: &RoomId,
+        ids: &[EntryId],
+        numbers: &[(PeerId, u64)],
+    ) -> Result<Vec<(EntryId, Known)>, StoreError> {
+        let mut by_id = self
+            .0
+            .prepare_cached("SELECT author, seq, audience, epoch, depth, id FROM entry WHERE room = ? AND id = ?")?;
+        let mut by_number = self.0.prepare_cached(
+            "SELECT author, seq, audience, epoch, depth, id FROM entry WHERE room = ? AND author = ? AND seq = ?",
         )?;
         let mut found = Vec::new();
         for id in ids {
-            let mut rows = query.query(params![room.0, id.0])?;
-            let Some(row) = rows.next()? else { continue };
-            let place =
-                Place { epoch: row.get::<_, i64>(3)?.unsigned_abs(), depth: row.get::<_, i64>(4)?.unsigned_abs() };
-            let (author, audience) = (PeerId(row.get(0)?), RosterHash(row.get(2)?));
-            found.push((*id, Known { author, seq: row.get::<_, i64>(1)?.unsigned_abs(), audience, place }));
+            found.extend(by_id.query_row(params![room.0, id.0], known).optional()?);
+        }
+        for (author, seq) in numbers {
+            found.extend(by_number.query_row(params![room.0, author.0, as_stored(*seq)], known).optional()?);
         }
         Ok(found)
     }
@@ -266,6 +289,12 @@ impl PeerStore {
         }
         Ok(entries)
     }
+}
+
+fn known(row: &rusqlite::Row<'_>) -> rusqlite::Result<(EntryId, Known)> {
+    let place = Place { epoch: row.get::<_, i64>(3)?.unsigned_abs(), depth: row.get::<_, i64>(4)?.unsigned_abs() };
+    let (author, audience) = (PeerId(row.get(0)?), RosterHash(row.get(2)?));
+    Ok((EntryId(row.get(5)?), Known { author, seq: row.get::<_, i64>(1)?.unsigned_abs(), audience, place }))
 }
 
 fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreError> {
@@ -319,6 +348,14 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
                     as_stored(kept.place.depth),
                 ],
             )?;
+        }
+        Change::Past { room, rosters } => {
+            for roster in rosters {
+                transaction.execute(
+                    "INSERT OR IGNORE INTO past (room, epoch, hash, roster) VALUES (?, ?, ?, ?)",
+                    params![room.0, as_stored(roster.epoch), roster.hash().0, encode(roster)],
+                )?;
+            }
         }
         Change::Gone { room } => {
             transaction.execute("DELETE FROM room WHERE id = ?", [&room.0])?;

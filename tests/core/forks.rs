@@ -19,7 +19,7 @@ fn branch(world: &World, texts: &[String]) -> Vec<PeerMessage> {
     runs
 }
 
-fn named(name: &str, count: usize) -> Vec<String> {
+pub fn named(name: &str, count: usize) -> Vec<String> {
     (0..count).map(|number| format!("{name} {number}")).collect()
 }
 

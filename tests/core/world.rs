@@ -15,7 +15,7 @@ use p2pchat::core::rendezvous::{self, Rendezvous, SessionId};
 use p2pchat::core::time::Now;
 use p2pchat::identity::{Ed25519, Identity, Name, PeerId, RoomName, Signer as _};
 use p2pchat::store::peer::PeerStore;
-use p2pchat::wire::{FromServer, PeerMessage, ProposalHash, Settings, ToServer};
+use p2pchat::wire::{FromServer, PeerMessage, ProposalHash, RoomId, Settings, ToServer};
 
 /// What is on its way.
 #[allow(clippy::large_enum_variant, reason = "a test's queue is short")]
@@ -198,6 +198,12 @@ impl World {
         self.kill(who);
     }
 
+    /// Kills a client whose disk is lost too; the identity was kept elsewhere.
+    pub fn lose_everything(&mut self, who: usize) {
+        self.kill(who);
+        self.people[who].store = PeerStore::in_memory().unwrap();
+    }
+
     /// Cuts all links of a client.
     pub fn cut(&mut self, who: usize) {
         for (link, (other, others)) in std::mem::take(&mut self.people[who].links) {
@@ -247,6 +253,25 @@ impl World {
     pub fn forge_peer(&mut self, from: usize, to: usize, message: PeerMessage) {
         let link = self.people[to].links.iter().find(|(_, (other, _))| *other == from).map(|(link, _)| *link);
         self.give(to, Input::FromPeer { link: link.unwrap(), message });
+        self.run();
+    }
+
+    /// A run as a client has it on disk.
+    pub fn fetch(&self, who: usize, room: RoomId, author: usize, from: u64, most: usize) -> p2pchat::wire::Run {
+        let entries = self.people[who].store.fetch(&room, &self.people[author].id, from).unwrap();
+        p2pchat::core::log::run_of(entries.iter().take(most)).unwrap()
+    }
+
+    /// Lets the first frontier that `from` ever says to `to` be this one.
+    pub fn forge_first(&mut self, from: usize, to: usize, claims: Vec<(PeerId, u64)>, room: RoomId) {
+        let link = self.people[to].links.iter().find(|(_, (other, _))| *other == from).map(|(link, _)| *link);
+        let message = PeerMessage::Frontier((room, claims.try_into().unwrap()));
+        let after_link_up = 1 + self
+            .mail
+            .iter()
+            .rposition(|mail| matches!(mail, Mail::ToNode(who, Input::LinkUp { .. }) if *who == to))
+            .unwrap();
+        self.mail.insert(after_link_up, Mail::ToNode(to, Input::FromPeer { link: link.unwrap(), message }));
         self.run();
     }
 
@@ -379,8 +404,8 @@ impl World {
                 let entries = self.people[who].store.fetch(&room, &author, from).unwrap();
                 self.give(who, Input::Fetched { room, reader, author, entries });
             }
-            Output::LookUp { room, ids } => {
-                let found = self.people[who].store.look_up(&room, &ids).unwrap();
+            Output::LookUp { room, ids, numbers } => {
+                let found = self.people[who].store.look_up(&room, &ids, &numbers).unwrap();
                 self.give(who, Input::LookedUp { room, asked: ids, found });
             }
             Output::Tell(event) => self.people[who].events.push(event),

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::audiences::Rosters;
 use super::forks::Forks;
-use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::is_member;
 use crate::identity::{PeerId, Signature};
 use crate::limits::{RECENT_ENTRIES_MAX, RUN_BYTES_MAX, RUN_ENTRIES_MAX};
@@ -49,6 +49,8 @@ pub struct AuthorLog {
     recent: VecDeque<KeptEntry>,
     /// Where each audience begins, in ascending order of number.
     audiences: Vec<(u64, RosterHash)>,
+    /// Up to where a hole is taken, since nobody has what is missing.
+    hole_to: u64,
     /// Entries on other branches than this one, which the author signed too.
     forks: Forks,
 }
@@ -56,7 +58,7 @@ pub struct AuthorLog {
 impl AuthorLog {
     /// From what the store kept: where each audience begins, the newest entries, oldest first, and those of other branches.
     pub fn reopen(audiences: Vec<(u64, RosterHash)>, recent: Vec<KeptEntry>, forks: Vec<KeptEntry>) -> Self {
-        AuthorLog { recent: recent.into(), audiences, forks: Forks::reopen(forks) }
+        AuthorLog { recent: recent.into(), audiences, hole_to: 0, forks: Forks::reopen(forks) }
     }
 
     /// The newest entries, oldest first.
@@ -67,6 +69,30 @@ impl AuthorLog {
     /// The number of the oldest entry; 1 for none.
     pub fn first_seq(&self) -> u64 {
         self.audiences.first().map_or(1, |(seq, _)| *seq)
+    }
+
+    /// Entries before this number are no longer in the store.
+    pub(super) fn forget_before(&mut self, seq: u64) {
+        let begin_later = self.audiences.partition_point(|(start, _)| *start <= seq);
+        self.audiences.drain(..begin_later.saturating_sub(1));
+        if let Some((start, _)) = self.audiences.first_mut() {
+            *start = seq.max(*start);
+        }
+    }
+
+    /// Nobody has anything before this number that is not here.
+    pub(super) fn take_hole(&mut self, up_to: u64) {
+        self.hole_to = up_to;
+    }
+
+    /// Whether a hole up to this number is taken already.
+    pub fn takes_hole_to(&self, up_to: u64) -> bool {
+        self.hole_to == up_to
+    }
+
+    /// Whether a hole before this number is taken.
+    pub(super) fn has_hole_before(&self, seq: u64) -> bool {
+        self.head_seq() < seq && seq <= self.hole_to
     }
 
     /// Entries on other branches.
@@ -114,8 +140,8 @@ impl AuthorLog {
     }
 
     /// The first entries after number `after` that `reader` may have, as one run.
-    pub fn next_for(&self, reader: &PeerId, after: u64, chain: &Chain) -> Next {
-        let Some(from) = self.first_readable(reader, after, chain) else { return Next::Nothing };
+    pub fn next_for(&self, reader: &PeerId, after: u64, rosters: &impl Rosters) -> Next {
+        let Some(from) = self.first_readable(reader, after, rosters) else { return Next::Nothing };
         match self.recent.front() {
             Some(oldest) if oldest.entry.seq <= from => {
                 let start = self.recent.partition_point(|kept| kept.entry.seq < from);
@@ -133,11 +159,11 @@ impl AuthorLog {
     }
 
     /// The number of the first entry after `after` whose audience has `reader` in it.
-    fn first_readable(&self, reader: &PeerId, after: u64, chain: &Chain) -> Option<u64> {
+    fn first_readable(&self, reader: &PeerId, after: u64, rosters: &impl Rosters) -> Option<u64> {
         let last = self.head_seq();
         let ends = self.audiences.iter().skip(1).map(|(start, _)| start - 1).chain([last]);
         self.audiences.iter().zip(ends).find_map(|((start, audience), end)| {
-            let may_read = chain.roster(audience).is_some_and(|roster| is_member(roster, reader));
+            let may_read = rosters.roster(audience).is_some_and(|roster| is_member(roster, reader));
             (end > after && may_read).then_some((*start).max(after.saturating_add(1)))
         })
     }

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use super::Log;
+use super::audiences::Audiences;
 use super::author::{AuthorLog, KeptEntry, Place};
 use super::places::Known;
 use crate::core::consent::chain::Chain;
@@ -46,6 +47,17 @@ pub struct Heard {
     pub blamed: Vec<(PeerId, Misdeed)>,
 }
 
+/// Entries that are missing here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// By id, to be looked up in the store.
+    pub look_up: Vec<EntryId>,
+    /// By author and number, to be looked up in the store: whether something else stands there.
+    pub numbers: Vec<(PeerId, u64)>,
+    /// By id, to be asked for.
+    pub ask: Vec<EntryId>,
+}
+
 /// A new entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
@@ -75,12 +87,6 @@ enum Stand {
 struct Eyes<'c> {
     chain: &'c Chain,
     me: &'c PeerId,
-}
-
-impl Eyes<'_> {
-    fn may_have(self, audience: &RosterHash) -> bool {
-        self.chain.roster(audience).is_some_and(|roster| is_member(roster, self.me))
-    }
 }
 
 impl Log {
@@ -114,10 +120,17 @@ impl Log {
             return Err(Rejected::Known);
         }
         let first_new = &run.entries[known];
-        self.check_gap(first_new, eyes)?;
+        let in_hole = self.authors.get(&author).is_some_and(|log| log.has_hole_before(first_new.seq));
+        if !in_hole {
+            self.check_gap(first_new, eyes)?;
+        }
         let signature = run.signature;
         // Nobody is accused of two entries by anything but their own signature.
         tip.verify(scheme).map_err(|_| Misdeed::BadSignature)?;
+
+        if in_hole {
+            self.places.waive(first_new.previous);
+        }
 
         let mut heard = Heard::default();
         if self.contradicts(first_new) && self.accused.insert(author) {
@@ -151,6 +164,12 @@ impl Log {
         }
         for id in asked.iter().filter(|id| !found.iter().any(|(found, _)| found == *id)) {
             self.places.note_absent(*id);
+            let old = self.held.get(id).filter(|kept| self.is_old(&kept.entry)).map(|kept| &kept.entry);
+            let same = |known: &Known| old.is_some_and(|old| (known.author, known.seq) == (old.author, old.seq));
+            if old.is_some() && !found.iter().any(|(_, known)| same(known)) {
+                // It would be in a hole, where nothing contradicts it and nothing follows it.
+                self.held.remove(id);
+            }
         }
         let open = asked.iter().flat_map(|id| self.held.released_by(id)).collect();
         let mut heard = Heard::default();
@@ -158,9 +177,26 @@ impl Log {
         heard
     }
 
-    /// Entries to look up in the store, and entries to ask others for, so that what waits can be taken.
-    pub fn missing(&self) -> (Vec<EntryId>, Vec<EntryId>) {
-        self.held.missing().partition(|id| !self.places.is_absent(id))
+    /// Nobody has this entry any more: it is not waited for.
+    pub fn give_up_on(&mut self, id: EntryId, chain: &Chain, me: &PeerId) -> Heard {
+        self.places.waive(id);
+        let mut heard = Heard::default();
+        let open = self.held.released_by(&id).into_iter().collect();
+        self.settle(open, Eyes { chain, me }, &mut heard);
+        heard
+    }
+
+    /// What is missing so that what waits can be taken.
+    pub fn missing(&self) -> Missing {
+        let (look_up, ask): (Vec<EntryId>, Vec<EntryId>) =
+            self.held.missing().partition(|id| !self.places.is_absent(id));
+        let numbers = look_up.iter().filter_map(|id| self.held.get(id)).map(|kept| (kept.entry.author, kept.entry.seq));
+        Missing { numbers: numbers.collect(), look_up, ask }
+    }
+
+    fn may_have(&self, eyes: Eyes<'_>, audience: &RosterHash) -> bool {
+        let audiences = Audiences { chain: eyes.chain, past: &self.past };
+        audiences.find(audience).is_some_and(|roster| is_member(roster, eyes.me))
     }
 
     /// Whether this very entry is here.
@@ -171,11 +207,11 @@ impl Log {
 
     /// The number of the roster a run was written under, if this member may have it.
     fn epoch_of(&self, first: &Entry, eyes: Eyes<'_>) -> Result<u64, Rejected> {
-        match eyes.chain.roster(&first.audience) {
+        match (Audiences { chain: eyes.chain, past: &self.past }).find(&first.audience) {
             Some(roster) if is_member(roster, eyes.me) && is_member(roster, &first.author) => Ok(roster.epoch),
             Some(_) => Err(Misdeed::WrongAudience.into()),
             // What we wrote ourselves, in a seat that we have no record of any more: older than everything else.
-            None if first.author == *eyes.me => Ok(0),
+            None if first.author == *eyes.me && self.own_anyway => Ok(0),
             None => Err(Rejected::UnknownAudience),
         }
     }
@@ -195,7 +231,7 @@ impl Log {
         }
         let attached = self.places.get(&first.previous).is_some()
             || self.held.get(&first.previous).is_some()
-            || !eyes.may_have(&first.previous_audience);
+            || !self.may_have(eyes, &first.previous_audience);
         let comes_in_order = first.seq > next && !attached && !self.accused.contains(&first.author);
         if comes_in_order { Err(Rejected::Gap) } else { Ok(()) }
     }
@@ -296,12 +332,12 @@ impl Log {
     /// beginning is asked for.
     fn not_here(&self, entry: &Entry, eyes: Eyes<'_>) -> Option<EntryId> {
         let has_before = self.before(entry).is_some() || self.places.is_waived(&entry.previous);
-        if !has_before && eyes.may_have(&entry.previous_audience) {
+        if !has_before && self.may_have(eyes, &entry.previous_audience) {
             return Some(entry.previous);
         }
         let unknown = |id: &&EntryId| self.places.get(id).is_none() && !self.places.is_waived(id);
         // Of an audience that we have no record of, we know nothing that was said.
-        entry.seen.iter().find(unknown).filter(|_| eyes.may_have(&entry.audience)).copied()
+        entry.seen.iter().find(unknown).filter(|_| self.may_have(eyes, &entry.audience)).copied()
     }
 
     /// The depth of the deepest entry of the same audience that an entry names.

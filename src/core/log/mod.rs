@@ -3,6 +3,7 @@
 //!
 //! Never keeps anything itself: what is new comes back as [`KeptEntry`]s, for the store first and for the eye after.
 
+mod audiences;
 mod author;
 mod forks;
 mod hearing;
@@ -13,9 +14,10 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use audiences::{Audiences, Past, Rosters};
 pub use author::{AuthorLog, KeptEntry, Next, Place, run_of};
 pub use forks::Forks;
-pub use hearing::{Heard, Rejected, Taken};
+pub use hearing::{Heard, Missing, Rejected, Taken};
 pub use places::Known;
 
 use held::Held;
@@ -24,7 +26,7 @@ use places::{Ends, Places};
 use crate::core::consent::chain::Chain;
 use crate::identity::{PeerId, Signer, Verified};
 use crate::limits::{RUN_BYTES_MAX, RUN_ENTRIES_MAX};
-use crate::wire::{Body, Entry, EntryId, Few, RosterHash, Tip, encoded_len};
+use crate::wire::{Body, Entry, EntryId, Few, Roster, RosterHash, Tip, encoded_len};
 
 /// The logs of one room.
 #[derive(Debug, Clone, Default)]
@@ -39,18 +41,32 @@ pub struct Log {
     places: Places,
     /// What this member's next entry will name as seen.
     ends: Ends,
+    /// Rosters from before the chain.
+    past: Past,
+    /// Whether own entries are taken though their audience is unknown.
+    own_anyway: bool,
+}
+
+/// What outlives a seat: the logs, and for whom their entries are.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// By author.
+    pub authors: BTreeMap<PeerId, AuthorLog>,
+    /// The rosters so far.
+    pub past: Past,
 }
 
 impl Log {
     /// From what the store kept.
-    pub fn reopen(authors: BTreeMap<PeerId, AuthorLog>, me: &PeerId) -> Self {
+    pub fn reopen(memory: Memory, me: &PeerId) -> Self {
+        let Memory { authors, past } = memory;
         let all = authors.values().flat_map(|log| log.newest().chain(log.forks().iter()));
         let ends = Ends::among(all.clone(), me);
         let mut places = Places::default();
         all.for_each(|kept| places.insert(kept.id, Known::of(kept)));
         let forked = authors.iter().filter(|(_, log)| !log.forks().is_empty());
         let accused = forked.map(|(author, _)| *author).collect();
-        Log { authors, accused, held: Held::default(), places, ends }
+        Log { authors, accused, held: Held::default(), places, ends, past, own_anyway: false }
     }
 
     /// How far the log of `author` is here; 0 for nothing.
@@ -58,9 +74,25 @@ impl Log {
         self.authors.get(author).map_or(0, AuthorLog::head_seq)
     }
 
-    /// Every log, given up.
-    pub fn into_authors(self) -> BTreeMap<PeerId, AuthorLog> {
-        self.authors
+    /// What outlives the seat on `chain`.
+    pub fn into_memory(mut self, chain: &Chain) -> Memory {
+        chain.rosters().for_each(|roster| self.past.keep(roster.clone()));
+        Memory { authors: self.authors, past: self.past }
+    }
+
+    /// Rosters from before the chain.
+    pub fn past(&self) -> &Past {
+        &self.past
+    }
+
+    /// Keeps a roster from before the chain, which the caller has found to be one.
+    pub fn keep_past(&mut self, roster: Roster) {
+        self.past.keep(roster);
+    }
+
+    /// Own entries are taken from now on even if nobody says whom they are for: their numbers are used, at least.
+    pub fn take_own_anyway(&mut self) {
+        self.own_anyway = true;
     }
 
     /// One author's log.
@@ -87,6 +119,18 @@ impl Log {
     pub fn frontier(&self) -> impl Iterator<Item = (PeerId, u64)> + '_ {
         // Of whom there are other branches only, there is no log to count.
         self.authors.iter().map(|(author, log)| (*author, log.head_seq())).filter(|(_, seq)| *seq > 0)
+    }
+
+    /// The store has nothing of an author before this number any more.
+    pub fn forget_before(&mut self, author: &PeerId, seq: u64) {
+        if let Some(log) = self.authors.get_mut(author) {
+            log.forget_before(seq);
+        }
+    }
+
+    /// Nobody has anything of an author before this number that is not here: it is not waited for.
+    pub fn take_hole(&mut self, author: PeerId, up_to: u64) {
+        self.authors.entry(author).or_default().take_hole(up_to);
     }
 
     /// Writes texts of one's own under the chain's current roster, in runs of one signature each.

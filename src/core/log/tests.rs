@@ -42,9 +42,8 @@ fn sent_after(log: &Log, author: &Identity, reader: &Identity, after: u64, chain
 
 /// What the store would say of what is missing: nothing.
 fn not_in_the_store(log: &mut Log, chain: &Chain, me: &Identity) -> Vec<EntryId> {
-    let (look_up, _) = log.missing();
-    log.looked_up(&look_up, &[], chain, &me.id());
-    log.missing().1
+    log.looked_up(&log.missing().look_up, &[], chain, &me.id());
+    log.missing().ask
 }
 
 #[test]
@@ -293,19 +292,23 @@ fn an_old_entry_is_known_by_the_store_and_another_under_its_number_is_a_fork() {
     let (people, chain) = chain_of(2);
     let (mut one, mut other, mut bob) = (Log::default(), Log::default(), Log::default());
     let many = vec!["x"; crate::limits::RECENT_ENTRIES_MAX + 100];
-    let mut after = 0;
+    let (mut after, mut first) = (0, None);
     for some in many.chunks(64) {
-        write(&mut one, &chain, &people[0], some);
+        let written = write(&mut one, &chain, &people[0], some);
+        first = first.or(Some(written[0].id));
         let run = sent_after(&one, &people[0], &people[1], after, &chain);
         after = run.entries[run.entries.len() - 1].seq;
         bob.receive(run, &chain, &people[1].id(), &Ed25519).unwrap();
     }
+    let first = first.unwrap();
     write(&mut other, &chain, &people[0], &["not x"]);
     let fork = sent_after(&other, &people[0], &people[1], 0, &chain);
     let heard = bob.receive(fork, &chain, &people[1].id(), &Ed25519).unwrap();
     assert_eq!(heard, Heard::default(), "memory can't tell");
-    let (look_up, _) = bob.missing();
-    let heard = bob.looked_up(&look_up, &[], &chain, &people[1].id());
+    let missing = bob.missing();
+    assert_eq!(missing.numbers, [(people[0].id(), 1)]);
+    let ours = *one.known(&first).unwrap();
+    let heard = bob.looked_up(&missing.look_up, &[(first, ours)], &chain, &people[1].id());
     assert_eq!((texts(&heard), heard.blamed.len()), (vec!["not x"], 1));
 }
 
@@ -320,8 +323,26 @@ fn ends_and_places_survive_a_restart() {
     for run in [one, sent_after(&bob, &people[1], &people[2], 0, &chain)] {
         carol.receive(run, &chain, &people[2].id(), &Ed25519).unwrap();
     }
-    let mut carol = Log::reopen(carol.into_authors(), &people[2].id());
+    let mut carol = Log::reopen(carol.into_memory(&chain), &people[2].id());
     let three = write(&mut carol, &chain, &people[2], &["three"]);
     assert_eq!(three[0].entry.seen.to_vec(), [two[0].id]);
     assert_eq!(three[0].place.depth, 3);
+}
+
+#[test]
+fn a_log_that_begins_later_is_given_from_there_and_taken_where_nobody_has_more() {
+    let (people, chain) = chain_of(2);
+    let (mut alice, mut bob) = (Log::default(), Log::default());
+    let texts: Vec<String> = (1..=100).map(|number| number.to_string()).collect();
+    let written = write(&mut alice, &chain, &people[0], &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    let (author, me) = (people[0].id(), people[1].id());
+    let kept = written[90..].to_vec();
+    let later = AuthorLog::reopen(vec![(91, kept[0].entry.audience)], kept, Vec::new());
+    let mut alice = Log::reopen(Memory { authors: BTreeMap::from([(author, later)]), past: Past::default() }, &author);
+    let run = sent_after(&alice, &people[0], &people[1], 3, &chain);
+    assert_eq!(run.entries[0].seq, 91);
+    assert_eq!(bob.receive(run.clone(), &chain, &me, &Ed25519), Err(Rejected::Gap));
+    bob.take_hole(author, 91);
+    assert_eq!(bob.receive(run, &chain, &me, &Ed25519).unwrap().taken.len(), 10);
+    assert_eq!(write(&mut alice, &chain, &people[0], &["next"])[0].entry.seq, 101, "own numbers go on");
 }

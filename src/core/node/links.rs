@@ -190,8 +190,11 @@ impl Node {
             PeerMessage::Run(run) => room.on_run(&mut ctx, peer, run),
             PeerMessage::Links((_, roster, bits)) => room.on_links(&mut ctx, peer, roster, &bits),
             PeerMessage::Candidates((_, addresses)) => drop(room.addresses.insert(peer, addresses.into_vec())),
-            PeerMessage::Reform(reform) => room.on_reform(&mut ctx, peer, reform),
+            PeerMessage::Floor((_, floors)) => room.on_floor(&mut ctx, peer, &floors),
+            PeerMessage::Trace((_, hash)) => room.on_trace(&mut ctx, peer, hash),
+            PeerMessage::Past((_, roster)) => room.on_past(&mut ctx, peer, roster),
             PeerMessage::Want((_, ids)) => room.on_want(&mut ctx, peer, &ids),
+            PeerMessage::Reform(reform) => room.on_reform(&mut ctx, peer, reform),
             PeerMessage::Bye(_) => {}
         }
     }
@@ -309,6 +312,9 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         PeerMessage::Step((room, _))
         | PeerMessage::Frontier((room, _))
         | PeerMessage::Links((room, _, _))
+        | PeerMessage::Floor((room, _))
+        | PeerMessage::Trace((room, _))
+        | PeerMessage::Past((room, _))
         | PeerMessage::Want((room, _))
         | PeerMessage::Candidates((room, _)) => Some(*room),
         PeerMessage::Bye(_) => None,

@@ -19,7 +19,7 @@ use rand::rngs::StdRng;
 use super::consent::chain::Chain;
 use super::event::{Ending, Event, Failure, Leaving, Misdeed};
 use super::io::{Change, Input, Kept, LinkId, Output};
-use super::log::{AuthorLog, Log};
+use super::log::{Log, Memory};
 use super::room::{Ctx, Fate, Link, Room, Rules};
 use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signer};
@@ -71,7 +71,7 @@ pub struct Node {
     /// Rooms we have a seat in by what the store says, and have not asked to come back to.
     dormant: BTreeMap<RoomId, Room>,
     /// Logs of rooms we are not in any more.
-    logs: BTreeMap<RoomId, BTreeMap<PeerId, AuthorLog>>,
+    logs: BTreeMap<RoomId, Memory>,
     /// How knocks are answered without asking, at rooms we are not in.
     rules: BTreeMap<RoomId, Rules>,
     /// Rooms founded anew that we are to enter, and which we leave for each.
@@ -117,9 +117,12 @@ use ctx;
 impl Node {
     /// A client with what it had kept. Rooms it was in wait until the user asks for them.
     pub fn new(config: Config, signer: Arc<dyn Signer>, scheme: Arc<dyn Scheme>, kept: Kept) -> Self {
-        let mut logs: BTreeMap<RoomId, BTreeMap<PeerId, AuthorLog>> = BTreeMap::new();
+        let mut logs: BTreeMap<RoomId, Memory> = BTreeMap::new();
         for (room, author, log) in kept.logs {
-            logs.entry(room).or_default().insert(author, log);
+            logs.entry(room).or_default().authors.insert(author, log);
+        }
+        for roster in kept.past {
+            logs.entry(roster.room).or_default().past.keep(roster);
         }
         let me = signer.id();
         let mut rules: BTreeMap<RoomId, Rules> = BTreeMap::new();
@@ -257,6 +260,7 @@ impl Node {
                 room.frontier_flush(&mut ctx);
                 room.resend_due(&mut ctx);
                 room.wants_due(&mut ctx);
+                room.level_due(&mut ctx);
                 room.ask_server_due(&mut ctx);
             }
         }
@@ -293,11 +297,16 @@ impl Node {
     /// Takes a room off the list; its logs stay, since our own must go on where it ended.
     fn forget(&mut self, id: RoomId, why: Leaving, out: &mut Vec<Output>) -> Option<RoomName> {
         let room = self.rooms.remove(&id)?;
+        // What we may still be given, and still have to give, of the time of this seat needs its rosters.
+        let rosters = room.chain().rosters().cloned().collect();
+        out.push(Output::Persist(Change::Past { room: id, rosters }));
         out.push(Output::Persist(Change::Gone { room: id }));
         out.push(Output::Tell(Event::Left { room: room.name.clone(), why }));
-        self.rules.insert(id, room.rules);
-        self.logs.insert(id, room.log.into_authors());
-        Some(room.name)
+        let name = room.name.clone();
+        let (memory, rules) = room.into_memory();
+        self.rules.insert(id, rules);
+        self.logs.insert(id, memory);
+        Some(name)
     }
 
     /// The room of a name that we are in.

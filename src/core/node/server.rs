@@ -9,6 +9,9 @@ use crate::core::time::Now;
 use crate::identity::{RoomName, Signed, Verified};
 use crate::wire::{Deletion, FromServer, Hello, Member, RefusalCode, RoomId, RosterHash, Text, ToServer};
 
+/// Milliseconds between two occasions of telling a server how we came from its roster to ours.
+const BRING_AGAIN_MS: u64 = 1_000;
+
 /// Milliseconds after which a server that is on a roster unknown to us is asked again.
 const ASK_AGAIN_MS: u64 = 30_000;
 
@@ -147,7 +150,16 @@ impl Node {
         let mut ctx = ctx!(self, now, out);
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let head = room.chain().head();
-        let already = room.brought.replace((roster, head)) == Some((roster, head));
+        let already = room.brought.is_some_and(|(at, to, _)| (at, to) == (roster, head));
+        let lately = room.brought.is_some_and(|(.., when)| ctx.now.mono_ms < when.saturating_add(BRING_AGAIN_MS));
+        if !already && lately && roster != head {
+            // A server that says this now and that then is asked again later, and not told everything each time.
+            room.ask_server_at = Some(ctx.now.after_ms(BRING_AGAIN_MS));
+            return;
+        }
+        if !already {
+            room.brought = Some((roster, head, ctx.now.mono_ms));
+        }
         let Some(missed) = room.chain().steps_after(&roster).map(<[_]>::to_vec) else {
             // It is on a roster that we know nothing of, although it has told us all the steps it has from ours: those
             // who keep the name have gone another way. It is told of ours first, and may find that we host.

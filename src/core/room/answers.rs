@@ -158,9 +158,14 @@ impl Room {
         }
         let (room, signed) = (self.id(), consent.as_signed().clone());
         ctx.persist(Change::Consented { room, proposal: proposal.clone(), consent: signed.clone() });
-        if let Proposal::Drop(drop) = proposal {
-            ctx.tell_server(ToServer::Drop(drop.clone()));
-            self.tell_all(ctx, &PeerMessage::Drop(drop));
+        match proposal {
+            // Whoever never heard of it could not refuse it either, and our yes would stand for ever.
+            Proposal::Admit(knock) if decision == Decision::Yes => self.tell_all(ctx, &PeerMessage::Knock(knock)),
+            Proposal::Admit(_) => {}
+            Proposal::Drop(drop) => {
+                ctx.tell_server(ToServer::Drop(drop.clone()));
+                self.tell_all(ctx, &PeerMessage::Drop(drop));
+            }
         }
         ctx.tell_server(ToServer::Consent(signed.clone()));
         self.tell_all(ctx, &PeerMessage::Consent(signed));

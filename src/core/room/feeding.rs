@@ -101,6 +101,7 @@ impl Room {
         if first {
             self.show_forks(ctx, &from);
         }
+        self.level_due(ctx);
         if delivered > before {
             self.delivered.insert(from, delivered);
             self.tell_delivered(ctx, before, delivered);
@@ -128,6 +129,7 @@ impl Room {
 
     /// Gives one linked member what they lack and we are to give, as far as the window goes.
     pub(super) fn feed(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
+        self.tell_floors(ctx, peer);
         let authors: Vec<PeerId> = self.log.frontier().map(|(author, _)| author).collect();
         for author in authors {
             self.feed_log(ctx, peer, author);
@@ -145,12 +147,12 @@ impl Room {
                 return;
             }
             let Some(log) = self.log.author(&author) else { return };
-            match log.next_for(&peer, given, self.seat.chain()) {
+            match log.next_for(&peer, given, &self.audiences()) {
                 Next::Run(run) => self.give(ctx, peer, run),
                 Next::Nothing => return,
                 Next::Fetch(from) => {
                     if let Some(reader) = self.readers.get_mut(&peer) {
-                        reader.fetching = true;
+                        reader.fetching = Some((author, from));
                     }
                     ctx.out.push(Output::Fetch { room: self.id(), reader: peer, author, from });
                     return;
@@ -171,6 +173,9 @@ impl Room {
 
     /// Entries that the store was asked for.
     pub fn on_fetched(&mut self, ctx: &mut Ctx<'_>, reader: PeerId, author: PeerId, entries: &[KeptEntry]) {
+        if reader == ctx.me() {
+            return self.on_recalled(ctx, entries);
+        }
         let Some(state) = self.readers.get_mut(&reader) else { return };
         let first = entries.first().map(|kept| (author, kept.entry.seq));
         if first.is_some_and(|first| state.looking.remove(&first)) {
@@ -180,10 +185,13 @@ impl Room {
             return;
         }
         // The answer to a question of an earlier link, which this one did not ask.
-        if !std::mem::replace(&mut state.fetching, false) {
-            return;
+        let Some((_, from)) = state.fetching.take_if(|(whose, _)| *whose == author) else { return };
+        if let Some(begins) = entries.first().map(|kept| kept.entry.seq).filter(|seq| *seq > from) {
+            // What was asked for has been removed from the store.
+            self.log.forget_before(&author, begins);
+            self.tell_floors(ctx, reader);
         }
-        let may_read = entries.first().and_then(|kept| self.seat.chain().roster(&kept.entry.audience));
+        let may_read = entries.first().and_then(|kept| self.audience(&kept.entry.audience));
         if may_read.is_some_and(|roster| is_member(roster, &reader))
             && let Some(run) = run_of(entries)
         {
@@ -225,7 +233,8 @@ impl Room {
     /// The earliest moment at which a frontier, a resend or a question is due.
     pub(super) fn talk_due(&self) -> Option<u64> {
         let resends = self.readers.values().filter_map(super::reader::Reader::resend_due);
-        resends.chain(self.frontier_due).chain(self.gossip_due).chain(self.wanted_due()).min()
+        let later = self.wanted_due().into_iter().chain(self.unlevel_due()).chain(self.gossip_due);
+        resends.chain(self.frontier_due).chain(later).min()
     }
 
     /// The earliest moment at which anything in this room is due.

@@ -7,7 +7,7 @@ use super::{Ctx, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::event::Misdeed;
 use crate::core::io::{Change, Output};
-use crate::core::log::{Heard, KeptEntry, Known, Rejected};
+use crate::core::log::{Heard, KeptEntry, Known, Missing, Rejected};
 use crate::identity::PeerId;
 use crate::limits::{SOUGHT_MAX, WANTED_MAX};
 use crate::wire::{EntryId, Few, PeerMessage, Run};
@@ -27,7 +27,7 @@ pub(super) struct Wanted {
     /// Who told us something that names it, or was asked last.
     of: PeerId,
     /// When to ask.
-    at: u64,
+    pub(super) at: u64,
     /// How long to wait for the answer.
     wait_ms: u64,
 }
@@ -36,9 +36,7 @@ impl Room {
     /// A member passes on a run, their own or another's.
     pub fn on_run(&mut self, ctx: &mut Ctx<'_>, from: PeerId, run: Run) {
         let Some((author, last)) = run.entries.last().map(|entry| (entry.author, entry.seq)) else { return };
-        let chain = self.seat.chain();
-        let early = run.entries.first().filter(|entry| chain.roster(&entry.audience).is_none()).map(|_| run.clone());
-        match self.log.receive(run, chain, &ctx.me(), ctx.scheme) {
+        match self.log.receive(run.clone(), self.seat.chain(), &ctx.me(), ctx.scheme) {
             Ok(heard) => {
                 // Whoever passes an entry on has it; an author's own need not be offered back to them.
                 if let Some(reader) = self.readers.get_mut(&from).filter(|_| from == author) {
@@ -56,10 +54,23 @@ impl Room {
                 self.say_where_we_are(&from, &author);
                 self.frontier_soon(ctx);
             }
-            Err(Rejected::Gap | Rejected::Full) => self.frontier_soon(ctx),
+            Err(Rejected::Gap) if self.takes_hole(ctx, &author) => self.on_run(ctx, from, run),
+            Err(Rejected::Gap) => {
+                self.ask_past_gap(ctx, &run);
+                self.frontier_soon(ctx);
+            }
+            Err(Rejected::Full) => self.frontier_soon(ctx),
             Err(Rejected::UnknownAudience) => {
-                self.early.extend(early.map(|run| (from, run)));
+                // Our own must not be crowded out: they say which numbers are used.
+                if self.early.len() >= EARLY_RUNS_MAX
+                    && author == ctx.me()
+                    && let Some(others) = self.early.iter().rposition(|(_, run)| run.entries[0].author != author)
+                {
+                    self.early.remove(others);
+                }
+                self.early.push_back((from, run));
                 self.early.truncate(EARLY_RUNS_MAX);
+                self.trace(ctx, from);
             }
             Err(Rejected::Misdeed(misdeed)) => self.blame(ctx, Some(from), misdeed),
         }
@@ -80,7 +91,7 @@ impl Room {
     }
 
     /// Keeps, shows and passes on what is new.
-    fn on_heard(&mut self, ctx: &mut Ctx<'_>, from: Option<PeerId>, heard: Heard) {
+    pub(super) fn on_heard(&mut self, ctx: &mut Ctx<'_>, from: Option<PeerId>, heard: Heard) {
         if !heard.taken.is_empty() {
             self.keep_taken(ctx, &heard);
         }
@@ -92,6 +103,7 @@ impl Room {
             self.pass_on(ctx, author);
         }
         self.pass_proofs_on(ctx, from, &heard);
+        self.level_due(ctx);
     }
 
     /// Puts on disk all that was taken, then shows it in the order in which it was taken.
@@ -138,7 +150,7 @@ impl Room {
 
     /// Gives a run to a member who may have it, outside of what they are fed.
     pub(super) fn show(&self, ctx: &mut Ctx<'_>, peer: &PeerId, run: &Run) {
-        let audience = run.entries.first().and_then(|entry| self.seat.chain().roster(&entry.audience));
+        let audience = run.entries.first().and_then(|entry| self.audience(&entry.audience));
         if audience.is_some_and(|roster| is_member(roster, peer)) {
             ctx.tell_peer(peer, PeerMessage::Run(run.clone()));
         }
@@ -155,12 +167,13 @@ impl Room {
     }
 
     /// Finds out where missing entries are to be had: in the store, at whoever told us of them.
-    fn seek(&mut self, ctx: &mut Ctx<'_>, from: PeerId) {
-        let (look_up, ask) = self.log.missing();
+    pub(super) fn seek(&mut self, ctx: &mut Ctx<'_>, from: PeerId) {
+        let Missing { look_up, numbers, ask } = self.log.missing();
         if !look_up.is_empty() {
-            ctx.out.push(Output::LookUp { room: self.id(), ids: look_up });
+            ctx.out.push(Output::LookUp { room: self.id(), ids: look_up, numbers });
         }
         self.wanted.retain(|id, _| ask.contains(id));
+        self.asked_all.retain(|id| ask.contains(id));
         let at = ctx.now.after_ms(WANT_AFTER_MS);
         for id in ask {
             self.wanted.entry(id).or_insert(Wanted { of: from, at, wait_ms: WANT_AGAIN_MS.0 });
@@ -187,6 +200,9 @@ impl Room {
 
     /// Time passed: entries that did not come by themselves are asked for, each time of another member.
     pub fn wants_due(&mut self, ctx: &mut Ctx<'_>) {
+        if self.holed {
+            return self.wants_due_past_holes(ctx);
+        }
         let mut questions: BTreeMap<PeerId, Vec<EntryId>> = BTreeMap::new();
         for (id, wanted) in self.wanted.iter_mut().filter(|(_, wanted)| wanted.at <= ctx.now.mono_ms) {
             let first_time = wanted.wait_ms == WANT_AGAIN_MS.0;
@@ -226,7 +242,7 @@ impl Room {
             }
         }
         if !unknown.is_empty() {
-            ctx.out.push(Output::LookUp { room: self.id(), ids: unknown });
+            ctx.out.push(Output::LookUp { room: self.id(), ids: unknown, numbers: Vec::new() });
         }
     }
 
@@ -234,7 +250,7 @@ impl Room {
     /// they say that they have it that far, by itself.
     fn give_wanted(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, id: &EntryId, known: Known) {
         let Some(log) = self.log.author(&known.author) else { return };
-        if !self.seat.chain().roster(&known.audience).is_some_and(|roster| is_member(roster, &peer)) {
+        if !self.audience(&known.audience).is_some_and(|roster| is_member(roster, &peer)) {
             return;
         }
         if let Some(run) = log.forks().run_with(id) {

@@ -7,10 +7,13 @@ mod absence;
 mod answers;
 mod feeding;
 mod hearing;
+mod holes;
 mod knocks;
 mod meeting;
 mod moving;
 mod names;
+mod numbers;
+mod past;
 mod reader;
 mod record;
 mod reforming;
@@ -41,6 +44,7 @@ pub(super) use super::consent::seat::Fate;
 use absence::Absence;
 use hearing::Wanted;
 use meeting::Lost;
+use numbers::Unlevel;
 use reader::Reader;
 use record::Heard;
 use reforming::Reforming;
@@ -138,10 +142,24 @@ pub(super) struct Room {
     pub addresses: BTreeMap<PeerId, Vec<SocketAddr>>,
     /// Our own texts that not everybody has yet, by number.
     pending: BTreeMap<u64, Pending>,
+    /// What waits until it is sure how long our own log is.
+    unlevel: Option<Unlevel>,
     /// How far each member has our own log.
     delivered: BTreeMap<PeerId, u64>,
     /// Runs for a roster we are not on yet, and who passed them on.
     early: VecDeque<(PeerId, Run)>,
+    /// Entries that something told us names, and that are missing here.
+    wanted: BTreeMap<EntryId, Wanted>,
+    /// Those of them that every linked member was asked for, since there are holes in the logs.
+    asked_all: BTreeSet<EntryId>,
+    /// Where each log goes on after a gap: how far we had it, and since when.
+    gaps: BTreeMap<PeerId, (u64, u64)>,
+    /// Whether a hole was taken in any log since the start.
+    holed: bool,
+    /// Who told us last of something that waits.
+    wanted_from: PeerId,
+    /// Which roster from before our chain was asked for last, and when.
+    traced: Option<(RosterHash, u64)>,
     /// How knocks are answered without asking.
     pub rules: Rules,
     /// When proposals and answers came.
@@ -150,10 +168,6 @@ pub(super) struct Room {
     reforming: Option<Reforming>,
     /// What was noted of each step of the chain.
     step_notes: Vec<StepNote>,
-    /// Entries that something told us names, and that are missing here.
-    wanted: BTreeMap<EntryId, Wanted>,
-    /// Who told us last of something that waits.
-    wanted_from: PeerId,
     /// Answers to proposals we do not know yet.
     orphans: VecDeque<Verified<Consent>>,
     /// How often each newcomer was denied here, and until when they are muted.
@@ -174,8 +188,9 @@ pub(super) struct Room {
     gossip_due: Option<u64>,
     /// Not before this moment is another drop proposed.
     drop_not_before: u64,
-    /// The roster of the server's from which we last brought it forward, and to which: telling it twice would not help.
-    pub brought: Option<(RosterHash, RosterHash)>,
+    /// The roster of the server's from which we last brought it forward, to which, and when: telling it twice would not
+    /// help.
+    pub brought: Option<(RosterHash, RosterHash, u64)>,
     /// Answers that the server still owes us about how we parted with those on a roster that we don't know.
     pub owed: usize,
     /// Whether the server is on a roster that we don't know.
@@ -204,14 +219,19 @@ impl Room {
             advertised: BTreeSet::new(),
             addresses: BTreeMap::new(),
             pending: BTreeMap::new(),
+            unlevel: None,
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
+            wanted: BTreeMap::new(),
+            asked_all: BTreeSet::new(),
+            gaps: BTreeMap::new(),
+            holed: false,
+            wanted_from: me,
+            traced: None,
             rules: Rules::new(),
             heard: BTreeMap::new(),
             reforming: None,
             step_notes: Vec::new(),
-            wanted: BTreeMap::new(),
-            wanted_from: me,
             orphans: VecDeque::new(),
             denials: BTreeMap::new(),
             prompts: VecDeque::new(),
@@ -391,6 +411,8 @@ impl Room {
     /// We have just come in, or back: links that stand already are links of this room, and whoever has none has the
     /// grace to come.
     pub fn seats_taken_up(&mut self, ctx: &mut Ctx<'_>) {
+        self.recall_pending(ctx);
+        self.await_own_log(ctx);
         let current = self.seat.chain().current().clone();
         self.seats_changed(ctx, &current);
     }

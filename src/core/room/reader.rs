@@ -22,8 +22,12 @@ pub(super) struct Reader {
     pub asked: bool,
     /// Whether they have greeted us on this link.
     pub greeted: bool,
-    /// Whether a log is being fetched for them.
-    pub fetching: bool,
+    /// What is being fetched for them: whose log, and from which number on.
+    pub fetching: Option<(PeerId, u64)>,
+    /// Before which number they have nothing of an author's log, by their own word.
+    pub floors: BTreeMap<PeerId, u64>,
+    /// Before which number we told them that we have nothing.
+    pub told_floors: BTreeMap<PeerId, u64>,
     /// Entries they asked for by id that the store was asked for: whose, and which number.
     pub looking: BTreeSet<(PeerId, u64)>,
     /// Entries they asked for by id that the store is to say where they stand.
@@ -76,7 +80,7 @@ impl Reader {
     /// time, so that nothing else waits for it.
     pub fn takes(&self, author: &PeerId) -> bool {
         let feed = self.feeds.get(author);
-        if feed.is_some_and(|feed| feed.apart) || !self.asked || self.fetching {
+        if feed.is_some_and(|feed| feed.apart) || !self.asked || self.fetching.is_some() {
             return false;
         }
         if let Some(late) = feed.filter(|feed| feed.wait_ms.is_some()) {
@@ -148,7 +152,9 @@ impl Reader {
             }
         }
         // A question that the store has not answered by then is lost.
-        self.fetching &= !any;
+        if any {
+            self.fetching = None;
+        }
         any
     }
 

@@ -3,7 +3,7 @@
 use super::{Ctx, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::event::Event;
-use crate::core::io::Change;
+use crate::core::io::{Change, Output};
 use crate::core::log::KeptEntry;
 use crate::identity::PeerId;
 use crate::wire::{Body, EntryId, RosterHash};
@@ -18,11 +18,13 @@ pub(super) struct Pending {
     id: EntryId,
     /// Who may have it.
     audience: RosterHash,
+    /// Whether it was said before this client was started, so that others may have had it long since.
+    recalled: bool,
 }
 
 impl Room {
     /// Says texts, each within the bounds: on disk first, then on screen, then on the links.
-    pub fn say(&mut self, ctx: &mut Ctx<'_>, texts: Vec<String>) {
+    pub(super) fn write(&mut self, ctx: &mut Ctx<'_>, texts: Vec<String>) {
         let bodies = texts.iter().filter_map(|text| Body::text(text));
         let (rng, signer, wall_ms) = (&mut *ctx.rng, ctx.signer, ctx.now.wall_ms);
         let salt = || {
@@ -33,7 +35,7 @@ impl Room {
         let written = self.log.write(bodies, self.seat.chain(), signer, wall_ms, salt);
         ctx.persist(Change::Entries { room: self.id(), entries: written.clone() });
         for kept in &written {
-            let pending = Pending { id: kept.id, audience: kept.entry.audience };
+            let pending = Pending { id: kept.id, audience: kept.entry.audience, recalled: false };
             self.pending.insert(kept.entry.seq, pending);
             self.tell_entry(ctx, kept, false);
         }
@@ -41,6 +43,39 @@ impl Room {
             self.pending.pop_first();
         }
         self.feed_all(ctx);
+    }
+
+    /// We are back on our seat: whatever we said before may still have to be delivered to somebody.
+    pub(super) fn recall_pending(&mut self, ctx: &mut Ctx<'_>) {
+        let me = ctx.me();
+        let Some(log) = self.log.author(&me) else { return };
+        let recent: Vec<KeptEntry> = log.newest().cloned().collect();
+        let first = (log.head_seq() + 1).saturating_sub(PENDING_MAX as u64).max(log.first_seq());
+        let in_memory = recent.first().map_or(u64::MAX, |kept| kept.entry.seq);
+        self.note_recalled(&recent);
+        if first < in_memory {
+            ctx.out.push(Output::Fetch { room: self.id(), reader: me, author: me, from: first });
+        }
+    }
+
+    /// Own texts that the store was asked for; the next ones are asked for until memory goes on.
+    pub(super) fn on_recalled(&mut self, ctx: &mut Ctx<'_>, entries: &[KeptEntry]) {
+        let me = ctx.me();
+        self.note_recalled(entries);
+        let Some(last) = entries.last().map(|kept| kept.entry.seq) else { return };
+        let in_memory = self.log.author(&me).and_then(|log| log.newest().next()).map_or(0, |kept| kept.entry.seq);
+        if last + 1 < in_memory {
+            ctx.out.push(Output::Fetch { room: self.id(), reader: me, author: me, from: last + 1 });
+        }
+    }
+
+    fn note_recalled(&mut self, entries: &[KeptEntry]) {
+        let known: Vec<&KeptEntry> =
+            entries.iter().filter(|kept| self.audience(&kept.entry.audience).is_some()).collect();
+        for kept in known {
+            let pending = Pending { id: kept.id, audience: kept.entry.audience, recalled: true };
+            self.pending.entry(kept.entry.seq).or_insert(pending);
+        }
     }
 
     /// Shows an entry.
@@ -69,7 +104,10 @@ impl Room {
         let mut done = Vec::new();
         let mut told: Vec<(EntryId, usize, usize)> = Vec::new();
         let mut readers: Option<(RosterHash, Vec<u64>)> = None;
-        for (seq, pending) in self.pending.range(after.saturating_add(1)..=up_to) {
+        let reached = self.pending.range(after.saturating_add(1)..=up_to);
+        // Whoever has the newest has all before it, which may be old news.
+        let newest_recalled = reached.clone().rfind(|(_, pending)| pending.recalled).map(|(seq, _)| *seq);
+        for (seq, pending) in reached {
             if readers.as_ref().is_none_or(|(audience, _)| *audience != pending.audience) {
                 let mut reached = self.reached(&me, &pending.audience);
                 reached.sort_unstable();
@@ -81,6 +119,7 @@ impl Room {
                 done.push(*seq);
             }
             match told.last_mut() {
+                _ if pending.recalled && newest_recalled != Some(*seq) => {}
                 Some(last) if (last.1, last.2) == (to, of) => last.0 = pending.id,
                 _ => told.push((pending.id, to, of)),
             }
@@ -96,7 +135,7 @@ impl Room {
 
     /// How far the members that may have texts of this audience have our log, each.
     fn reached(&self, me: &PeerId, audience: &RosterHash) -> Vec<u64> {
-        let audience = self.seat.chain().roster(audience);
+        let audience = self.audience(audience);
         let others = self.others(me).into_iter().filter(|key| audience.is_some_and(|roster| is_member(roster, key)));
         others.map(|key| self.delivered.get(&key).copied().unwrap_or(0)).collect()
     }
@@ -110,14 +149,15 @@ impl Room {
     /// Whether every linked member has all of our texts, and whether any text reached nobody although somebody may have
     /// it.
     pub fn delivered_to_all_linked(&self, me: &PeerId) -> (bool, bool) {
-        let mut all = true;
+        let mut all = !self.has_unwritten();
         let mut lost = false;
         for (seq, pending) in &self.pending {
-            let audience = self.seat.chain().roster(&pending.audience);
+            let audience = self.audience(&pending.audience);
             let may = |key: &&PeerId| audience.is_some_and(|roster| is_member(roster, key));
             all &= self.readers.keys().filter(may).all(|key| self.delivered.get(key).is_some_and(|has| has >= seq));
             let (to, of) = self.delivery(me, *seq, pending);
-            lost |= to == 0 && of > 0;
+            // What was said before the start may have reached everybody then.
+            lost |= to == 0 && of > 0 && !pending.recalled;
         }
         (all, lost)
     }

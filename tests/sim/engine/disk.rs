@@ -31,6 +31,7 @@ pub struct Disk {
     by_id: BTreeMap<(RoomId, EntryId), (PeerId, u64)>,
     forks: BTreeMap<(RoomId, PeerId), BTreeMap<(u64, EntryId), KeptEntry>>,
     rules: BTreeMap<(RoomId, PeerId), Rule>,
+    past: BTreeMap<(RoomId, u64, RosterHash), Roster>,
     /// Changes that were written and not synced: a crash keeps all of them or none, as a transaction does.
     pending: Vec<Change>,
 }
@@ -95,6 +96,11 @@ impl Disk {
                     return Err("a branch twice");
                 }
             }
+            Change::Past { room, rosters } => {
+                for roster in rosters {
+                    self.past.entry((room, roster.epoch, roster.hash())).or_insert(roster);
+                }
+            }
             Change::Gone { room } => drop(self.rooms.remove(&room)),
             Change::Rule { room, key, rule: Rule::Ask } => drop(self.rules.remove(&(room, key))),
             Change::Rule { room, key, rule } => {
@@ -132,7 +138,8 @@ impl Disk {
             (room, author, AuthorLog::reopen(audiences, log.values().skip(skip).cloned().collect(), forks))
         });
         let rules = self.rules.iter().map(|((room, key), rule)| (*room, *key, *rule));
-        Kept { rooms: rooms.collect(), logs: logs.collect(), rules: rules.collect() }
+        let past = self.past.values().cloned().collect();
+        Kept { rooms: rooms.collect(), logs: logs.collect(), past, rules: rules.collect() }
     }
 
     /// Up to 64 entries of one author, from a number on.
@@ -142,13 +149,13 @@ impl Disk {
     }
 
     /// Which of these entries are in the logs of a room, and where they stand.
-    pub fn look_up(&self, room: &RoomId, ids: &[EntryId]) -> Vec<(EntryId, Known)> {
-        let known = |id: &EntryId| {
-            let (author, seq) = *self.by_id.get(&(*room, *id))?;
+    pub fn look_up(&self, room: &RoomId, ids: &[EntryId], numbers: &[(PeerId, u64)]) -> Vec<(EntryId, Known)> {
+        let known = |(author, seq): (PeerId, u64)| {
             let kept = self.logs.get(&(*room, author))?.get(&seq)?;
-            Some((*id, Known { author, seq, audience: kept.entry.audience, place: kept.place }))
+            Some((kept.id, Known { author, seq, audience: kept.entry.audience, place: kept.place }))
         };
-        ids.iter().filter_map(known).collect()
+        let by_id = ids.iter().filter_map(|id| self.by_id.get(&(*room, *id)));
+        by_id.chain(numbers).copied().filter_map(known).collect()
     }
 
     /// Whether an entry is safe.

@@ -300,8 +300,8 @@ impl World {
                 let entries = self.people[who].disk.fetch(&room, &author, from);
                 self.people[who].inbox.push_back(Input::Fetched { room, reader, author, entries });
             }
-            Output::LookUp { room, ids } => {
-                let found = self.people[who].disk.look_up(&room, &ids);
+            Output::LookUp { room, ids, numbers } => {
+                let found = self.people[who].disk.look_up(&room, &ids, &numbers);
                 self.people[who].inbox.push_back(Input::LookedUp { room, asked: ids, found });
             }
             Output::Tell(event) => self.tell(who, me, event),
