@@ -21,8 +21,9 @@ use crate::net::{CloseCode, Frame, FrameError, Link, PeerConnection, PeerEndpoin
 use crate::store::peer::PeerStore;
 use crate::wire::{FromServer, PeerMessage, ToServer};
 
-/// Inputs handled together at most: bounds how long the first of them waits for its answer.
-const BATCH_MAX: usize = 256;
+/// Entries and other inputs handled together at most: bounds how long the first of them waits for its answer, and the memory
+/// that a flood takes. Enough to hide a disk's flush.
+const BATCH_MAX: usize = 1024;
 
 /// Time the other side has to read what was sent last, before a connection is closed.
 const LINGER: Duration = Duration::from_secs(2);
@@ -177,7 +178,10 @@ impl Driver {
 
     /// Takes what else waits already, so that it shares a transaction.
     async fn gather(&mut self, inputs: &mut VecDeque<Input>) {
-        while inputs.len() < BATCH_MAX {
+        let mut gathered = inputs.iter().map(weight).sum::<usize>();
+        while gathered < BATCH_MAX {
+            // A text may have joined the input before it.
+            let (known, last) = (inputs.len(), inputs.back().map_or(0, weight));
             if let Ok(arrival) = self.arrivals.try_recv() {
                 self.on_arrival(arrival, inputs).await;
             } else if let Ok(command) = self.commands.try_recv() {
@@ -185,6 +189,7 @@ impl Driver {
             } else {
                 return;
             }
+            gathered += inputs.iter().skip(known.saturating_sub(1)).map(weight).sum::<usize>() - last;
         }
     }
 
@@ -409,6 +414,15 @@ impl Driver {
         }
         while closing.join_next().await.is_some() {}
         self.endpoint.close(CloseCode::GoingAway, "").await;
+    }
+}
+
+/// How much an input counts in a batch.
+fn weight(input: &Input) -> usize {
+    match input {
+        Input::FromPeer { message: PeerMessage::Run(run), .. } => run.entries.len().max(1),
+        Input::Say { texts, .. } => texts.len(),
+        _ => 1,
     }
 }
 
