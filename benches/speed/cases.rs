@@ -1,7 +1,6 @@
 //! What is done with a room, the same with the product and with the floor.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -35,6 +34,7 @@ pub struct Ledger {
     delivered: AtomicU64,
     timed: AtomicBool,
     latencies_us: Mutex<Vec<u64>>,
+    padding: String,
 }
 
 impl Ledger {
@@ -44,16 +44,14 @@ impl Ledger {
             delivered: AtomicU64::new(0),
             timed: AtomicBool::new(false),
             latencies_us: Mutex::default(),
+            padding: " as people write it".repeat(20),
         }
     }
 
     /// A line of [`LINE_BYTES`] that knows when it was said.
     fn line(&self) -> String {
-        let mut line = format!("{:020} ", self.now_us());
-        while line.len() < LINE_BYTES {
-            let _ = write!(line, "{}", line.len() % 10);
-        }
-        line
+        let padding = LINE_BYTES - 20;
+        format!("{:020}{:.padding$}", self.now_us(), self.padding)
     }
 
     fn now_us(&self) -> u64 {

@@ -22,8 +22,9 @@ use crate::net::{CloseCode, Frame, FrameError, Link, PeerConnection, PeerEndpoin
 use crate::store::peer::PeerStore;
 use crate::wire::{FromServer, PeerMessage, ToServer};
 
-/// Inputs handled together at most: bounds how long the first of them waits for its answer.
-const BATCH_MAX: usize = 256;
+/// Entries and other inputs handled together at most: bounds how long the first of them waits for its answer, and the memory
+/// that a flood takes. Enough to hide a disk's flush.
+const BATCH_MAX: usize = 1024;
 
 /// Time the other side has to read what was sent last, before a connection is closed.
 const LINGER: Duration = Duration::from_secs(2);
@@ -182,7 +183,10 @@ impl Driver {
 
     /// Takes what else waits already, so that it shares a transaction.
     async fn gather(&mut self, inputs: &mut VecDeque<Input>) {
-        while inputs.len() < BATCH_MAX {
+        let mut gathered = inputs.iter().map(weight).sum::<usize>();
+        while gathered < BATCH_MAX {
+            // A text may have joined the input before it.
+            let (known, last) = (inputs.len(), inputs.back().map_or(0, weight));
             if let Ok(arrival) = self.arrivals.try_recv() {
                 self.on_arrival(arrival, inputs).await;
             } else if let Ok(command) = self.commands.try_recv() {
@@ -190,6 +194,7 @@ impl Driver {
             } else {
                 return;
             }
+            gathered += inputs.iter().skip(known.saturating_sub(1)).map(weight).sum::<usize>() - last;
         }
     }
 
@@ -312,7 +317,7 @@ impl Driver {
         let mut told = false;
         loop {
             let store = &mut self.store;
-            let kept = tokio::task::block_in_place(|| store.apply(changes.iter().copied()));
+            let kept = store.apply(changes.iter().copied());
             let Err(error) = kept else { return true };
             tracing::error!(%error, "the history can't be written");
             if self.repair(&error).await {
@@ -368,7 +373,7 @@ impl Driver {
                 }
             }
             Output::Fetch { room, reader, author, from } => {
-                let fetched = tokio::task::block_in_place(|| self.store.fetch(&room, &author, from));
+                let fetched = self.store.fetch(&room, &author, from);
                 let entries = match fetched {
                     Ok(entries) => entries,
                     Err(error) => {
@@ -383,7 +388,7 @@ impl Driver {
                 self.recall(room, name, count, words).await;
             }
             Output::LookUp { room, ids, numbers } => {
-                let looked_up = tokio::task::block_in_place(|| self.store.look_up(&room, &ids, &numbers));
+                let looked_up = self.store.look_up(&room, &ids, &numbers);
                 let found = match looked_up {
                     Ok(found) => found,
                     Err(error) => {
@@ -439,6 +444,15 @@ impl Driver {
         }
         while closing.join_next().await.is_some() {}
         self.endpoint.close(CloseCode::GoingAway, "").await;
+    }
+}
+
+/// How much an input counts in a batch.
+fn weight(input: &Input) -> usize {
+    match input {
+        Input::FromPeer { message: PeerMessage::Run(run), .. } => run.entries.len().max(1),
+        Input::Say { texts, .. } => texts.len(),
+        _ => 1,
     }
 }
 

@@ -79,8 +79,11 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
     tokio::spawn(accept(Arc::clone(&endpoint), to_self.clone()));
     let parts = Parts { node, store, endpoint, commands, events, arrivals, to_self, pin_answers };
     let driver = Driver::new(&options, parts);
-    tokio::spawn(async move {
-        driver.run().await;
+    // A thread of its own, since the loop waits for the disk: moving a worker's tasks away for each flush costs more than
+    // the flush.
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || {
+        runtime.block_on(driver.run());
         server.abort();
         drop(lock);
     });

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use p2pchat::core::event::Event;
+use p2pchat::core::io::Input;
 use p2pchat::wire::PeerMessage;
 
 use crate::world::{World, lobby};
@@ -51,6 +52,43 @@ fn the_author_learns_who_has_it() {
         })
         .collect();
     assert_eq!(delivered, [(1, 2), (2, 2)]);
+}
+
+#[test]
+fn many_texts_are_told_as_delivered_by_the_newest_of_them() {
+    let mut world = World::in_one_room(3);
+    let texts = (0..50).map(|n| n.to_string()).collect();
+    world.handle(0, Input::Say { room: lobby(), texts });
+    world.pass(1);
+    let newest = |event: &Event| match event {
+        Event::Message { id, mine: true, .. } => Some(*id),
+        _ => None,
+    };
+    let newest = world.people[0].events.iter().rev().find_map(newest);
+    let delivered = world.people[0].events.iter().filter_map(|event| match event {
+        Event::Delivered { id, to, of, .. } => Some((Some(*id), *to, *of)),
+        _ => None,
+    });
+    assert_eq!(delivered.collect::<Vec<_>>(), [(newest, 1, 2), (newest, 2, 2)]);
+}
+
+#[test]
+fn a_line_is_acknowledged_to_its_author_at_once_and_told_to_others_in_their_own_time() {
+    let mut world = World::in_one_room(6);
+    world.say(0, "first");
+    world.pass(15);
+    let frontiers = |world: &World, who: usize| {
+        world.people[who].heard.iter().filter(|message| matches!(message, PeerMessage::Frontier(_))).count()
+    };
+    let before: Vec<usize> = (0..6).map(|who| frontiers(&world, who)).collect();
+    for n in 0..10 {
+        world.say(0, &n.to_string());
+    }
+    assert_eq!(frontiers(&world, 0) - before[0], 10 * 5, "the author hears of each line from everybody");
+    let others = frontiers(&world, 1) - before[1];
+    assert!(others <= 5 * 2, "{others} frontiers in ten seconds from five, every ten seconds at most");
+    world.pass(15);
+    assert!(frontiers(&world, 1) > before[1], "but they are told in the end");
 }
 
 #[test]

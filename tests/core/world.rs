@@ -365,7 +365,7 @@ impl World {
         self.mail.remove(first)
     }
 
-    fn handle(&mut self, who: usize, input: Input) {
+    pub fn handle(&mut self, who: usize, input: Input) {
         match &input {
             Input::FromServer(message) => self.people[who].served.push(message.clone()),
             Input::FromPeer { message, .. } => self.people[who].heard.push(message.clone()),

@@ -151,8 +151,10 @@ impl Room {
         let lapsed: BTreeSet<PeerId> =
             self.absent.iter().filter(|(_, one)| lapses(one) <= ctx.now.mono_ms).map(|(key, _)| *key).collect();
         let due = self.seat.drop_due(&lapsed, ctx.scheme);
-        let reachable = self.reachable(ctx);
-        for wrong in self.seat.drops_to_refuse(&ctx.me(), &reachable) {
+        // Nearly always nothing is open, and whom we reach takes a while to find out in a large room.
+        let open = self.seat.ballots().iter().next().is_some();
+        let refused = if open { self.seat.drops_to_refuse(&ctx.me(), &self.reachable(ctx)) } else { Vec::new() };
+        for wrong in refused {
             // Those who are locked together may part with somebody they reach.
             let ours = due.as_ref().is_some_and(|due| due.proposal() == wrong.proposal());
             if !ours {

@@ -1,6 +1,8 @@
 //! Feeding: each linked member gets what they lack and we are to give, as far as the window goes; frontiers say what that
 //! is, and acknowledge (DESIGN.md §5).
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest as _, Sha256};
 
 use super::{Ctx, Fate, Room};
@@ -13,6 +15,9 @@ use crate::wire::{Few, PeerMessage, Run, encoded_len};
 
 /// Milliseconds for which acknowledgements are gathered into one frontier.
 const FRONTIER_WAIT_MS: u64 = 20;
+
+/// Milliseconds after which members are told of what they need not know at once.
+const GOSSIP_WAIT_MS: u64 = 10_000;
 
 impl Room {
     pub(super) fn frontier_soon(&mut self, ctx: &Ctx<'_>) {
@@ -30,21 +35,48 @@ impl Room {
         }
     }
 
-    /// Tells every linked member what is new in our logs since we last told them.
+    /// Tells linked members what is new in our logs since we last told them: an author at once, and everybody at once of
+    /// an author whom somebody has no link with, since then it matters who has what. Otherwise everybody gets an author's
+    /// entries from the author, and the others are told in their own time: in a room of 32, each line would be followed by
+    /// a thousand frontiers.
     pub fn frontier_flush(&mut self, ctx: &mut Ctx<'_>) {
-        if self.frontier_due.is_none_or(|due| due > ctx.now.mono_ms) {
+        let passed = |due: Option<u64>| due.is_some_and(|due| due <= ctx.now.mono_ms);
+        let all = passed(self.gossip_due);
+        if !all && !passed(self.frontier_due) {
             return;
         }
         self.frontier_due = None;
+        let me = ctx.me();
+        let grown = self.log.frontier().filter(|(author, seq)| self.told_soon.get(author) != Some(seq));
+        let grown: Vec<(PeerId, u64)> = grown.collect();
+        let mut whom = std::mem::take(&mut self.told_wrong);
+        whom.extend(grown.iter().map(|(author, _)| *author));
+        if all || grown.iter().any(|(author, _)| *author != me && !self.all_hear(author)) {
+            whom.extend(self.readers.keys());
+        }
+        self.told_soon.extend(grown.iter().copied());
         let room = self.seat.chain().room();
-        for (peer, reader) in &mut self.readers {
+        // More than one frontier may name is left for the next.
+        let mut later = !all && !grown.is_empty();
+        for peer in whom {
+            let Some(reader) = self.readers.get_mut(&peer) else { continue };
             let news = self.log.frontier().filter(|(author, seq)| reader.told.get(author) != Some(seq));
             let news: Vec<(PeerId, u64)> = news.take(usize::from(ROOM_SIZE_MAX)).collect();
+            later |= news.len() == usize::from(ROOM_SIZE_MAX);
             if !news.is_empty() {
                 reader.told.extend(news.iter().copied());
-                ctx.tell_peer(peer, PeerMessage::Frontier((room, Few::first_of(news))));
+                ctx.tell_peer(&peer, PeerMessage::Frontier((room, Few::first_of(news))));
             }
         }
+        let due = self.gossip_due.filter(|_| !all);
+        self.gossip_due = due.or_else(|| later.then(|| ctx.now.after_ms(GOSSIP_WAIT_MS)));
+    }
+
+    /// Whether all members that we are linked with have a link with this author, as we do.
+    fn all_hear(&self, author: &PeerId) -> bool {
+        let linked = |links: &BTreeSet<PeerId>| links.contains(author);
+        self.readers.contains_key(author)
+            && self.readers.keys().filter(|key| *key != author).all(|key| self.adverts.get(key).is_some_and(linked))
     }
 
     /// A member says what they have.
@@ -206,7 +238,8 @@ impl Room {
     /// The earliest moment at which a frontier, a resend or a question is due.
     pub(super) fn talk_due(&self) -> Option<u64> {
         let resends = self.readers.values().filter_map(super::reader::Reader::resend_due);
-        resends.chain(self.frontier_due).chain(self.wanted_due()).chain(self.unlevel_due()).min()
+        let later = self.wanted_due().into_iter().chain(self.unlevel_due()).chain(self.gossip_due);
+        resends.chain(self.frontier_due).chain(later).min()
     }
 
     /// The earliest moment at which anything in this room is due.

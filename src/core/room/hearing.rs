@@ -98,6 +98,7 @@ impl Room {
     fn say_where_we_are(&mut self, to: &PeerId, author: &PeerId) {
         if let Some(reader) = self.readers.get_mut(to) {
             reader.told.remove(author);
+            self.told_wrong.insert(*to);
         }
     }
 

@@ -181,6 +181,12 @@ pub(super) struct Room {
     heads: BTreeMap<PeerId, u64>,
     /// When what we have of the logs is to be told to the others.
     frontier_due: Option<u64>,
+    /// How far each author's log was when frontiers were last sent.
+    told_soon: BTreeMap<PeerId, u64>,
+    /// Members who sent something that they would not have, had they known how far we are.
+    told_wrong: BTreeSet<PeerId>,
+    /// When everybody is told what only authors are told at once.
+    gossip_due: Option<u64>,
     /// Not before this moment is another drop proposed.
     drop_not_before: u64,
     /// The roster of the server's from which we last brought it forward, to which, and when: telling it twice would not
@@ -237,6 +243,9 @@ impl Room {
             head_counter: 0,
             heads: BTreeMap::new(),
             frontier_due: None,
+            told_soon: BTreeMap::new(),
+            told_wrong: BTreeSet::new(),
+            gossip_due: None,
             drop_not_before: 0,
             brought: None,
             owed: 0,

@@ -16,6 +16,8 @@ const RESEND_MS: (u64, u64) = (5_000, 60_000);
 pub(super) struct Reader {
     /// By author.
     feeds: BTreeMap<PeerId, Feed>,
+    /// The authors of whose logs something is on its way: few, where there may be many feeds, and asked for at every turn.
+    under_way: BTreeSet<PeerId>,
     /// Whether they have told us what they have, without which nothing is sent.
     pub asked: bool,
     /// Whether they have greeted us on this link.
@@ -84,7 +86,7 @@ impl Reader {
         if let Some(late) = feed.filter(|feed| feed.wait_ms.is_some()) {
             return late.in_flight.is_empty();
         }
-        let in_flight: usize = self.feeds.values().filter(|feed| feed.wait_ms.is_none()).map(Feed::bytes).sum();
+        let in_flight: usize = self.under_way().filter(|feed| feed.wait_ms.is_none()).map(Feed::bytes).sum();
         in_flight < LINK_QUEUE_BYTES_MAX
     }
 
@@ -92,6 +94,10 @@ impl Reader {
     pub fn skip(&mut self, author: PeerId, up_to: u64) {
         let feed = self.feeds.entry(author).or_default();
         feed.sent = feed.sent.max(up_to);
+    }
+
+    fn under_way(&self) -> impl Iterator<Item = &Feed> {
+        self.under_way.iter().filter_map(|author| self.feeds.get(author))
     }
 
     /// They asked for an entry of this number of an author's log.
@@ -113,6 +119,7 @@ impl Reader {
         }
         feed.sent = up_to;
         feed.in_flight.push_back((up_to, bytes));
+        self.under_way.insert(author);
     }
 
     /// They say how far they have an author's log. `forked`: whether there are branches of it.
@@ -130,13 +137,19 @@ impl Reader {
         }
         let acked = feed.acked;
         feed.in_flight.retain(|(up_to, _)| *up_to > acked);
+        if feed.in_flight.is_empty() {
+            self.under_way.remove(&author);
+        }
     }
 
     /// What was sent and not acknowledged in time is forgotten, so that it is sent again; whether there was any.
     pub fn forget_late(&mut self, now: Now) -> bool {
         let mut any = false;
-        for feed in self.feeds.values_mut() {
-            if feed.resend_at().is_some_and(|at| at <= now.mono_ms) {
+        for author in std::mem::take(&mut self.under_way) {
+            let Some(feed) = self.feeds.get_mut(&author) else { continue };
+            if feed.resend_at().is_none_or(|at| at > now.mono_ms) {
+                self.under_way.insert(author);
+            } else {
                 any = true;
                 feed.sent = 0;
                 feed.in_flight.clear();
@@ -153,7 +166,7 @@ impl Reader {
 
     /// When something is to be sent again.
     pub fn resend_due(&self) -> Option<u64> {
-        self.feeds.values().filter_map(Feed::resend_at).min()
+        self.under_way().filter_map(Feed::resend_at).min()
     }
 }
 
