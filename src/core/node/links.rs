@@ -142,7 +142,9 @@ impl Node {
     }
 
     pub(super) fn link_down(&mut self, now: Now, id: LinkId, out: &mut Vec<Output>) {
-        self.strangers.remove(&id);
+        if let Some(stranger) = self.strangers.remove(&id) {
+            self.dial_failed(now, stranger.peer);
+        }
         // A connection that was replaced is not in use any more.
         let Some(peer) = self.peers.remove(&id) else { return };
         let Some(link) = self.links.remove(&peer) else { return };
@@ -228,8 +230,11 @@ impl Node {
     pub(super) fn tend_links(&mut self, now: Now, out: &mut Vec<Output>) {
         self.welcome_strangers(now, out);
         let overdue = |stranger: &Stranger| stranger.until <= now.mono_ms;
-        for (id, _) in self.strangers.extract_if(.., |_, stranger| overdue(stranger)) {
+        let gone: Vec<(LinkId, Stranger)> = self.strangers.extract_if(.., |_, stranger| overdue(stranger)).collect();
+        for (id, stranger) in gone {
             out.push(Output::Close { link: id, why: CloseReason::NotMember });
+            // Whom we looked for may not have heard us, or have moved since: they are looked for again.
+            self.dial_failed(now, stranger.peer);
         }
         let wanted: BTreeSet<PeerId> = self.everybody().map(|member| member.key).collect();
         for (_, link) in self.links.extract_if(.., |peer, _| !wanted.contains(peer)) {

@@ -77,7 +77,6 @@ impl Room {
         if self.has(key) || !self.is_acquainted(key) {
             return Vec::new();
         }
-        self.lost.remove(key);
         let step = self.chain().parted_by(key).cloned().map(|step| PeerMessage::Step((self.id(), step)));
         let head = PeerMessage::Head(self.sign_head(ctx));
         step.into_iter().chain([head]).collect()

@@ -392,7 +392,11 @@ impl Room {
                     ctx.tell_peer(&from, PeerMessage::Step((room, step.clone())));
                 }
             }
-            HeadMeans::Ahead => {}
+            // The rest of the signatures may never come this way: who sees where we are sends the step.
+            HeadMeans::Ahead => {
+                let head = self.sign_head(ctx);
+                ctx.tell_peer(&from, PeerMessage::Head(head));
+            }
             HeadMeans::GoneOn => self.weigh_drops(ctx),
         }
         // Whoever opens a room while the link already stands has missed our greeting.
