@@ -202,9 +202,14 @@ impl Room {
 
     /// The earliest moment at which [`Room::absences_due`] has something to do.
     pub(super) fn absence_due(&self) -> Option<u64> {
+        let untold = self.absent.values().filter(|absence| !absence.told).map(|absence| absence.since + QUIET_MS).min();
+        // Nothing is signed about anybody before it is clear whether our seat stands.
+        if self.fate() != Fate::On {
+            return untold;
+        }
         let grace = self.grace_ms();
-        let told = |absence: &Absence| if absence.told { absence.since + grace } else { absence.since + QUIET_MS };
-        let due = self.absent.values().map(told).chain(self.seat.left().keys().map(|_| 0)).min()?;
-        Some(due.max(self.drop_not_before))
+        let told = self.absent.values().filter(|absence| absence.told).map(|absence| absence.since + grace);
+        let drop = told.chain(self.seat.left().keys().map(|_| 0)).min().map(|due| due.max(self.drop_not_before));
+        untold.into_iter().chain(drop).min()
     }
 }

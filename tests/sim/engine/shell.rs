@@ -304,6 +304,8 @@ impl World {
                 let found = self.people[who].disk.look_up(&room, &ids, &numbers);
                 self.people[who].inbox.push_back(Input::LookedUp { room, asked: ids, found });
             }
+            // Nobody here looks back.
+            Output::Recall { .. } => {}
             Output::Tell(event) => self.tell(who, me, event),
             Output::GiveUpServer => {
                 self.note(|| format!("p{who} gives the server up"));
