@@ -12,7 +12,7 @@ use crate::limits::{PROPOSALS_FORGOTTEN_MAX, PROPOSALS_OPEN_MAX};
 use crate::wire::{Consent, Decision, Drop, DropReason, Few, Knock, Proposal, ProposalHash, Roster, Step};
 
 /// One proposal over the current roster, with the answers so far.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ballot {
     /// What is proposed; its successor was computed, so a knock in it is verified.
     pub proposal: Proposal,
@@ -96,7 +96,7 @@ pub enum Noted {
 }
 
 /// All that is being decided over one roster.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ballots {
     me: PeerId,
     /// By proposal.

@@ -11,7 +11,7 @@ use crate::identity::{PeerId, Scheme, Verified};
 use crate::wire::{Admission, Genesis, ProposalHash, RoomId, Roster, RosterHash, Step};
 
 /// The verified history of one room, as far as this member was in it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Chain {
     /// What the room is.
     genesis: Verified<Genesis>,

@@ -102,8 +102,8 @@ pub struct Adopted {
     pub unanswered: Vec<ProposalHash>,
 }
 
-/// One member's seat.
-#[derive(Debug, Clone)]
+/// One member's seat. Two that are equal behave alike, which is what the model check counts states by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Seat {
     me: PeerId,
     /// How we came to the current roster.
