@@ -91,6 +91,9 @@ pub const BLAMES_PER_MINUTE_MAX: usize = 20;
 /// Noes after which a key is not shown again for [`MUTE_S`] seconds (THREATS.md row 9).
 pub const DENIALS_BEFORE_MUTE: u32 = 2;
 
+/// Keys in one room whose knocks are answered without asking: the largest room four times over.
+pub const RULES_MAX: usize = 1024;
+
 /// Seconds a key stays muted after [`DENIALS_BEFORE_MUTE`] denials: a day.
 pub const MUTE_S: u64 = 86_400;
 

@@ -21,6 +21,47 @@ pub enum Command {
     Approve(KnockRef),
     /// Refuse a newcomer, which is final for this knock.
     Deny(KnockRef),
+    /// Go on without members, if all others agree: proposes it, or agrees with whoever did.
+    Remove {
+        /// Where.
+        room: RoomName,
+        /// Whom.
+        who: Vec<Name>,
+    },
+    /// Refuse to go on without members whom somebody wants to remove.
+    Keep {
+        /// Where.
+        room: RoomName,
+        /// Whom.
+        who: Vec<Name>,
+    },
+    /// Found a room anew without some of its members, if all others agree: proposes it, or agrees with whoever did. The way
+    /// out when somebody blocks every step of the old one.
+    Reform {
+        /// Which room.
+        room: RoomName,
+        /// What the new one is called; another name, since those left behind keep the old one.
+        new: RoomName,
+        /// Without whom; nobody to agree with a proposal of that new name.
+        without: Vec<Name>,
+    },
+    /// Refuse to found the room anew.
+    RefuseReform(RoomName),
+    /// How somebody's knocks are answered from now on.
+    Remember {
+        /// Where.
+        room: RoomName,
+        /// Who: a newcomer that knocks, or a member, present or past.
+        name: Name,
+        /// How.
+        rule: Rule,
+    },
+    /// Tell how knocks are answered without asking.
+    Rules(RoomName),
+    /// Tell what is being decided, who is awaited, and since when.
+    Pending(RoomName),
+    /// Tell how the room came to its members: every admission, leave, drop and removal, and who signed it.
+    Membership(RoomName),
     /// Found a room and enter it.
     Create {
         /// What it is called.
@@ -61,6 +102,21 @@ pub enum KnockRef {
         /// Who.
         name: Name,
     },
+}
+
+/// How a key's knocks at one room are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// By asking, each time.
+    Ask,
+    /// With a yes, until the program ends.
+    Session,
+    /// With a yes.
+    Always,
+    /// With a no.
+    Never,
+    /// Everybody's knocks with a yes, once this member said yes to them.
+    Follow,
 }
 
 /// A member, as shown to people.
@@ -193,6 +249,94 @@ pub enum Event {
         /// How it ended.
         how: Refusal,
     },
+    /// A knock was answered by a rule, without asking.
+    AnsweredByRule {
+        /// Where.
+        room: RoomName,
+        /// Which knock.
+        knock: ProposalHash,
+        /// Who wants in.
+        name: Name,
+        /// Their key.
+        key: PeerId,
+        /// Whose rule it was: the newcomer's own, or the member's whom we follow.
+        by: Name,
+        /// What it said.
+        rule: Rule,
+    },
+    /// Somebody wants to go on without members, and waits for our answer.
+    Removal {
+        /// Where.
+        room: RoomName,
+        /// The proposal.
+        proposal: ProposalHash,
+        /// Without whom.
+        names: Vec<Name>,
+        /// Who agrees already; the first proposed it.
+        yes: Vec<Name>,
+        /// Who has not answered, ourselves among them.
+        waiting: Vec<Name>,
+        /// Seconds until our silence is a no.
+        expires_in_s: u64,
+    },
+    /// A member answered a proposed removal; ourselves included.
+    RemovalAnswer {
+        /// Where.
+        room: RoomName,
+        /// The proposal.
+        proposal: ProposalHash,
+        /// Without whom.
+        names: Vec<Name>,
+        /// Who answered.
+        by: Name,
+        /// What.
+        decision: Answer,
+    },
+    /// A proposed removal is over, and nobody was removed.
+    RemovalOver {
+        /// Where.
+        room: RoomName,
+        /// The proposal.
+        proposal: ProposalHash,
+        /// Without whom.
+        names: Vec<Name>,
+        /// How it ended.
+        how: Refusal,
+    },
+    /// Founding the room anew is proposed, or was answered, or is over: again at each change.
+    Reform {
+        /// The room.
+        room: RoomName,
+        /// What the new one would be called.
+        new: RoomName,
+        /// Who proposed it.
+        by: Name,
+        /// Who would not be in it.
+        without: Vec<Name>,
+        /// How it stands.
+        state: ReformState,
+    },
+    /// The answer to [`Command::Rules`].
+    Rules {
+        /// Where.
+        room: RoomName,
+        /// Whose knocks are answered how; for [`Rule::Follow`], which member is followed.
+        rules: Vec<(Name, PeerId, Rule)>,
+    },
+    /// The answer to [`Command::Pending`].
+    Pending {
+        /// Where.
+        room: RoomName,
+        /// What is being decided.
+        open: Vec<Undecided>,
+    },
+    /// The answer to [`Command::Membership`].
+    Membership {
+        /// Where.
+        room: RoomName,
+        /// Oldest first; the first says with whom we came in.
+        records: Vec<Record>,
+    },
     /// We are in.
     Joined {
         /// Where.
@@ -309,6 +453,80 @@ pub enum Event {
     Ended(Ending),
 }
 
+/// How founding a room anew stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReformState {
+    /// It waits for our answer.
+    Asked {
+        /// Seconds until our silence is a no.
+        expires_in_s: u64,
+    },
+    /// These have not answered yet; we have.
+    Waiting(Vec<Name>),
+    /// All agreed: the new room is being entered.
+    Agreed,
+    /// Somebody refused, or did not answer in time.
+    Refused(Option<Name>),
+}
+
+/// Something that is being decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecided {
+    /// The proposal.
+    pub proposal: ProposalHash,
+    /// What.
+    pub what: Question,
+    /// About whom.
+    pub names: Vec<Name>,
+    /// Who said yes.
+    pub yes: Vec<Name>,
+    /// Who is awaited, and whether they can be reached.
+    pub waiting: Vec<(Name, bool)>,
+    /// For how many seconds.
+    pub since_s: u64,
+}
+
+/// What is asked of the members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// To let a newcomer in.
+    Admit,
+    /// To go on without those who can't be reached or have left; clients answer it by themselves.
+    Drop,
+    /// To remove members.
+    Remove,
+}
+
+/// One roster of a room's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its number.
+    pub epoch: u64,
+    /// When we came to it, by our own clock, in milliseconds since 1970; `None` for the one we came in by.
+    pub at_ms: Option<u64>,
+    /// What changed.
+    pub what: RecordKind,
+    /// Who came, or is gone.
+    pub who: Vec<(Name, PeerId)>,
+    /// Who signed it, and when their signature reached us, as far as we noted that.
+    pub signed: Vec<(Name, PeerId, Option<u64>)>,
+}
+
+/// What made a roster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordKind {
+    /// The first that we know: its members had let each other in before.
+    Begin,
+    /// Somebody was let in.
+    Admitted,
+    /// Somebody left.
+    Left,
+    /// Somebody could not be reached for the whole grace.
+    Dropped,
+    /// Somebody was removed.
+    Removed,
+}
+
 /// A line of the answer to [`Command::List`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomSummary {
@@ -393,6 +611,8 @@ pub enum Leaving {
     DroppedByOthers,
     /// All others decided to go on without us.
     Removed,
+    /// It was founded anew, and we are in the new one.
+    Reformed,
 }
 
 /// A broken rule, by name.
@@ -436,6 +656,12 @@ pub enum Failure {
     },
     /// Our answer to this knock is given already.
     AlreadyAnswered,
+    /// Nobody of that name is a member, other than ourselves.
+    NoSuchMember(Name),
+    /// As many rules as a room may have.
+    TooManyRules,
+    /// No such removal, or founding anew, is proposed.
+    NothingProposed,
     /// Longer than a message may be.
     TextTooLong {
         /// How long it is, in bytes.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::event::{Command, Event};
+use super::event::{Command, Event, Rule};
 use super::log::{AuthorLog, KeptEntry};
 use crate::identity::{PeerId, Signed};
 use crate::wire::{Consent, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, Step, ToServer};
@@ -167,8 +167,8 @@ pub enum Change {
         epoch: u64,
         /// How.
         step: Step,
-        /// When this client took the step, by its own clock, in milliseconds since 1970. Only shown.
-        at_ms: u64,
+        /// What else this client noted about it.
+        note: StepNote,
     },
     /// A consent over the current roster: our own before it is sent (rule 4 hangs on it), and noes of others.
     Consented {
@@ -193,6 +193,15 @@ pub enum Change {
         /// What.
         entries: Vec<KeptEntry>,
     },
+    /// How somebody's knocks at a room are answered; it outlives our seat.
+    Rule {
+        /// Which room.
+        room: RoomId,
+        /// Whose knocks, or whom we follow.
+        key: PeerId,
+        /// How; [`Rule::Ask`] is the same as nothing.
+        rule: Rule,
+    },
     /// We are out of a room. Its logs stay: our own must go on where it ended, should we ever come back.
     Gone {
         /// Which room.
@@ -207,6 +216,19 @@ pub struct Kept {
     pub rooms: Vec<KeptRoom>,
     /// Every log, of rooms we were in too.
     pub logs: Vec<(RoomId, PeerId, AuthorLog)>,
+    /// How knocks are answered without asking, by room and key.
+    pub rules: Vec<(RoomId, PeerId, Rule)>,
+}
+
+/// What a client noted about a step, by its own clock and for its own eye; nothing follows from it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct StepNote {
+    /// When it took the step, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// When it heard each signature, in the step's order; 0 for one that came with the whole step.
+    pub heard_ms: Vec<u64>,
+    /// Who of those dropped had said that they leave.
+    pub left: Vec<PeerId>,
 }
 
 /// A room as it was kept.
@@ -216,8 +238,8 @@ pub struct KeptRoom {
     pub genesis: Signed<Genesis>,
     /// Where the chain begins.
     pub base: Roster,
-    /// How it went on, and when, in milliseconds since 1970.
-    pub steps: Vec<(Step, u64)>,
+    /// How it went on.
+    pub steps: Vec<(Step, StepNote)>,
     /// Consents over the last roster, oldest first.
     pub consents: Vec<(Proposal, Signed<Consent>)>,
     /// Of our newest head.
@@ -233,6 +255,7 @@ impl Change {
             | Change::Consented { room, .. }
             | Change::HeadCounter { room, .. }
             | Change::Entries { room, .. }
+            | Change::Rule { room, .. }
             | Change::Gone { room } => *room,
         }
     }

@@ -7,7 +7,8 @@ use std::path::Path;
 use rusqlite::{Connection, Transaction, params};
 
 use super::sqlite::{self, StoreError, read};
-use crate::core::io::{Change, Kept, KeptRoom};
+use crate::core::event::Rule;
+use crate::core::io::{Change, Kept, KeptRoom, StepNote};
 use crate::core::log::{AuthorLog, KeptEntry, Place};
 use crate::identity::{PeerId, Signature, Signed};
 use crate::limits::{RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
@@ -25,8 +26,14 @@ const SCHEMA: &str = "
         room BLOB NOT NULL REFERENCES room (id) ON DELETE CASCADE,
         epoch INTEGER NOT NULL,
         step BLOB NOT NULL,
-        at_ms INTEGER NOT NULL,
+        note BLOB NOT NULL,
         PRIMARY KEY (room, epoch)
+    ) WITHOUT ROWID;
+    CREATE TABLE rule (
+        room BLOB NOT NULL,
+        key BLOB NOT NULL,
+        rule INTEGER NOT NULL,
+        PRIMARY KEY (room, key)
     ) WITHOUT ROWID;
     CREATE TABLE consent (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -87,7 +94,14 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when a row is damaged.
     pub fn load(&self) -> Result<Kept, StoreError> {
-        Ok(Kept { rooms: self.rooms()?, logs: self.logs()? })
+        Ok(Kept { rooms: self.rooms()?, logs: self.logs()?, rules: self.rules()? })
+    }
+
+    fn rules(&self) -> Result<Vec<(RoomId, PeerId, Rule)>, StoreError> {
+        let mut query = self.0.prepare("SELECT room, key, rule FROM rule ORDER BY room, key")?;
+        let rows =
+            query.query_map([], |row| Ok((RoomId(row.get(0)?), PeerId(row.get(1)?), rule_of_stored(row.get(2)?))))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     fn rooms(&self) -> Result<Vec<KeptRoom>, StoreError> {
@@ -109,13 +123,15 @@ impl PeerStore {
         Ok(rooms)
     }
 
-    fn steps(&self, room: &[u8; 32]) -> Result<Vec<(Step, u64)>, StoreError> {
-        let mut query = self.0.prepare_cached("SELECT step, at_ms FROM step WHERE room = ? ORDER BY epoch")?;
+    fn steps(&self, room: &[u8; 32]) -> Result<Vec<(Step, StepNote)>, StoreError> {
+        let mut query = self.0.prepare_cached("SELECT step, note FROM step WHERE room = ? ORDER BY epoch")?;
         let mut rows = query.query([room])?;
         let mut steps = Vec::new();
         while let Some(row) = rows.next()? {
             let step = read(decode(&row.get::<_, Vec<u8>>(0)?), "a step")?;
-            steps.push((step, row.get::<_, i64>(1)?.unsigned_abs()));
+            // What was noted beside it is only shown.
+            let note = postcard::from_bytes(&row.get::<_, Vec<u8>>(1)?).unwrap_or_default();
+            steps.push((step, note));
         }
         Ok(steps)
     }
@@ -209,11 +225,11 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
                 params![base.room.0, encode(genesis), encode(base)],
             )?;
         }
-        Change::Moved { room, epoch, step, at_ms } => {
+        Change::Moved { room, epoch, step, note } => {
             transaction.execute("DELETE FROM consent WHERE room = ?", [&room.0])?;
             transaction.execute(
-                "INSERT INTO step (room, epoch, step, at_ms) VALUES (?, ?, ?, ?)",
-                params![room.0, as_stored(*epoch), encode(step), as_stored(*at_ms)],
+                "INSERT INTO step (room, epoch, step, note) VALUES (?, ?, ?, ?)",
+                params![room.0, as_stored(*epoch), encode(step), postcard::to_stdvec(note).unwrap_or_default()],
             )?;
         }
         Change::Consented { room, proposal, consent } => {
@@ -225,6 +241,15 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
         Change::HeadCounter { room, counter } => {
             transaction
                 .execute("UPDATE room SET head_counter = ? WHERE id = ?", params![as_stored(*counter), room.0])?;
+        }
+        Change::Rule { room, key, rule: Rule::Ask } => {
+            transaction.execute("DELETE FROM rule WHERE room = ? AND key = ?", [&room.0, &key.0])?;
+        }
+        Change::Rule { room, key, rule } => {
+            transaction.execute(
+                "INSERT OR REPLACE INTO rule (room, key, rule) VALUES (?, ?, ?)",
+                params![room.0, key.0, stored_rule(*rule)],
+            )?;
         }
         Change::Entries { room, entries } => keep_entries(transaction, room, entries)?,
         Change::Gone { room } => {
@@ -253,6 +278,24 @@ fn keep_entries(transaction: &Transaction<'_>, room: &RoomId, entries: &[KeptEnt
         ])?;
     }
     Ok(())
+}
+
+fn stored_rule(rule: Rule) -> i64 {
+    match rule {
+        Rule::Ask | Rule::Session => 0,
+        Rule::Always => 1,
+        Rule::Never => 2,
+        Rule::Follow => 3,
+    }
+}
+
+fn rule_of_stored(stored: i64) -> Rule {
+    match stored {
+        1 => Rule::Always,
+        2 => Rule::Never,
+        3 => Rule::Follow,
+        _ => Rule::Ask,
+    }
 }
 
 /// SQLite's integers are signed. Numbers beyond them are out of reach of anything that counts; a liar's is cut.
@@ -288,7 +331,12 @@ mod tests {
             .apply(&[
                 Change::Entered { genesis: genesis.as_signed().clone(), base: base.clone() },
                 consented.clone(),
-                Change::Moved { room, epoch: base.epoch + 1, step: step.clone(), at_ms: 5 },
+                Change::Moved {
+                    room,
+                    epoch: base.epoch + 1,
+                    step: step.clone(),
+                    note: StepNote { at_ms: 5, ..StepNote::default() },
+                },
                 consented,
                 Change::HeadCounter { room, counter: 7 },
             ])
@@ -298,7 +346,10 @@ mod tests {
         let kept = PeerStore::open(&file).unwrap().load().unwrap();
         let [kept] = &kept.rooms[..] else { panic!("one room") };
         assert!(kept.genesis.clone().verify(&Ed25519).is_ok());
-        assert_eq!((&kept.base, &kept.steps), (&base, &vec![(step.clone(), 5)]));
+        assert_eq!(
+            (&kept.base, &kept.steps),
+            (&base, &vec![(step.clone(), StepNote { at_ms: 5, ..StepNote::default() })])
+        );
         assert_eq!(kept.consents, vec![(step.proposal, consent)], "the one before the step is over");
         assert_eq!(kept.head_counter, 7);
     }
@@ -309,7 +360,7 @@ mod tests {
         let mut store = PeerStore::in_memory().unwrap();
         let entered = Change::Entered { genesis: genesis.as_signed().clone(), base: base.clone() };
         let step = step_signed_by(&knock_at(&base, &person(9), "nina"), &[person(1)]);
-        let moved = Change::Moved { room: base.room, epoch: 1, step, at_ms: 0 };
+        let moved = Change::Moved { room: base.room, epoch: 1, step, note: StepNote::default() };
         assert!(store.apply(&[entered, moved.clone(), moved]).is_err());
         assert!(store.load().unwrap().rooms.is_empty());
     }

@@ -19,6 +19,14 @@ pub fn notice(event: &Event) -> Vec<String> {
             "first contact with the server {}: its fingerprint {fingerprint} is remembered from now on",
             shown(server)
         )],
+        Event::AnsweredByRule { .. }
+        | Event::Removal { .. }
+        | Event::RemovalAnswer { .. }
+        | Event::RemovalOver { .. }
+        | Event::Reform { .. }
+        | Event::Rules { .. }
+        | Event::Pending { .. }
+        | Event::Membership { .. } => Vec::new(),
         Event::ServerUp { server } => vec![format!("connected to the server {}", shown(server))],
         Event::ServerDown { server } => vec![format!("the server {} is gone; chats go on without it", shown(server))],
         Event::Rooms { rooms, people } => rooms_table(rooms, people),
@@ -60,6 +68,7 @@ pub fn notice(event: &Event) -> Vec<String> {
             Leaving::Asked => format!("you have left {}", shown(room)),
             Leaving::Deleted => words::room_deleted(room).message,
             Leaving::DroppedByOthers => words::dropped(room).message,
+            Leaving::Reformed => format!("{} was founded anew; you have left the old room", shown(room)),
             Leaving::Removed => words::removed(room).message,
         }],
         Event::Misbehaviour { by, what, .. } => {

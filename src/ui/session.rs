@@ -155,7 +155,7 @@ impl Session {
                         Some(Step::Fail(words::removed(room)))
                     }
                     // The chat knocks again by itself, and is refused or let in like anybody.
-                    Leaving::DroppedByOthers => None,
+                    Leaving::DroppedByOthers | Leaving::Reformed => None,
                 }
             }
             Event::Ended(Ending::Undelivered) => {

@@ -55,6 +55,15 @@ pub fn failure(failure: &Failure) -> Said {
         Failure::AlreadyThere(room) => {
             Said::new("already_there", format!("you are in {} already, or knocking at it", shown(room)), None)
         }
+        Failure::NoSuchMember(name) => Said::new(
+            "no_such_member",
+            format!("nobody called {} is here, other than yourself", shown(name)),
+            hint("/members shows who is"),
+        ),
+        Failure::TooManyRules => Said::new("too_many_rules", "there are as many rules as a room may have", None),
+        Failure::NothingProposed => {
+            Said::new("nothing_proposed", "nothing of that kind is proposed, or it is over", None)
+        }
         Failure::NoSuchKnock => Said::new(
             "no_such_knock",
             "nobody of that name is knocking, or it is over",
@@ -218,6 +227,9 @@ pub fn failure_exit(failure: &Failure) -> Option<Exit> {
         Failure::NotInRoom(_)
         | Failure::AlreadyThere(_)
         | Failure::NoSuchKnock
+        | Failure::NoSuchMember(_)
+        | Failure::TooManyRules
+        | Failure::NothingProposed
         | Failure::AmbiguousName(_)
         | Failure::AnotherDecisionOpen { .. }
         | Failure::AlreadyAnswered

@@ -64,4 +64,5 @@ pub enum PeerKind {
     Links = 8,
     Candidates = 9,
     Bye = 10,
+    Reform = 20,
 }

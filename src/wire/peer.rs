@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::codec::messages;
 use super::kind::PeerKind;
-use super::{Consent, Drop, Few, Head, Knock, RoomId, RosterHash, Run, Step, Text};
+use super::{Consent, Drop, Few, Head, Knock, Reform, RoomId, RosterHash, Run, Step, Text};
 use crate::identity::{PeerId, Signed};
 use crate::limits::{CANDIDATES_MAX, REASON_BYTES_MAX, ROOM_SIZE_MAX};
 
@@ -32,5 +32,7 @@ messages! {
         Candidates((RoomId, Few<SocketAddr, CANDIDATES_MAX>)),
         /// I am going, and why, for people.
         Bye(Text<REASON_BYTES_MAX>),
+        /// A proposal to found the room anew without some of its members, to those who would be in it.
+        Reform(Signed<Reform>),
     }
 }

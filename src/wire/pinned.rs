@@ -140,6 +140,14 @@ fn messages_between_peers_have_these_bytes() {
         PeerMessage::Frontier((room(), frontier)),
         "kind: 06 \n room: 11*32 \n authors: 02 \n author: 01*32 \n seq: 8001 \n author: 02*32 \n seq: 01",
     );
+    let kept = vec![key()].try_into().unwrap();
+    let reform = Reform { room: room(), roster: roster_hash(), genesis: signed(genesis()), kept, by: key() };
+    pinned(
+        PeerMessage::Reform(signed(reform)),
+        &format!(
+            "kind: 14 \n room: 11*32 \n roster: 22*32 \n {GENESIS} \n kept: 01 \n key: 01*32 \n by: 01*32 \n {SIGNATURE}"
+        ),
+    );
     let run = Run { entries: vec![entry()].try_into().unwrap(), signature: signature() };
     pinned(
         PeerMessage::Run(run),
@@ -237,8 +245,10 @@ fn purposes_never_change() {
         Hello_::PURPOSE,
         Tip::PURPOSE,
         "entry",
+        Reform::PURPOSE,
     ];
-    let expected = ["genesis", "roster", "knock", "drop", "consent", "head", "deletion", "hello", "tip", "entry"];
+    let expected =
+        ["genesis", "roster", "knock", "drop", "consent", "head", "deletion", "hello", "tip", "entry", "reform"];
     assert_eq!(purposes, expected);
     for purpose in expected {
         assert!(PROTOCOL.contains(&format!("| `{purpose}` |")), "PROTOCOL.md doesn't tell what {purpose:?} is for");

@@ -296,6 +296,29 @@ impl Record for Head {
     }
 }
 
+/// The proposal to found a room anew without some of its members. Each of the rest answers by a [`Consent`] whose
+/// proposal is this record's digest; it changes nothing in the old room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reform {
+    /// The room as it is.
+    pub room: RoomId,
+    /// Its roster.
+    pub roster: RosterHash,
+    /// The new room, founded by the signer.
+    pub genesis: Signed<Genesis>,
+    /// Who is to be in it, in ascending order of key: members of that roster, the signer among them.
+    pub kept: Few<PeerId, MEMBERS>,
+    /// Who proposes it.
+    pub by: PeerId,
+}
+
+impl Record for Reform {
+    const PURPOSE: &'static str = "reform";
+    fn signer(&self) -> PeerId {
+        self.by
+    }
+}
+
 /// The creator's order to a rendezvous to forget the room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deletion {

@@ -27,6 +27,11 @@ pub struct Ballot {
 }
 
 impl Ballot {
+    /// Whether somebody must sign this and has not answered.
+    pub fn waits_for(&self, key: &PeerId) -> bool {
+        self.signers.contains(key) && self.answer(key).is_none()
+    }
+
     /// The knock, if this is about one.
     pub fn knock(&self) -> Option<&Knock> {
         match &self.proposal {
@@ -257,9 +262,7 @@ impl Ballots {
 
     /// Proposals this member never answered, which get a signed no once it has moved on.
     pub fn unanswered(&self) -> Vec<ProposalHash> {
-        let mine = |(hash, ballot): (&ProposalHash, &Ballot)| {
-            (ballot.signers.contains(&self.me) && ballot.answer(&self.me).is_none()).then_some(*hash)
-        };
+        let mine = |(hash, ballot): (&ProposalHash, &Ballot)| (ballot.waits_for(&self.me)).then_some(*hash);
         self.open.iter().filter_map(mine).collect()
     }
 
@@ -286,7 +289,7 @@ impl Ballots {
 
     /// The earliest deadline of a knock that this member has not answered.
     pub fn next_deadline(&self) -> Option<u64> {
-        let open = |ballot: &&Ballot| ballot.answer(&self.me).is_none();
+        let open = |ballot: &&Ballot| ballot.waits_for(&self.me);
         self.open.values().filter(open).filter_map(|ballot| ballot.deadline).min()
     }
 }

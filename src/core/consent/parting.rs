@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::ballots::{Ballot, Blocked};
+use super::ballots::Blocked;
 use super::seat::{Due, Seat};
 use crate::identity::{PeerId, Scheme};
 use crate::wire::{Decision, Drop, DropReason, Proposal, ProposalHash};
@@ -15,8 +15,7 @@ impl Seat {
             let there = |key: &PeerId| reachable.contains(key) && !self.left().contains_key(key);
             drop.why == DropReason::Gone && drop.dropped.iter().any(there)
         };
-        let mine = |ballot: &Ballot| ballot.signers.contains(me) && ballot.answer(me).is_none();
-        let open = self.ballots().iter().filter(|(_, ballot)| mine(ballot));
+        let open = self.ballots().iter().filter(|(_, ballot)| ballot.waits_for(me));
         open.filter(|(_, ballot)| ballot.drop().is_some_and(wrong)).map(|(hash, _)| Due::Refuse(*hash)).collect()
     }
 

@@ -181,7 +181,7 @@ impl Seat {
         let ballot = self.ballots.get(&hash)?;
         let allowed = match decision {
             Decision::Yes => self.ballots.may_say_yes(&hash).is_ok(),
-            _ => ballot.signers.contains(&self.me) && ballot.answer(&self.me).is_none(),
+            _ => ballot.waits_for(&self.me),
         };
         let (room, roster) = (self.chain.room(), ballot.proposal.roster());
         let consent = Consent { room, roster, proposal: hash, by: self.me, decision };

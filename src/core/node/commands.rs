@@ -4,7 +4,7 @@ use super::{Node, ctx};
 use crate::core::consent::roster::settings_are_sound;
 use crate::core::event::{Command, Event, Failure, KnockRef, Leaving};
 use crate::core::io::Output;
-use crate::core::room::Ctx;
+use crate::core::room::{Ctx, Room};
 use crate::core::time::Now;
 use crate::identity::{RoomName, Verified};
 use crate::limits::TEXT_BYTES_MAX;
@@ -19,6 +19,18 @@ impl Node {
             }
             Command::Approve(knock) => self.decide(now, knock, true, out),
             Command::Deny(knock) => self.decide(now, knock, false, out),
+            Command::Remove { room, who } => self.in_room(now, room, out, |room, ctx| room.remove(ctx, &who)),
+            Command::Keep { room, who } => self.in_room(now, room, out, |room, ctx| room.keep(ctx, &who)),
+            Command::Reform { room, new, without } => {
+                self.in_room(now, room, out, |room, ctx| room.reform(ctx, new, &without))
+            }
+            Command::RefuseReform(room) => self.in_room(now, room, out, Room::refuse_reform),
+            Command::Remember { room, name, rule } => {
+                self.in_room(now, room, out, |room, ctx| room.remember(ctx, &name, rule))
+            }
+            Command::Rules(room) => self.look_at(now, room, out, Room::tell_rules),
+            Command::Pending(room) => self.look_at(now, room, out, Room::tell_pending),
+            Command::Membership(room) => self.look_at(now, room, out, Room::tell_membership),
             Command::Create { room, size, settings } => {
                 if settings_are_sound(size, &settings) {
                     self.create(room, size, settings, out)
@@ -61,6 +73,31 @@ impl Node {
         let (id, hash) = self.find_knock(knock)?;
         let mut ctx = ctx!(self, now, out);
         self.rooms.get_mut(&id).ok_or(Failure::NoSuchKnock)?.decide(&mut ctx, hash, yes)
+    }
+
+    fn in_room(
+        &mut self,
+        now: Now,
+        name: RoomName,
+        out: &mut Vec<Output>,
+        act: impl FnOnce(&mut Room, &mut Ctx<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let id = self.room_named(&name).ok_or(Failure::NotInRoom(name))?;
+        let mut ctx = ctx!(self, now, out);
+        self.rooms.get_mut(&id).map_or(Ok(()), |room| act(room, &mut ctx))
+    }
+
+    fn look_at(
+        &mut self,
+        now: Now,
+        name: RoomName,
+        out: &mut Vec<Output>,
+        tell: impl FnOnce(&Room, &mut Ctx<'_>),
+    ) -> Result<(), Failure> {
+        self.in_room(now, name, out, |room, ctx| {
+            tell(room, ctx);
+            Ok(())
+        })
     }
 
     fn find_knock(&self, knock: KnockRef) -> Result<(RoomId, ProposalHash), Failure> {

@@ -1,11 +1,12 @@
 //! Getting into a room: looking it up, founding it, knocking, and checking the admission ourselves (DESIGN.md §4 rules 1,
 //! 3 and 9).
 
+use super::reforming::{REFORM_PATIENCE_MS, REFORM_RETRY_MS};
 use super::{Node, ctx};
 use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::room_id;
 use crate::core::event::{Entrance, Event, Failure, Misdeed, Refusal};
-use crate::core::io::{Change, Output};
+use crate::core::io::{Change, Output, StepNote};
 use crate::core::log::Log;
 use crate::core::room::{Ctx, Room};
 use crate::core::time::{Now, left_s};
@@ -39,6 +40,10 @@ pub(super) struct Joining {
     timeout_s: u16,
     /// When we stop waiting, on the monotonic clock.
     pub gives_up_at: Option<u64>,
+    /// A room that is being founded anew: which it must be, and until when it is tried again.
+    anew: Option<(RoomId, u64)>,
+    /// When it is looked up again.
+    pub retry_at: Option<u64>,
 }
 
 impl Node {
@@ -124,6 +129,10 @@ impl Node {
             self.joining.remove(&shown.name);
             return self.found(now, genesis, out);
         }
+        // A name may have been taken by somebody else meanwhile.
+        if joining.anew.is_some_and(|(room, _)| room != shown.room) {
+            return self.refuse(&shown.name, Refusal::RoomExists, out);
+        }
         if shown.members >= shown.size {
             return self.refuse(&shown.name, Refusal::Full, out);
         }
@@ -155,21 +164,24 @@ impl Node {
         let signed = genesis.as_signed().clone();
         let chain = Chain::found(genesis);
         out.push(Output::Persist(Change::Entered { genesis: signed, base: chain.base().clone() }));
-        self.enter(now, chain, Entrance::Founded, out);
+        self.enter(now, chain, Entrance::Founded, Vec::new(), out);
     }
 
     /// Takes our seat.
-    fn enter(&mut self, now: Now, chain: Chain, how: Entrance, out: &mut Vec<Output>) {
+    fn enter(&mut self, now: Now, chain: Chain, how: Entrance, notes: Vec<StepNote>, out: &mut Vec<Output>) {
         let (id, me) = (chain.room(), self.id());
         // A room we were in before goes on with the log we had: no number of ours may ever be used twice.
         let log = Log::reopen(self.logs.remove(&id).unwrap_or_default(), &me);
         let mut room = Room::new(chain, log, me);
+        room.recall_notes(notes);
+        room.rules = self.rules.remove(&id).unwrap_or_default();
         let mut ctx = ctx!(self, now, out);
         room.tell_joined(&mut ctx, how);
         ctx.tell_server(ToServer::Attach((id, room.chain().head())));
         room.offer_addresses(&mut ctx, &self.addresses);
         room.seats_taken_up(&mut ctx);
         self.rooms.insert(id, room);
+        self.leave_reformed(now, id, out);
         self.welcome_strangers(now, out);
     }
 
@@ -198,13 +210,14 @@ impl Node {
     }
 
     /// Our knock ended without an admission.
-    pub(super) fn on_knock_over(&mut self, hash: ProposalHash, end: KnockEnd, out: &mut Vec<Output>) {
+    pub(super) fn on_knock_over(&mut self, now: Now, hash: ProposalHash, end: KnockEnd, out: &mut Vec<Output>) {
         let Some((room, joining)) = self.joining_by(&hash) else { return };
+        let renewals = joining.renewals + 1;
         match end {
             KnockEnd::Denied => self.refuse(&room, Refusal::Denied, out),
+            KnockEnd::Expired if self.put_off(now, &room, Refusal::Expired) => {}
             KnockEnd::Expired => self.refuse(&room, Refusal::Expired, out),
-            KnockEnd::Stale if joining.renewals < RENEWALS_MAX => {
-                let renewals = joining.renewals + 1;
+            KnockEnd::Stale if renewals <= RENEWALS_MAX => {
                 self.knock_anew(room.clone(), out);
                 if let Some(joining) = self.joining.get_mut(&room) {
                     joining.renewals = renewals;
@@ -215,7 +228,7 @@ impl Node {
     }
 
     /// The server refused something about a room we want to be in.
-    pub(super) fn on_join_refused(&mut self, room: &RoomName, code: RefusalCode, out: &mut Vec<Output>) {
+    pub(super) fn on_join_refused(&mut self, now: Now, room: &RoomName, code: RefusalCode, out: &mut Vec<Output>) {
         let reason = match code {
             RefusalCode::NoSuchRoom => Refusal::NoSuchRoom,
             RefusalCode::RoomExists => Refusal::RoomExists,
@@ -227,7 +240,51 @@ impl Node {
                 Refusal::Other
             }
         };
-        self.refuse(room, reason, out);
+        if !self.put_off(now, room, reason) {
+            self.refuse(room, reason, out);
+        }
+    }
+
+    /// Founds a room anew; the server has been asked.
+    pub(super) fn found_anew(&mut self, name: RoomName, genesis: Verified<Genesis>) {
+        self.joining.insert(name, Joining { founding: Some(genesis), asked: true, ..Joining::default() });
+    }
+
+    /// Knocks at a room that somebody else is about to found anew.
+    pub(super) fn follow_to(&mut self, now: Now, name: RoomName, room: RoomId, out: &mut Vec<Output>) {
+        let anew = Some((room, now.after_ms(REFORM_PATIENCE_MS)));
+        self.joining.insert(name.clone(), Joining { asked: true, anew, ..Joining::default() });
+        let _ = self.ask_server(ToServer::LookUp(name), out);
+    }
+
+    /// Tries again to get into rooms that are being founded anew.
+    pub(super) fn retry_joining(&mut self, now: Now, out: &mut Vec<Output>) {
+        let mut again = Vec::new();
+        for (name, joining) in &mut self.joining {
+            if joining.retry_at.take_if(|at| *at <= now.mono_ms).is_some() {
+                joining.asked = true;
+                again.push(name.clone());
+            }
+        }
+        for name in again {
+            let _ = self.ask_server(ToServer::LookUp(name), out);
+        }
+    }
+
+    /// Puts a refusal off if the room is being founded anew, and many knock at once; `false` if it is final.
+    fn put_off(&mut self, now: Now, room: &RoomName, reason: Refusal) -> bool {
+        let passing =
+            matches!(reason, Refusal::NoSuchRoom | Refusal::TooMany | Refusal::Expired | Refusal::NobodyThere);
+        let Some(joining) = self.joining.get_mut(room) else { return false };
+        let patient = joining.anew.is_some_and(|(_, until)| now.mono_ms < until);
+        if !passing || !patient {
+            return false;
+        }
+        joining.knock = None;
+        joining.gives_up_at = None;
+        let wait = REFORM_RETRY_MS + rand::RngExt::random_range(&mut self.rng, 0..REFORM_RETRY_MS);
+        joining.retry_at = Some(now.after_ms(wait));
+        true
     }
 
     fn refuse(&mut self, room: &RoomName, reason: Refusal, out: &mut Vec<Output>) {
@@ -255,8 +312,9 @@ impl Node {
                     base: admission.roster.clone(),
                 }));
                 let (room, epoch) = (chain.room(), chain.current().epoch);
-                out.push(Output::Persist(Change::Moved { room, epoch, step: admission.step(), at_ms: now.wall_ms }));
-                self.enter(now, chain, Entrance::Admitted, out);
+                let note = StepNote { at_ms: now.wall_ms, ..StepNote::default() };
+                out.push(Output::Persist(Change::Moved { room, epoch, step: admission.step(), note: note.clone() }));
+                self.enter(now, chain, Entrance::Admitted, vec![note], out);
             }
             Ok(_) => self.refuse(&name, Refusal::Other, out),
             Err(misdeed) => {

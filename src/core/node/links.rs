@@ -189,6 +189,7 @@ impl Node {
             PeerMessage::Run(run) => room.on_run(&mut ctx, peer, run),
             PeerMessage::Links((_, roster, bits)) => room.on_links(&mut ctx, peer, roster, &bits),
             PeerMessage::Candidates((_, addresses)) => drop(room.addresses.insert(peer, addresses.into_vec())),
+            PeerMessage::Reform(reform) => room.on_reform(&mut ctx, peer, reform),
             PeerMessage::Bye(_) => {}
         }
     }
@@ -301,6 +302,7 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         PeerMessage::Knock(knock) => Some(knock.unverified().room),
         PeerMessage::Drop(drop) => Some(drop.room),
         PeerMessage::Consent(consent) => Some(consent.unverified().room),
+        PeerMessage::Reform(reform) => Some(reform.unverified().room),
         PeerMessage::Run(run) => run.entries.first().map(|entry| entry.room),
         PeerMessage::Step((room, _))
         | PeerMessage::Frontier((room, _))

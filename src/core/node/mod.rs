@@ -6,6 +6,7 @@
 mod commands;
 mod joining;
 mod links;
+mod reforming;
 mod server;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,7 +20,7 @@ use super::consent::chain::Chain;
 use super::event::{Ending, Event, Failure, Leaving, Misdeed};
 use super::io::{Change, Input, Kept, LinkId, Output};
 use super::log::{AuthorLog, Log};
-use super::room::{Ctx, Fate, Link, Room};
+use super::room::{Ctx, Fate, Link, Room, Rules};
 use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signer};
 use crate::limits::BLAMES_PER_MINUTE_MAX;
@@ -71,6 +72,10 @@ pub struct Node {
     dormant: BTreeMap<RoomId, Room>,
     /// Logs of rooms we are not in any more.
     logs: BTreeMap<RoomId, BTreeMap<PeerId, AuthorLog>>,
+    /// How knocks are answered without asking, at rooms we are not in.
+    rules: BTreeMap<RoomId, Rules>,
+    /// Rooms founded anew that we are to enter, and which we leave for each.
+    reformed: BTreeMap<RoomId, RoomId>,
     /// Rooms we want to be in.
     joining: BTreeMap<RoomName, Joining>,
     /// The connection in use with each peer.
@@ -117,15 +122,19 @@ impl Node {
             logs.entry(room).or_default().insert(author, log);
         }
         let me = signer.id();
+        let mut rules: BTreeMap<RoomId, Rules> = BTreeMap::new();
+        for (room, key, rule) in kept.rules {
+            rules.entry(room).or_default().insert(key, rule);
+        }
         let mut dormant = BTreeMap::new();
         for room in kept.rooms {
             let Ok(genesis) = room.genesis.verify(&*scheme) else { continue };
-            let Ok(chain) = Chain::reopen(genesis, room.base, room.steps.into_iter().map(|(step, _)| step), &*scheme)
-            else {
-                continue;
-            };
+            let (steps, notes): (Vec<_>, Vec<_>) = room.steps.into_iter().unzip();
+            let Ok(chain) = Chain::reopen(genesis, room.base, steps, &*scheme) else { continue };
             let log = Log::reopen(logs.remove(&chain.room()).unwrap_or_default(), &me);
             let mut reopened = Room::new(chain, log, me);
+            reopened.recall_notes(notes);
+            reopened.rules = rules.remove(&reopened.id()).unwrap_or_default();
             reopened.recall(room.consents, room.head_counter, &*scheme);
             dormant.insert(reopened.id(), reopened);
         }
@@ -141,6 +150,8 @@ impl Node {
             rooms: BTreeMap::new(),
             dormant,
             logs,
+            rules,
+            reformed: BTreeMap::new(),
             joining: BTreeMap::new(),
             links: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -196,6 +207,7 @@ impl Node {
         }
         self.pass_time(now, out);
         self.leave_abandoned(now, out);
+        self.go_over(now, out);
         self.tend_links(now, out);
         self.try_to_end(now, out);
         self.blame_in_moderation(now, out, begun);
@@ -222,13 +234,14 @@ impl Node {
     /// When [`Input::Wake`] is wanted next, on the monotonic clock in milliseconds.
     pub fn next_wake(&self) -> Option<u64> {
         let rooms = self.rooms.values().filter_map(Room::due);
-        let joining = self.joining.values().filter_map(|joining| joining.gives_up_at);
+        let joining = self.joining.values().flat_map(|joining| [joining.gives_up_at, joining.retry_at]).flatten();
         let quitting = self.quitting.map(|since| since + QUIT_PATIENCE_MS);
         rooms.chain(joining).chain(self.links_due()).chain(quitting).min()
     }
 
     fn pass_time(&mut self, now: Now, out: &mut Vec<Output>) {
         self.give_up_knocking(now, out);
+        self.retry_joining(now, out);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut() {
             if room.due().is_some_and(|due| due <= now.mono_ms) {
@@ -273,6 +286,7 @@ impl Node {
         let room = self.rooms.remove(&id)?;
         out.push(Output::Persist(Change::Gone { room: id }));
         out.push(Output::Tell(Event::Left { room: room.name.clone(), why }));
+        self.rules.insert(id, room.rules);
         self.logs.insert(id, room.log.into_authors());
         Some(room.name)
     }

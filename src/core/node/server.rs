@@ -49,7 +49,7 @@ impl Node {
             }
             FromServer::Shown(shown) => self.on_shown(now, shown, out),
             FromServer::KnockState((knock, phase)) => self.on_knock_state(now, knock, phase, out),
-            FromServer::KnockOver((knock, end)) => self.on_knock_over(knock, end, out),
+            FromServer::KnockOver((knock, end)) => self.on_knock_over(now, knock, end, out),
             FromServer::Admitted(admission) => self.on_admitted(now, admission, out),
             FromServer::RosterIs((room, roster)) => self.on_roster_is(now, room, roster, out),
             FromServer::Unknown(room) => self.restore(room, out),
@@ -118,7 +118,7 @@ impl Node {
             return;
         }
         if let Some(room) = room.as_ref().filter(|room| self.joining.contains_key(room)) {
-            return self.on_join_refused(room, code, out);
+            return self.on_join_refused(now, room, code, out);
         }
         if let Some(room) = &room {
             self.deleting.remove(room);

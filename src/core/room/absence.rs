@@ -30,6 +30,11 @@ pub(super) struct Absence {
 }
 
 impl Room {
+    /// Time to answer knocks and removals, in milliseconds.
+    pub(super) fn consent_timeout_ms(&self) -> u64 {
+        u64::from(self.seat.chain().genesis().settings.consent_timeout_s) * 1000
+    }
+
     /// Grace of this room, in milliseconds.
     fn grace_ms(&self) -> u64 {
         u64::from(self.seat.chain().genesis().settings.grace_s) * 1000

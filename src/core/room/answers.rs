@@ -15,9 +15,27 @@ use crate::wire::{Consent, Decision, Drop, DropReason, Knock, PeerMessage, Propo
 impl Room {
     /// Somebody proposes a drop. It is answered when our own view of those members is ripe.
     pub fn on_drop(&mut self, ctx: &mut Ctx<'_>, drop: Drop, from: Option<PeerId>) {
-        if self.open(ctx, Proposal::Drop(drop), None, from) {
+        let removal = drop.why == DropReason::Removal;
+        let deadline = removal.then(|| ctx.now.after_ms(self.consent_timeout_ms()));
+        if self.open(ctx, Proposal::Drop(drop.clone()), deadline, from) {
+            self.pass_proposal(ctx, &PeerMessage::Drop(drop), from);
             self.weigh_drops(ctx);
+            self.settle(ctx);
         }
+    }
+
+    /// Tells a proposal to linked members who may not hear it otherwise: the server reaches most, a link most others.
+    pub(super) fn pass_proposal(&mut self, ctx: &mut Ctx<'_>, proposal: &PeerMessage, from: Option<PeerId>) {
+        let misses = |peer: &&PeerId| match from {
+            None => !self.online.contains(*peer),
+            Some(from) => **peer != from && self.are_apart(peer, &from),
+        };
+        self.readers.keys().filter(misses).for_each(|peer| ctx.tell_peer(peer, proposal.clone()));
+    }
+
+    /// Whether two members say to have no link with each other.
+    fn are_apart(&self, one: &PeerId, other: &PeerId) -> bool {
+        self.adverts.get(one).is_some_and(|links| !links.contains(other))
     }
 
     /// Takes a proposal; `true` when it is new and sound. One over another roster is ignored: who proposed it is behind
@@ -36,6 +54,7 @@ impl Room {
         let hash = proposal.hash();
         match self.seat.open(proposal, deadline, ctx.scheme) {
             Ok(Opened::New) => {
+                self.note_opened(ctx, hash);
                 self.replay_orphans(ctx, Some(hash));
                 true
             }
@@ -56,12 +75,22 @@ impl Room {
             return;
         }
         match consent.verify(ctx.scheme) {
-            Ok(consent) => self.note(ctx, consent),
+            Ok(consent) => {
+                // Whoever has no link with the signer hears it from us; each passes it on once, since it is known then.
+                let message = PeerMessage::Consent(consent.as_signed().clone());
+                let apart = |peer: &&PeerId| **peer != by && Some(**peer) != from && self.are_apart(peer, &by);
+                let missing: Vec<PeerId> = self.readers.keys().filter(apart).copied().collect();
+                missing.iter().for_each(|peer| ctx.tell_peer(peer, message.clone()));
+                self.note(ctx, consent);
+            }
             Err(_) => self.blame(ctx, from, Misdeed::BadSignature),
         }
     }
 
     pub(super) fn note(&mut self, ctx: &mut Ctx<'_>, consent: Verified<Consent>) {
+        if self.is_reform_answer(ctx, &consent) {
+            return;
+        }
         let Some(ballot) = self.seat.ballots().get(&consent.proposal) else {
             let may_matter = self.has(&consent.by) && self.seat.chain().roster(&consent.roster).is_none()
                 || consent.roster == self.seat.chain().head();
@@ -78,7 +107,7 @@ impl Room {
         let asked = ballot.prompted || consent.by == ctx.me();
         match self.seat.note(consent.clone()) {
             Ok(Noted::Known) => return,
-            Ok(Noted::New) => {}
+            Ok(Noted::New) => self.note_heard(ctx, consent.proposal, consent.by),
             Ok(Noted::Contradicts) => self.blame(ctx, Some(consent.by), Misdeed::TwoAnswers),
             Err(_) => return,
         }
@@ -87,8 +116,13 @@ impl Room {
             let (room, consent) = (self.id(), consent.as_signed().clone());
             ctx.persist(Change::Consented { room, proposal, consent });
         }
-        if let Some(knock) = knock.filter(|_| asked) {
-            self.tell_consent(ctx, &consent, &knock, refused_before);
+        match knock.filter(|_| asked) {
+            Some(knock) => self.tell_consent(ctx, &consent, &knock, refused_before),
+            None if asked => {
+                let (by, decision) = (consent.by, consent.decision);
+                self.tell_removal_answer(ctx, consent.proposal, &by, decision, refused_before);
+            }
+            None => {}
         }
         self.settle(ctx);
     }

@@ -13,20 +13,14 @@ use crate::wire::{Decision, Knock, PeerMessage, Proposal, ProposalHash};
 impl Room {
     /// Somebody knocks, with `left_ms` to answer by the teller's clock.
     pub fn on_knock(&mut self, ctx: &mut Ctx<'_>, knock: Signed<Knock>, left_ms: u32, from: Option<PeerId>) {
-        let timeout_ms = u64::from(self.seat.chain().genesis().settings.consent_timeout_s) * 1000;
-        let deadline = ctx.now.after_ms(u64::from(left_ms).min(timeout_ms));
+        let deadline = ctx.now.after_ms(u64::from(left_ms).min(self.consent_timeout_ms()));
         let lapsed = knock.unverified().expires_unix_s.saturating_add(CLOCK_SLACK_S) < ctx.now.wall_ms / 1000;
         let proposal = Proposal::Admit(knock.clone());
         let hash = proposal.hash();
         if !self.open(ctx, proposal, Some(deadline), from) {
             return;
         }
-        // The server reaches most members; those it does not are reached through us.
-        for peer in self.others(&ctx.me()) {
-            if from.is_none() && !self.online.contains(&peer) {
-                ctx.tell_peer(&peer, PeerMessage::Knock(knock.clone()));
-            }
-        }
+        self.pass_proposal(ctx, &PeerMessage::Knock(knock.clone()), from);
         let muted = self.denials.get(&knock.unverified().key).is_some_and(|(_, until)| ctx.now.mono_ms < *until);
         if muted {
             self.answer(ctx, hash, Decision::No);
@@ -64,11 +58,7 @@ impl Room {
             }
             Err(Blocked::Unknown | Blocked::Refused) => Err(Failure::NoSuchKnock),
             Err(Blocked::Answered) => Err(Failure::AlreadyAnswered),
-            Err(Blocked::Live(live)) => {
-                let name = self.seat.ballots().get(&live).and_then(Ballot::knock).map(|knock| knock.name.clone());
-                let name = name.or_else(|| self.name_of(&ctx.me()));
-                name.map_or(Err(Failure::NoSuchKnock), |name| Err(Failure::AnotherDecisionOpen { name }))
-            }
+            Err(Blocked::Live(live)) => Err(self.another_open(ctx, &live)),
         }
     }
 
@@ -86,8 +76,9 @@ impl Room {
 
     /// Asks the user about knocks, one at a time, and only while a yes could be signed.
     pub(super) fn prompt(&mut self, ctx: &mut Ctx<'_>) {
-        while self.prompts.front().is_some_and(|at| at + 60_000 <= ctx.now.mono_ms) {
-            self.prompts.pop_front();
+        if self.answer_by_rule(ctx) {
+            // The answer settled the room, and asked what is left to ask.
+            return;
         }
         let me = ctx.me();
         // Before anything that may return: [`Room::membership_due`] wakes us for the oldest of them, again and again.
@@ -102,9 +93,8 @@ impl Room {
             return;
         }
         let askable = |ballot: &Ballot| {
-            ballot.knock().is_some()
+            ballot.waits_for(&me)
                 && !ballot.prompted
-                && ballot.answer(&me).is_none()
                 && ballot.refused().is_none()
                 && ballot.deadline.is_some_and(|deadline| deadline > ctx.now.mono_ms)
         };
@@ -114,9 +104,8 @@ impl Room {
         if let Some(ballot) = self.seat.ballots_mut().get_mut(&hash) {
             ballot.prompted = true;
         }
-        if let Some(event) = self.knock_event(ctx, &hash) {
-            ctx.tell(event);
-        }
+        let event = self.knock_event(ctx, &hash).or_else(|| self.removal_event(ctx, hash));
+        event.into_iter().for_each(|event| ctx.tell(event));
     }
 
     pub(super) fn knock_event(&self, ctx: &Ctx<'_>, hash: &ProposalHash) -> Option<Event> {
@@ -143,7 +132,7 @@ impl Room {
     pub fn lapse(&mut self, ctx: &mut Ctx<'_>) {
         let me = ctx.me();
         let due = |ballot: &Ballot| {
-            ballot.answer(&me).is_none() && ballot.deadline.is_some_and(|deadline| deadline <= ctx.now.mono_ms)
+            ballot.waits_for(&me) && ballot.deadline.is_some_and(|deadline| deadline <= ctx.now.mono_ms)
         };
         let due: Vec<ProposalHash> =
             self.seat.ballots().iter().filter(|(_, ballot)| due(ballot)).map(|(hash, _)| *hash).collect();

@@ -9,6 +9,10 @@ mod knocks;
 mod meeting;
 mod moving;
 mod names;
+mod record;
+mod reforming;
+mod removing;
+mod rules;
 mod talk;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -20,17 +24,20 @@ use super::consent::chain::Chain;
 use super::consent::roster::is_member;
 use super::consent::seat::{HeadMeans, Seat};
 use super::event::{Entrance, Event, Misdeed, Path, Person};
-use super::io::{Change, LinkId, Output};
+use super::io::{Change, LinkId, Output, StepNote};
 use super::log::Log;
 use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signed, Signer, Verified};
 use crate::limits::CANDIDATES_MAX;
-use crate::wire::{Consent, Few, Head, PeerMessage, Proposal, RoomId, RosterHash, Run, ToServer};
+use crate::wire::{Consent, Few, Head, PeerMessage, Proposal, ProposalHash, RoomId, RosterHash, Run, ToServer};
 
 pub(super) use super::consent::seat::Fate;
 
 use absence::Absence;
 use meeting::Lost;
+use record::Heard;
+use reforming::Reforming;
+pub(super) use rules::Rules;
 use talk::{Pending, Reader};
 
 /// What a room needs of the node around it, for the time of one input.
@@ -128,6 +135,14 @@ pub(super) struct Room {
     early: VecDeque<(PeerId, Run)>,
     /// Authors who have signed two entries under one number.
     forked: BTreeSet<PeerId>,
+    /// How knocks are answered without asking.
+    pub rules: Rules,
+    /// When proposals and answers came.
+    heard: BTreeMap<ProposalHash, Heard>,
+    /// The proposal to found the room anew.
+    reforming: Option<Reforming>,
+    /// What was noted of each step of the chain.
+    step_notes: Vec<StepNote>,
     /// Answers to proposals we do not know yet.
     orphans: VecDeque<Verified<Consent>>,
     /// How often each newcomer was denied here, and until when they are muted.
@@ -175,6 +190,10 @@ impl Room {
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
             forked: BTreeSet::new(),
+            rules: Rules::new(),
+            heard: BTreeMap::new(),
+            reforming: None,
+            step_notes: Vec::new(),
             orphans: VecDeque::new(),
             denials: BTreeMap::new(),
             prompts: VecDeque::new(),
@@ -190,6 +209,11 @@ impl Room {
             lost: BTreeMap::new(),
             approved: VecDeque::new(),
         }
+    }
+
+    /// Puts back what was noted of the steps so far.
+    pub fn recall_notes(&mut self, notes: Vec<StepNote>) {
+        self.step_notes = notes;
     }
 
     /// Puts back what this client had signed over the last roster, so that it never signs against itself.

@@ -21,6 +21,7 @@ impl Room {
             }
         }
         self.note_departures(ctx);
+        self.reform_due(ctx);
         self.prompt(ctx);
     }
 
@@ -47,8 +48,12 @@ impl Room {
         for hash in &adopted.unanswered {
             self.answer_late(ctx, left, *hash);
         }
-        let (at_ms, epoch) = (ctx.now.wall_ms, adopted.after.epoch);
-        ctx.persist(Change::Moved { room: self.id(), epoch, step: step.clone(), at_ms });
+        let has_left = |key: &&PeerId| adopted.departed.get(*key) == Some(&Departed::Left);
+        let left = adopted.departed.keys().filter(has_left).copied().collect();
+        let note = self.step_note(ctx, &adopted.before, step, left);
+        self.step_notes.push(note.clone());
+        ctx.persist(Change::Moved { room: self.id(), epoch: adopted.after.epoch, step: step.clone(), note });
+        self.heard.clear();
         // Somebody whom everybody let in was no nuisance: friends who come one after the other are all asked about.
         if adopted.overtaken.get(&step.proposal.hash()).is_some_and(|ballot| ballot.prompted) {
             self.prompts.pop_back();
@@ -90,6 +95,10 @@ impl Room {
         let room = &self.name;
         let cause = step.proposal.hash();
         for (hash, ballot) in overtaken.iter().filter(|(hash, ballot)| **hash != cause && ballot.prompted) {
+            if let (Some(names), None) = (self.removal_names(ballot), ballot.refused()) {
+                let how = Refusal::Withdrawn;
+                ctx.tell(Event::RemovalOver { room: room.clone(), proposal: *hash, names, how });
+            }
             if let (Some(knock), None) = (ballot.knock(), ballot.refused()) {
                 let (room, name) = (room.clone(), knock.name.clone());
                 ctx.tell(Event::KnockOver { room, knock: *hash, name, how: Refusal::Withdrawn });

@@ -409,6 +409,9 @@ impl Room {
 
     /// The earliest moment at which anything in this room is due.
     pub fn due(&self) -> Option<u64> {
-        [self.talk_due(), self.absence_due(), self.membership_due(), self.ask_server_at].into_iter().flatten().min()
+        [self.talk_due(), self.absence_due(), self.membership_due(), self.reform_wake(), self.ask_server_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

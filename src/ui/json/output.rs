@@ -184,6 +184,14 @@ pub fn event_line(event: &Event) -> String {
         }
         Event::PinWanted { server, fingerprint } => Output::PinWanted { server, fingerprint: fingerprint.to_string() },
         Event::Pinned { server, fingerprint } => Output::Pinned { server, fingerprint: fingerprint.to_string() },
+        Event::AnsweredByRule { .. }
+        | Event::Removal { .. }
+        | Event::RemovalAnswer { .. }
+        | Event::RemovalOver { .. }
+        | Event::Reform { .. }
+        | Event::Rules { .. }
+        | Event::Pending { .. }
+        | Event::Membership { .. } => return String::new(),
         Event::ServerUp { server } => Output::Server { server, state: "up" },
         Event::ServerDown { server } => Output::Server { server, state: "down" },
         Event::Rooms { rooms, people } => {
@@ -280,6 +288,7 @@ pub fn event_line(event: &Event) -> String {
                 Leaving::Deleted => "deleted",
                 Leaving::DroppedByOthers => "dropped_by_others",
                 Leaving::Removed => "removed",
+                Leaving::Reformed => "reformed",
             },
         },
         Event::Misbehaviour { room, by, what } => Output::Misbehaviour {

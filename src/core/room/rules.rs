@@ -1,0 +1,94 @@
+//! Remembered approvals: which knocks are answered without asking, because the user said so (DESIGN.md §4 rule 10).
+//!
+//! A rule is the user's own word, given in advance for one key in one room. It is signed like any answer, one at a time, and
+//! bound to the knock it answers.
+
+use std::collections::BTreeMap;
+
+use super::{Ctx, Room};
+use crate::core::consent::ballots::Ballot;
+use crate::core::event::{Event, Failure, Rule};
+use crate::core::io::Change;
+use crate::identity::{Name, PeerId};
+use crate::limits::RULES_MAX;
+use crate::wire::{Decision, ProposalHash};
+
+/// The rules of one room, by key: that of the newcomer, or of the member who is followed.
+pub(in crate::core) type Rules = BTreeMap<PeerId, Rule>;
+
+impl Room {
+    /// Sets how somebody's knocks are answered from now on.
+    ///
+    /// # Errors
+    /// [`Failure`] when nobody of that name is known here, or too many rules are.
+    pub fn remember(&mut self, ctx: &mut Ctx<'_>, name: &Name, rule: Rule) -> Result<(), Failure> {
+        let key = self.known_by(ctx, name).ok_or_else(|| Failure::NoSuchMember(name.clone()))?;
+        if rule == Rule::Follow && !self.has(&key) {
+            return Err(Failure::NoSuchMember(name.clone()));
+        }
+        if !self.rules.contains_key(&key) && self.rules.len() >= RULES_MAX {
+            return Err(Failure::TooManyRules);
+        }
+        match rule {
+            Rule::Ask => drop(self.rules.remove(&key)),
+            _ => drop(self.rules.insert(key, rule)),
+        }
+        // What holds until the program ends is not kept.
+        let kept = if rule == Rule::Session { Rule::Ask } else { rule };
+        ctx.persist(Change::Rule { room: self.id(), key, rule: kept });
+        self.tell_rules(ctx);
+        self.settle(ctx);
+        Ok(())
+    }
+
+    /// A newcomer that knocks, or a member, present or past, of this name; the newest.
+    fn known_by(&self, ctx: &Ctx<'_>, name: &Name) -> Option<PeerId> {
+        let me = ctx.me();
+        let knocking = self.seat.ballots().iter().filter_map(|(_, ballot)| ballot.knock());
+        let knocking = knocking.filter(|knock| knock.name == *name).map(|knock| knock.key).last();
+        let rosters = self.chain().rosters().rev();
+        let members = rosters.flat_map(|roster| roster.members.iter()).filter(|member| member.name == *name);
+        knocking.or_else(|| members.map(|member| member.key).find(|key| *key != me))
+    }
+
+    /// Tells the user which rules there are.
+    pub fn tell_rules(&self, ctx: &mut Ctx<'_>) {
+        let named = |(key, rule): (&PeerId, &Rule)| Some((self.name_of_any(key)?, *key, *rule));
+        let rules = self.rules.iter().filter_map(named).collect();
+        ctx.tell(Event::Rules { room: self.name.clone(), rules });
+    }
+
+    fn name_of_any(&self, key: &PeerId) -> Option<Name> {
+        let mut knocks = self.seat.ballots().iter().filter_map(|(_, ballot)| ballot.knock());
+        self.name_of(key).or_else(|| knocks.find(|knock| knock.key == *key).map(|knock| knock.name.clone()))
+    }
+
+    /// Answers, by the rules, one knock that waits for us; `false` when none does.
+    pub(super) fn answer_by_rule(&mut self, ctx: &mut Ctx<'_>) -> bool {
+        let me = ctx.me();
+        let waiting = |ballot: &Ballot| ballot.waits_for(&me) && ballot.refused().is_none();
+        let open = self.seat.ballots().iter().filter(|(_, ballot)| waiting(ballot));
+        let ruled = open.filter_map(|(hash, ballot)| Some((*hash, self.rule_for(ballot)?)));
+        let may = |(hash, (_, rule)): &(ProposalHash, (PeerId, Rule))| {
+            *rule == Rule::Never || self.seat.ballots().may_say_yes(hash).is_ok()
+        };
+        let Some((hash, (of, rule))) = ruled.into_iter().find(may) else { return false };
+        let Some(knock) = self.seat.ballots().get(&hash).and_then(Ballot::knock).cloned() else { return false };
+        let by = self.name_of(&of).unwrap_or_else(|| knock.name.clone());
+        let (room, name, key) = (self.name.clone(), knock.name, knock.key);
+        ctx.tell(Event::AnsweredByRule { room, knock: hash, name, key, by, rule });
+        self.answer(ctx, hash, if rule == Rule::Never { Decision::No } else { Decision::Yes });
+        true
+    }
+
+    /// The rule that answers a knock, and whose it is. A rule for the newcomer goes before following anybody.
+    fn rule_for(&self, ballot: &Ballot) -> Option<(PeerId, Rule)> {
+        let newcomer = ballot.knock()?.key;
+        if let Some(rule) = self.rules.get(&newcomer).filter(|rule| **rule != Rule::Follow) {
+            return Some((newcomer, *rule));
+        }
+        let followed = self.rules.iter().filter(|(_, rule)| **rule == Rule::Follow);
+        let mut agreed = followed.filter(|(key, _)| ballot.answer(key) == Some(Decision::Yes));
+        agreed.next().map(|(key, rule)| (*key, *rule))
+    }
+}
