@@ -14,6 +14,7 @@
 //! | [`wire`] | what is said | `identity` |
 //! | [`identity`] | who speaks | |
 //! | [`limits`] | every bound, with its reason | |
+//! | [`planted`] | faults that tests plant; none outside of them | |
 
 pub mod core;
 pub mod demo;
@@ -21,6 +22,7 @@ pub mod identity;
 pub mod limits;
 pub mod net;
 pub mod peer;
+pub mod planted;
 pub mod server;
 pub mod store;
 pub mod ui;

@@ -17,10 +17,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("server", &["net", "store", "core", "wire", "identity", "limits"]),
     ("net", &["wire", "identity", "limits"]),
     ("store", &["core", "wire", "identity", "limits"]),
-    ("core", &["wire", "identity", "limits"]),
+    ("core", &["wire", "identity", "limits", "planted"]),
     ("wire", &["identity", "limits"]),
     ("identity", &["limits"]),
     ("limits", &[]),
+    ("planted", &[]),
 ];
 
 /// Rooms that know no clock, socket, file or ambient randomness, and iterate in order.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::ballots::Blocked;
 use super::seat::{Due, Seat};
 use crate::identity::{PeerId, Scheme};
+use crate::planted::{self, Bug};
 use crate::wire::{Decision, Drop, DropReason, Proposal, ProposalHash};
 
 impl Seat {
@@ -32,7 +33,7 @@ impl Seat {
         let drop = self.drop_of(gone.iter().copied().collect(), DropReason::Gone)?;
         match self.may_sign(&drop, scheme) {
             Ok(()) => Some(Due::Sign(drop)),
-            Err(Blocked::Live(live)) if self.is_locked(&live, &gone) => {
+            Err(Blocked::Live(live)) if self.is_locked(&live, &gone) && !planted::is(Bug::NoDeparting) => {
                 let others = self.others();
                 let alone = self.drop_of(others, DropReason::Gone)?;
                 self.may_sign(&alone, scheme).is_ok().then_some(Due::Sign(alone))

@@ -14,6 +14,7 @@ use super::roster::{is_member, signers, successor, verify_step};
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme, Signed, Signer, Verified};
 use crate::limits::{PASSED_ROSTERS_MAX, PROPOSALS_FORGOTTEN_MAX};
+use crate::planted::{self, Bug};
 use crate::wire::{Consent, Decision, DropReason, Proposal, ProposalHash, Roster, RosterHash, Step};
 
 /// How members went on without us, by their own signatures.
@@ -153,6 +154,9 @@ impl Seat {
     /// Puts back what this client had signed, and what freed it, over the current roster, oldest first: it must never sign
     /// against itself.
     pub fn recall(&mut self, consents: Vec<(Proposal, Signed<Consent>)>, scheme: &dyn Scheme) {
+        if planted::is(Bug::Forgetful) {
+            return;
+        }
         for (proposal, consent) in consents {
             let Ok(consent) = consent.verify(scheme) else { continue };
             // What the last step has overtaken no longer opens, and needs not.
@@ -168,7 +172,8 @@ impl Seat {
     /// # Errors
     /// [`Misdeed`] when it could never be valid.
     pub fn open(&mut self, proposal: Proposal, deadline: Option<u64>, scheme: &dyn Scheme) -> Result<Opened, Misdeed> {
-        if proposal.roster() != self.chain.head() {
+        let unbound = planted::is(Bug::UnboundKnock) && matches!(proposal, Proposal::Admit(_));
+        if proposal.roster() != self.chain.head() && !unbound {
             return Ok(Opened::Elsewhere);
         }
         let size = self.chain.genesis().size;
@@ -254,6 +259,7 @@ impl Seat {
         if is_member(&next, &self.me) {
             // A valid step that keeps us has our own signature in it. It is adopted unless a later one is alive.
             let superseded = self.ballots.live().is_some_and(|live| live != step.proposal.hash());
+            let superseded = superseded && !planted::is(Bug::AgainstLater);
             let ours = at == self.chain.head() && !superseded;
             return Ok(if ours { Heard::Adopt } else { Heard::Nothing });
         }
@@ -305,7 +311,7 @@ impl Seat {
         if at == self.chain.head() {
             return HeadMeans::Level;
         }
-        if self.chain.roster(&at).is_some() {
+        if self.chain.roster(&at).is_some() || planted::is(Bug::NoHeads) {
             return HeadMeans::Behind;
         }
         let size = self.chain.genesis().size;

@@ -1,0 +1,164 @@
+//! The rules of consent (DESIGN.md §4), every order of events: stateright over the real `Seat`, in rooms of three and four,
+//! against a rendezvous that withholds, replays and reorders anything.
+//!
+//! `cargo test --features planted --test model`; the larger rooms run with `P2PCHAT_MODEL=full`. What is modelled and what
+//! is not stands in `world.rs`, `choices.rs` and `healing.rs`; no rule of consent does.
+
+mod book;
+mod choices;
+mod healing;
+mod keyed;
+mod member;
+mod world;
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use p2pchat::planted::Bug;
+use stateright::{Checker, HasDiscoveries, Model, Property};
+
+use book::{Book, each, only};
+use choices::Choice;
+use member::has;
+use world::{Setting, World};
+
+/// The real code behind a checker's questions.
+struct Consent {
+    book: Book,
+    setting: Setting,
+}
+
+/// What is judged where a state heals to.
+#[derive(Debug, Clone, Copy)]
+struct Verdict {
+    agrees: bool,
+    meets: bool,
+}
+
+thread_local! {
+    /// Two properties ask about the same state one after the other.
+    static LAST: RefCell<Option<(World, Verdict)>> = const { RefCell::new(None) };
+}
+
+impl Consent {
+    fn verdict(&self, world: &World) -> Verdict {
+        let last = LAST.with_borrow(|last| last.as_ref().filter(|(of, _)| of == world).map(|(_, verdict)| *verdict));
+        last.unwrap_or_else(|| {
+            let healed = healing::healed(&self.book, &self.setting, world);
+            let agrees = healed.as_ref().is_some_and(|world| healing::agrees(&self.book, &self.setting, world));
+            let meets = healed.as_ref().is_some_and(|world| healing::meets(&self.book, &self.setting, world));
+            let verdict = Verdict { agrees, meets };
+            LAST.set(Some((world.clone(), verdict)));
+            verdict
+        })
+    }
+
+    /// S1 and S3: everybody whom an honest client lists, links with or sends to, its user has approved.
+    fn lists_only_the_approved(&self, world: &World) -> bool {
+        let honest = world.people().filter(|who| self.setting.liar != Some(*who));
+        honest.into_iter().all(|who| world.members(&self.book, who) & !world.client(who).approved & !only(who) == 0)
+    }
+
+    /// S2: every honest member of an honest client's roster has approved everybody in it.
+    fn is_unanimous(&self, world: &World) -> bool {
+        let honest = |who: &u8| self.setting.liar != Some(*who);
+        world.people().filter(honest).all(|who| {
+            let members = world.members(&self.book, who);
+            each(members).filter(honest).all(|other| members & !world.client(other).approved & !only(other) == 0)
+        })
+    }
+}
+
+impl Model for Consent {
+    type State = World;
+    type Action = Choice;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![World::new(&self.book, &self.setting)]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Choice>) {
+        choices::choices(&self.book, &self.setting, world, actions);
+    }
+
+    fn next_state(&self, world: &World, choice: Choice) -> Option<World> {
+        choices::choose(&self.book, &self.setting, world, choice)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties = vec![
+            Property::<Self>::always("S1 S3 only keys I approved", |model, world| model.lists_only_the_approved(world)),
+            Property::<Self>::always("S2 unanimity", |model, world| model.is_unanimous(world)),
+            Property::<Self>::always("S4 whoever is listed is there", |model, world| model.verdict(world).agrees),
+            Property::<Self>::always("R nobody is displaced without a fault", |_, world| !world.displaced),
+        ];
+        // Somebody whose client does anything can always refuse.
+        if self.setting.liar.is_none() {
+            let met = Property::<Self>::always("L1 everybody gets in", |model, world| model.verdict(world).meets);
+            properties.push(met);
+        }
+        properties
+    }
+}
+
+/// Searches a room to the end, or for a while, and says what it met.
+fn search(name: &str, setting: Setting, bug: Option<Bug>, patience: Option<Duration>) -> Vec<&'static str> {
+    let began = Instant::now();
+    let model = Consent { book: Book::new(bug), setting };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let checker = model.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures);
+    let checker = match patience {
+        Some(patience) => checker.timeout(patience),
+        None => checker,
+    };
+    let checker = checker.spawn_bfs().join();
+    let discoveries = checker.discoveries();
+    let ended = if checker.is_done() && discoveries.is_empty() { "to the end" } else { "not to the end" };
+    let (seats, answers) = checker.model().book.size();
+    println!(
+        "{name}: {} states, {} transitions, {} deep, {ended}; {seats} seats, {answers} answers of the real code; {:.1} s",
+        checker.unique_state_count(),
+        checker.state_count(),
+        checker.max_depth(),
+        began.elapsed().as_secs_f64(),
+    );
+    for (property, path) in &discoveries {
+        println!("{name}: {property} fails:");
+        for (step, choice) in path.clone().into_actions().iter().enumerate() {
+            println!("  {}. {}", step + 1, told(&checker.model().book, choice));
+        }
+        println!("  {:?}", path.last_state());
+    }
+    discoveries.into_keys().collect()
+}
+
+/// A choice in words, with what stands behind the numbers.
+fn told(book: &Book, choice: &Choice) -> String {
+    let text = format!("{choice:?}");
+    let number = match choice {
+        Choice::Give(
+            _,
+            member::Input::Answer(number, _) | member::Input::Hear(number, ..) | member::Input::Step(number, _),
+        )
+        | Choice::Give(_, member::Input::Passed(number))
+        | Choice::HearAndWeigh(_, member::Input::Hear(number, ..), _)
+        | Choice::Admit(_, number, _) => *number,
+        _ => return text,
+    };
+    let facts = book.proposal_facts(number);
+    let what = match facts.knocks {
+        Some(who) => format!("knock of p{who}"),
+        None => format!("drop of {:?} ({:?})", each(facts.dropped).collect::<Vec<_>>(), facts.why),
+    };
+    format!("{text} [{number}: {what} at roster {}, nonce {}]", facts.over, facts.nonce)
+}
+
+fn holds(name: &str, setting: Setting) {
+    let failed = search(name, setting, None, None);
+    assert!(failed.is_empty(), "{name}: {failed:?}");
+}
+
+#[test]
+fn two_and_two_newcomers_with_refusals_and_expiry() {
+    holds("2+2", Setting { founders: 2, newcomers: 2, knocks: 1, depth: 3, ..Setting::default() });
+}
