@@ -4,7 +4,7 @@
 //! the moment at which somebody looks who has signed; a no arrives alone. `one_by_one` delivers each answer by itself and
 //! finds the same (`main.rs` runs both on a small room).
 
-use p2pchat::wire::Decision;
+use p2pchat::wire::{Decision, DropReason};
 
 use crate::book::{Book, People, ProposalNo, RosterNo, each, only};
 use crate::keyed::Who;
@@ -16,8 +16,8 @@ use crate::world::{Answers, Setting, World};
 pub enum Choice {
     /// A member is told something, or does something.
     Give(Who, Input),
-    /// A member looks who is gone, after hearing who of the rest has signed what it waits for.
-    HearAndWeigh(Who, Input, People),
+    /// A member hears something and then looks who is out of reach, and who is reached.
+    HearAndWeigh(Who, Input, People, People),
     /// Somebody without a seat knocks at a roster.
     Knock(Who, RosterNo),
     /// A newcomer is shown an admission.
@@ -40,8 +40,11 @@ pub fn choices(book: &Book, setting: &Setting, world: &World, out: &mut Vec<Choi
         if world.is_seated(who) {
             of_member(book, setting, world, who, out);
         } else {
-            of_newcomer(book, world, who, out);
+            of_newcomer(book, setting, world, who, out);
         }
+    }
+    if let Some(liar) = setting.liar {
+        of_liar(book, world, liar, out);
     }
     for who in world.people().filter(|who| world.is_seated(*who)) {
         if world.cuts > 0 && world.cut == 0 {
@@ -57,7 +60,7 @@ fn of_member(book: &Book, setting: &Setting, world: &World, who: Who, out: &mut 
     let facts = book.seat_facts(world.client(who).seat);
     let grows = book.roster_facts(facts.head).roster.epoch < u64::from(setting.founders) - 1 + setting.depth;
     let unbound = book.bug == Some(p2pchat::planted::Bug::UnboundKnock);
-    for answers in &world.pool {
+    for answers in &world.pool(setting) {
         let proposal = book.proposal_facts(answers.proposal);
         let here = proposal.over == facts.head || unbound && proposal.knocks.is_some();
         if here {
@@ -66,7 +69,12 @@ fn of_member(book: &Book, setting: &Setting, world: &World, who: Who, out: &mut 
             if world.is_complete(book, answers, proposal.over) {
                 out.push(Choice::Give(who, Input::Step(answers.proposal, proposal.over)));
             }
-            out.push(Choice::Give(who, Input::Passed(answers.proposal)));
+            // Only somebody who is still there can be freed by it.
+            let waits =
+                |other: Who| world.is_seated(other) && book.seat_facts(world.client(other).seat).head == proposal.over;
+            if world.people().any(waits) {
+                out.push(Choice::Give(who, Input::Passed(answers.proposal)));
+            }
         }
     }
     for from in each(facts.members).filter(|from| world.tells_head(book, *from, who)) {
@@ -74,7 +82,7 @@ fn of_member(book: &Book, setting: &Setting, world: &World, who: Who, out: &mut 
         out.push(Choice::Give(who, Input::Head(from, head)));
     }
     if grows {
-        weighings(book, world, who, &facts.live, facts.left, out);
+        weighings(book, setting, world, who, out);
     }
     if world.leaves > 0 {
         out.push(Choice::Leave(who));
@@ -109,7 +117,10 @@ fn on_open(
     } else if unanswered && World::is_of_the_gone(book, number) {
         // It is heard, and refused when somebody named in it is reached.
         let reachable = world.reachable(book, who);
-        out.push(Choice::HearAndWeigh(who, Input::Hear(number, 0, 0, 0), reachable));
+        out.push(Choice::HearAndWeigh(who, Input::Hear(number, 0, 0, 0), 0, reachable));
+        if let Some(liar) = setting.liar.filter(|liar| has(facts.members, *liar)) {
+            out.push(Choice::HearAndWeigh(who, Input::Hear(number, 0, 0, 0), 0, reachable | only(liar)));
+        }
     }
     let step = world.is_complete(book, answers, facts.head);
     if step && grows {
@@ -136,17 +147,18 @@ fn on_open(
 }
 
 /// Each set of people that may be out of reach for the whole grace, as this member sees it.
-fn weighings(book: &Book, world: &World, who: Who, live: &Option<ProposalNo>, left: People, out: &mut Vec<Choice>) {
+fn weighings(book: &Book, setting: &Setting, world: &World, who: Who, out: &mut Vec<Choice>) {
+    let facts = book.seat_facts(world.client(who).seat);
     let unreachable = world.unreachable(book, who);
     let reachable = world.reachable(book, who);
     // Every subset, the empty one among them when somebody has left.
     let mut lapsed = unreachable;
     loop {
-        if lapsed != 0 || left != 0 {
+        if lapsed != 0 || facts.left != 0 {
             out.push(Choice::Give(who, Input::Weigh { lapsed, reachable }));
-            if let Some(live) = live {
-                let signed = world.answers(*live).yes & !lapsed;
-                out.push(Choice::HearAndWeigh(who, Input::Hear(*live, signed, 0, 0), lapsed | 0x80));
+            if let Some(live) = &facts.live {
+                let signed = (world.answers(*live).yes | setting.liar.map_or(0, only)) & !lapsed;
+                out.push(Choice::HearAndWeigh(who, Input::Hear(*live, signed, 0, 0), lapsed, reachable));
             }
         }
         if lapsed == 0 {
@@ -156,17 +168,17 @@ fn weighings(book: &Book, world: &World, who: Who, live: &Option<ProposalNo>, le
     }
 }
 
-fn of_newcomer(book: &Book, world: &World, who: Who, out: &mut Vec<Choice>) {
+fn of_newcomer(book: &Book, setting: &Setting, world: &World, who: Who, out: &mut Vec<Choice>) {
     let client = world.client(who);
     if client.knocks > 0 {
-        for roster in rosters(book, world) {
+        for roster in heads(book, world) {
             if !has(book.roster_facts(roster).members, who) {
                 out.push(Choice::Knock(who, roster));
             }
         }
     }
     let unbound = book.bug == Some(p2pchat::planted::Bug::UnboundKnock);
-    for answers in &world.pool {
+    for answers in &world.pool(setting) {
         let proposal = book.proposal_facts(answers.proposal);
         if proposal.knocks != Some(who) {
             continue;
@@ -180,7 +192,43 @@ fn of_newcomer(book: &Book, world: &World, who: Who, out: &mut Vec<Choice>) {
     }
 }
 
-/// Every roster that somebody has been on: any of them may be shown to somebody who asks.
+/// What a key can do whose client keeps no rule, beyond answering yes and no to everything: knock, sign that it goes on
+/// alone, for whatever reason, from any roster it was on, and say that it is on a roster of its own.
+fn of_liar(book: &Book, world: &World, liar: Who, out: &mut Vec<Choice>) {
+    if world.client(liar).knocks > 0 {
+        for roster in heads(book, world) {
+            if !has(book.roster_facts(roster).members, liar) {
+                out.push(Choice::Knock(liar, roster));
+            }
+        }
+    }
+    for who in world.people().filter(|who| world.is_seated(*who)) {
+        let facts = book.seat_facts(world.client(who).seat);
+        if has(facts.members, liar) {
+            out.push(Choice::Give(who, Input::Head(liar, 0)));
+        }
+        for roster in facts.chain.iter().filter(|roster| has(book.roster_facts(**roster).members, liar)) {
+            for why in [DropReason::Gone, DropReason::Leave, DropReason::Removal] {
+                if book.roster_facts(*roster).members != only(liar) {
+                    let alone = book.drop_of_all_but(liar, *roster, why);
+                    out.push(Choice::Give(who, Input::Step(alone, *roster)));
+                }
+            }
+        }
+    }
+}
+
+/// Every roster that somebody is on: any of them may be shown to somebody who asks. One that everybody has passed gets no
+/// signature any more.
+fn heads(book: &Book, world: &World) -> Vec<RosterNo> {
+    let seated = world.people().filter(|who| world.client(*who).seat != 0);
+    let mut heads: Vec<RosterNo> = seated.map(|who| book.seat_facts(world.client(who).seat).head).collect();
+    heads.sort_unstable();
+    heads.dedup();
+    heads
+}
+
+/// Every roster that somebody has been on.
 pub fn rosters(book: &Book, world: &World) -> Vec<RosterNo> {
     let seated = world.people().filter(|who| world.client(*who).seat != 0);
     let mut rosters: Vec<RosterNo> =
@@ -194,14 +242,15 @@ pub fn rosters(book: &Book, world: &World) -> Vec<RosterNo> {
 pub fn choose(book: &Book, setting: &Setting, before: &World, choice: Choice) -> Option<World> {
     let mut world = before.clone();
     let changed = match choice {
+        // A look around after which nobody signs anything has only opened a ballot that nobody else knows of.
+        Choice::Give(who, input @ Input::Weigh { .. }) => {
+            world.give(book, setting, who, input) && (world.pool != before.pool || !world.is_seated(who))
+        }
         Choice::Give(who, input) => world.give(book, setting, who, input),
-        Choice::HearAndWeigh(who, hear, people) => {
+        Choice::HearAndWeigh(who, hear, lapsed, reachable) => {
             world.give(book, setting, who, hear);
             let weighs = world.is_seated(who);
-            // The highest bit says that these are the lapsed; without it they are the reached.
-            let reachable = world.reachable(book, who);
-            let lapsed = if has(people, 7) { people & 0x7f } else { 0 };
-            weighs && world.give(book, setting, who, Input::Weigh { lapsed, reachable })
+            weighs && world.give(book, setting, who, Input::Weigh { lapsed, reachable }) && world.pool != before.pool
         }
         Choice::Knock(who, roster) => {
             world.knock(book, who, roster);

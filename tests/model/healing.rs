@@ -25,9 +25,13 @@ enum Users {
 }
 
 /// The state to which a room heals while no user does anything; none when it never comes to rest.
-pub fn healed(book: &Book, setting: &Setting, world: &World) -> Option<World> {
+pub fn healed(book: &Book, setting: &Setting, world: &World, released: bool) -> Option<World> {
     let mut world = world.clone();
     world.cut = 0;
+    if released {
+        // Everything that a liar could have signed comes out.
+        world.pool = world.pool(setting);
+    }
     settle(book, setting, &mut world, Users::Silent).then_some(world)
 }
 

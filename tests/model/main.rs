@@ -19,7 +19,6 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use book::{Book, each, only};
 use choices::Choice;
-use member::has;
 use world::{Setting, World};
 
 /// The real code behind a checker's questions.
@@ -44,13 +43,22 @@ impl Consent {
     fn verdict(&self, world: &World) -> Verdict {
         let last = LAST.with_borrow(|last| last.as_ref().filter(|(of, _)| of == world).map(|(_, verdict)| *verdict));
         last.unwrap_or_else(|| {
-            let healed = healing::healed(&self.book, &self.setting, world);
-            let agrees = healed.as_ref().is_some_and(|world| healing::agrees(&self.book, &self.setting, world));
-            let meets = healed.as_ref().is_some_and(|world| healing::meets(&self.book, &self.setting, world));
-            let verdict = Verdict { agrees, meets };
+            let verdict = self.heal(world);
             LAST.set(Some((world.clone(), verdict)));
             verdict
         })
+    }
+
+    fn heal(&self, world: &World) -> Verdict {
+        let (book, setting) = (&self.book, &self.setting);
+        let agrees =
+            |healed: &Option<World>| healed.as_ref().is_some_and(|healed| healing::agrees(book, setting, healed));
+        let healed = healing::healed(book, setting, world, false);
+        let released = || healing::healed(book, setting, world, true);
+        Verdict {
+            agrees: agrees(&healed) && (setting.liar.is_none() || agrees(&released())),
+            meets: setting.liar.is_some() || healed.is_some_and(|healed| healing::meets(book, setting, &healed)),
+        }
     }
 
     /// S1 and S3: everybody whom an honest client lists, links with or sends to, its user has approved.
@@ -128,6 +136,10 @@ fn search(name: &str, setting: Setting, bug: Option<Bug>, patience: Option<Durat
             println!("  {}. {}", step + 1, told(&checker.model().book, choice));
         }
         println!("  {:?}", path.last_state());
+        println!("  healing:");
+        world::DIARY.set(true);
+        checker.model().heal(path.last_state());
+        world::DIARY.set(false);
     }
     discoveries.into_keys().collect()
 }
@@ -141,7 +153,7 @@ fn told(book: &Book, choice: &Choice) -> String {
             member::Input::Answer(number, _) | member::Input::Hear(number, ..) | member::Input::Step(number, _),
         )
         | Choice::Give(_, member::Input::Passed(number))
-        | Choice::HearAndWeigh(_, member::Input::Hear(number, ..), _)
+        | Choice::HearAndWeigh(_, member::Input::Hear(number, ..), ..)
         | Choice::Admit(_, number, _) => *number,
         _ => return text,
     };
@@ -154,11 +166,102 @@ fn told(book: &Book, choice: &Choice) -> String {
 }
 
 fn holds(name: &str, setting: Setting) {
-    let failed = search(name, setting, None, None);
+    let patience = std::env::var("P2PCHAT_MODEL_S").ok().and_then(|s| s.parse().ok()).map(Duration::from_secs);
+    let failed = search(name, setting, None, patience);
     assert!(failed.is_empty(), "{name}: {failed:?}");
+}
+
+fn is_caught(bug: Bug, setting: Setting) {
+    let failed = search(&format!("{bug:?}"), setting, Some(bug), Some(Duration::from_secs(60)));
+    assert!(!failed.is_empty(), "{bug:?} was not found");
+}
+
+const TWO_AND_TWO: Setting = Setting { founders: 2, newcomers: 2, knocks: 1, depth: 3, ..Setting::QUIET };
+const THREE_AND_ONE: Setting = Setting { founders: 3, newcomers: 1, knocks: 1, depth: 3, ..Setting::QUIET };
+const TWO_AND_ONE: Setting = Setting { founders: 2, newcomers: 1, knocks: 2, depth: 3, ..Setting::QUIET };
+
+/// Whether the rooms that take longer are searched too.
+fn full() -> bool {
+    std::env::var_os("P2PCHAT_MODEL").is_some_and(|how| how == "full")
 }
 
 #[test]
 fn two_and_two_newcomers_with_refusals_and_expiry() {
-    holds("2+2", Setting { founders: 2, newcomers: 2, knocks: 1, depth: 3, ..Setting::default() });
+    holds("2+2", TWO_AND_TWO);
+}
+
+#[test]
+fn three_and_a_newcomer_with_a_restart() {
+    holds("3+1 restart", Setting { restarts: 1, ..THREE_AND_ONE });
+}
+
+#[test]
+fn three_and_a_newcomer_with_a_death() {
+    holds("3+1 death", Setting { deaths: 1, ..THREE_AND_ONE });
+}
+
+#[test]
+fn three_and_a_newcomer_with_a_departure() {
+    holds("3+1 departure", Setting { leaves: 1, ..THREE_AND_ONE });
+}
+
+#[test]
+fn two_and_a_newcomer_who_knock_twice_with_a_partition() {
+    holds("2+1 partition", Setting { cuts: 1, ..TWO_AND_ONE });
+}
+
+#[test]
+fn two_and_a_newcomer_who_knock_twice_with_a_departure_and_a_return() {
+    holds("2+1 return", Setting { leaves: 1, ..TWO_AND_ONE });
+}
+
+#[test]
+fn a_planted_unbound_knock_is_found() {
+    is_caught(Bug::UnboundKnock, TWO_AND_TWO);
+}
+
+#[test]
+fn a_planted_second_live_signature_is_found() {
+    is_caught(Bug::TwoLive, TWO_AND_TWO);
+}
+
+#[test]
+fn a_planted_adopting_against_a_later_signature_is_found() {
+    is_caught(Bug::AgainstLater, Setting { cuts: 1, ..THREE_AND_ONE });
+}
+
+#[test]
+fn planted_deafness_to_heads_is_found() {
+    is_caught(Bug::NoHeads, Setting { cuts: 1, ..THREE_AND_ONE });
+}
+
+#[test]
+fn a_planted_refusal_to_depart_is_found() {
+    is_caught(Bug::NoDeparting, Setting { cuts: 1, ..THREE_AND_ONE });
+}
+
+#[test]
+fn planted_forgetfulness_is_found() {
+    is_caught(Bug::Forgetful, Setting { restarts: 1, ..TWO_AND_TWO });
+}
+
+#[test]
+fn larger_rooms_hold_for_as_long_as_anybody_waits() {
+    if !full() {
+        return;
+    }
+    let larger = [
+        ("2+2 partition", Setting { cuts: 1, ..TWO_AND_TWO }),
+        ("3+1 partition", Setting { cuts: 1, ..THREE_AND_ONE }),
+        ("2+1 partition, departure and return", Setting { cuts: 1, leaves: 1, ..TWO_AND_ONE }),
+        ("3+1 lying founder", Setting { liar: Some(0), ..THREE_AND_ONE }),
+        ("3+1 lying newcomer", Setting { liar: Some(3), ..THREE_AND_ONE }),
+        ("2+2 lying newcomer", Setting { liar: Some(3), ..TWO_AND_TWO }),
+        ("2+2 one by one", Setting { one_by_one: true, ..TWO_AND_TWO }),
+    ];
+    let failed: Vec<_> = larger
+        .into_iter()
+        .filter(|(name, setting)| !search(name, *setting, None, Some(Duration::from_secs(600))).is_empty())
+        .collect();
+    assert!(failed.is_empty(), "{failed:?}");
 }

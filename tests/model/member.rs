@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use p2pchat::core::consent::seat::{Due, Fate, Heard as StepMeans, Seat};
 use p2pchat::identity::PeerId;
-use p2pchat::wire::{Decision, DropReason, Proposal, Step};
+use p2pchat::wire::{Decision, DropReason, Proposal, RosterHash, Step};
 
 use crate::book::{Book, People, ProposalNo, RosterNo, SeatNo, each, only};
 use crate::keyed::{Hand, Hands, Who, key_of, who_is};
@@ -27,7 +27,7 @@ pub enum Input {
     Hear(ProposalNo, People, People, People),
     /// A step, with everybody's signature.
     Step(ProposalNo, RosterNo),
-    /// A head, over the teller's own link.
+    /// A head, over the teller's own link; of roster 0 when it is a lie.
     Head(Who, RosterNo),
     /// A proposal over a roster that this member has passed.
     Passed(ProposalNo),
@@ -73,7 +73,8 @@ pub fn respond(book: &Book, seat: &Seat, input: &Input) -> Outcome {
             member.on_step(&step);
         }
         Input::Head(by, at) => {
-            let at = book.roster_facts(*at).roster.hash();
+            // A liar may name a roster that nobody has ever heard of.
+            let at = if *at == 0 { RosterHash([0xee; 32]) } else { book.roster_facts(*at).roster.hash() };
             member.seat.hear_head(key_of(*by), at, &Hands);
         }
         Input::Passed(number) => {

@@ -8,7 +8,7 @@ use crate::keyed::Who;
 use crate::member::{Heard, Input, has};
 
 /// What may happen in a run, beyond answers and deliveries.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Setting {
     /// Members at the start.
     pub founders: Who,
@@ -30,6 +30,22 @@ pub struct Setting {
     pub one_by_one: bool,
     /// Somebody whose client does anything that its key can.
     pub liar: Option<Who>,
+}
+
+impl Setting {
+    /// Nobody, and nothing.
+    pub const QUIET: Setting = Setting {
+        founders: 0,
+        newcomers: 0,
+        knocks: 0,
+        leaves: 0,
+        restarts: 0,
+        deaths: 0,
+        cuts: 0,
+        depth: 0,
+        one_by_one: false,
+        liar: None,
+    };
 }
 
 /// What was answered to one proposal, by whom.
@@ -82,8 +98,9 @@ impl World {
         let seats = book.founded_by(setting.founders);
         let all = crate::book::who_all(setting.founders);
         let people = setting.founders + setting.newcomers;
+        let honest = |who: Who| setting.liar != Some(who);
         let client = |who: Who| Client {
-            seat: seats.get(usize::from(who)).copied().unwrap_or(0),
+            seat: seats.get(usize::from(who)).copied().filter(|_| honest(who)).unwrap_or(0),
             knocks: if who < setting.founders && setting.leaves + setting.cuts == 0 { 0 } else { setting.knocks },
             approved: if who < setting.founders { all } else { only(who) },
             ..Client::default()
@@ -179,9 +196,24 @@ impl World {
         (near | far) & self.members(book, who) & !only(who)
     }
 
-    /// Members whom somebody does not reach.
+    /// Members whom somebody does not reach. Whoever is only some steps behind is on the way: links that nothing is in
+    /// the way of bring them the steps long before the grace is over.
     pub fn unreachable(&self, book: &Book, who: Who) -> People {
-        self.members(book, who) & !only(who) & !self.reachable(book, who)
+        let chain = &book.seat_facts(self.client(who).seat).chain;
+        let behind = |other: &Who| {
+            self.is_seated(*other)
+                && self.same_side(who, *other)
+                && chain.contains(&book.seat_facts(self.client(*other).seat).head)
+        };
+        let late = self.people().filter(behind).fold(0, |set, other| set | only(other));
+        self.members(book, who) & !only(who) & !self.reachable(book, who) & !late
+    }
+
+    /// What was answered to each proposal, and what a liar's key can answer besides.
+    pub fn pool(&self, setting: &Setting) -> Vec<Answers> {
+        let lies = setting.liar.map_or(0, only);
+        let said = |answers: &Answers| Answers { yes: answers.yes | lies, no: answers.no | lies, ..*answers };
+        self.pool.iter().map(said).collect()
     }
 
     /// Hands an input to somebody's seat, and does what follows; `false` when nothing changed at all.
@@ -191,9 +223,23 @@ impl World {
             _ => None,
         };
         // Whoever is kept from links for a whole grace, or from entering, suffers a fault.
+        let lies = match (&input, setting.liar) {
+            (Input::Hear(proposal, yes, no, _), Some(liar)) => {
+                let said = [(*yes, Decision::Yes), (*no, Decision::No)];
+                said.into_iter().filter(|(by, _)| has(*by, liar)).map(|(_, said)| (*proposal, said)).collect()
+            }
+            (Input::Step(proposal, at), Some(liar)) if has(book.signers(*proposal, *at), liar) => {
+                vec![(*proposal, Decision::Yes)]
+            }
+            _ => Vec::new(),
+        };
         let kept_away = matches!(input, Input::Weigh { lapsed, .. } if lapsed != 0);
         let before = self.client(who).seat;
-        let outcome = book.respond(before, input);
+        let outcome = book.respond(before, input.clone());
+        diary(
+            || format!("    p{who} {input:?}: seat {before} to {:?}, signs {:?}", outcome.seat, outcome.signed),
+            outcome.seat != Some(before),
+        );
         let after = outcome.seat.unwrap_or(0);
         if after == before && outcome.signed.is_empty() && outcome.kept.is_empty() {
             return false;
@@ -215,6 +261,12 @@ impl World {
         }
         for (proposal, decision) in &outcome.signed {
             self.publish(*proposal, who, Some(*decision));
+        }
+        if let Some(liar) = setting.liar {
+            // Whoever acted on a liar's signature has it.
+            for (proposal, decision) in lies {
+                self.publish(proposal, liar, Some(decision));
+            }
         }
         if outcome.abandoned && self.faultless {
             self.displaced = true;
@@ -285,5 +337,17 @@ impl World {
     /// Whether a drop is one that its signers sign because they can't reach somebody.
     pub fn is_of_the_gone(book: &Book, proposal: ProposalNo) -> bool {
         book.proposal_facts(proposal).why == Some(DropReason::Gone)
+    }
+}
+
+thread_local! {
+    /// Whether what happens is told, for a report.
+    pub static DIARY: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Tells what happened, while a report is written.
+pub fn diary(line: impl FnOnce() -> String, news: bool) {
+    if DIARY.get() && news {
+        println!("{}", line());
     }
 }
