@@ -83,9 +83,10 @@ fn host(book: &Book, world: &World, living: &[Who]) -> Option<(RosterNo, People)
 
 fn settle(book: &Book, setting: &Setting, world: &mut World, users: Users) -> bool {
     for _ in 0..ROUNDS_MAX {
-        let mut changed = round(book, setting, world, users == Users::Willing);
-        // Only when the willing can sign no more does the time of the rest run out.
-        changed = changed || expire(book, setting, world);
+        // Links and answers take moments, a knock a minute to run out, and a grace is longer than that.
+        let changed = round(book, setting, world, users == Users::Willing)
+            || expire(book, setting, world)
+            || part(book, setting, world);
         if !changed {
             return true;
         }
@@ -113,6 +114,18 @@ fn round(book: &Book, setting: &Setting, world: &mut World, willing: bool) -> bo
         if willing && world.is_seated(who) {
             answer(book, setting, world, who, Decision::Yes);
         }
+        if world.is_seated(who) {
+            let reachable = world.reachable(book, who);
+            world.give(book, setting, who, Input::Weigh { lapsed: 0, reachable });
+        }
+    }
+    *world != before
+}
+
+/// The grace of everybody who is out of reach is over.
+fn part(book: &Book, setting: &Setting, world: &mut World) -> bool {
+    let before = world.clone();
+    for who in world.people().filter(|who| setting.liar != Some(*who)) {
         if world.is_seated(who) {
             let (lapsed, reachable) = (world.unreachable(book, who), world.reachable(book, who));
             world.give(book, setting, who, Input::Weigh { lapsed, reachable });

@@ -121,7 +121,8 @@ fn search(name: &str, setting: Setting, bug: Option<Bug>, patience: Option<Durat
     };
     let checker = checker.spawn_bfs().join();
     let discoveries = checker.discoveries();
-    let ended = if checker.is_done() && discoveries.is_empty() { "to the end" } else { "not to the end" };
+    let in_time = patience.is_none_or(|patience| began.elapsed() < patience);
+    let ended = if in_time && discoveries.is_empty() { "to the end" } else { "not to the end" };
     let (seats, answers) = checker.model().book.size();
     println!(
         "{name}: {} states, {} transitions, {} deep, {ended}; {seats} seats, {answers} answers of the real code; {:.1} s",
