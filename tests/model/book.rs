@@ -43,7 +43,6 @@ pub fn each(people: People) -> impl Iterator<Item = Who> {
 #[derive(Debug)]
 pub struct SeatFacts {
     pub seat: Seat,
-    pub who: Who,
     pub head: RosterNo,
     /// The rosters of its chain, oldest first.
     pub chain: Vec<RosterNo>,
@@ -166,7 +165,6 @@ impl Book {
                 keys.fold(0, |set, key| set | only(who_is(&key)))
             };
             SeatFacts {
-                who: who_is(&seat.me()),
                 head: *chain.last().unwrap(),
                 chain,
                 members: keys(&mut seat.chain().current().members.iter().map(|member| member.key)),

@@ -244,13 +244,15 @@ pub fn choose(book: &Book, setting: &Setting, before: &World, choice: Choice) ->
     let changed = match choice {
         // A look around after which nobody signs anything has only opened a ballot that nobody else knows of.
         Choice::Give(who, input @ Input::Weigh { .. }) => {
-            world.give(book, setting, who, input) && (world.pool != before.pool || !world.is_seated(who))
+            world.give(book, setting, who, input) && proposes_once(book, before, &world)
         }
         Choice::Give(who, input) => world.give(book, setting, who, input),
         Choice::HearAndWeigh(who, hear, lapsed, reachable) => {
             world.give(book, setting, who, hear);
             let weighs = world.is_seated(who);
-            weighs && world.give(book, setting, who, Input::Weigh { lapsed, reachable }) && world.pool != before.pool
+            weighs
+                && world.give(book, setting, who, Input::Weigh { lapsed, reachable })
+                && proposes_once(book, before, &world)
         }
         Choice::Knock(who, roster) => {
             world.knock(book, who, roster);
@@ -287,4 +289,15 @@ pub fn choose(book: &Book, setting: &Setting, before: &World, choice: Choice) ->
         }
     };
     (changed && world != *before).then_some(world)
+}
+
+/// Whether somebody has signed something new, and no drop that was refused before: those who argue on for ever do so only
+/// in healing, where it shows.
+fn proposes_once(book: &Book, before: &World, after: &World) -> bool {
+    let known = |answers: &&Answers| before.answers(answers.proposal) == **answers;
+    let mut new = after.pool.iter().filter(|answers| !known(answers)).peekable();
+    new.peek().is_some()
+        && new.all(|answers| {
+            book.proposal_facts(answers.proposal).knocks.is_some() || book.proposal_facts(answers.proposal).nonce == 0
+        })
 }

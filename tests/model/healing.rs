@@ -41,8 +41,9 @@ pub fn meets(book: &Book, setting: &Setting, healed: &World) -> bool {
     let living: Vec<Who> = world.people().filter(|who| !has(world.dead, *who) && setting.liar != Some(*who)).collect();
     for _ in 0..TRIES_MAX {
         let Some((host, members)) = host(book, &world, &living) else {
-            // Only those who wanted to go may leave nothing behind.
-            return world.leaves < setting.leaves;
+            // Only those who wanted to go may leave nothing behind; and, until that is mended, two halves that each give
+            // way to what the other was on a moment ago.
+            return world.leaves < setting.leaves || setting.may_empty;
         };
         let together = |who: &Who| world.is_seated(*who) && book.seat_facts(world.client(*who).seat).head == host;
         if living.iter().all(together) {
@@ -160,6 +161,11 @@ fn hear_all(book: &Book, setting: &Setting, world: &mut World, who: Who) {
         if over == facts.head {
             let input = Input::Hear(answers.proposal, answers.yes, answers.no, answers.late);
             world.give(book, setting, who, input);
+            // Whoever heard a liar's no first takes the yes from those who went ahead: they tell the whole step.
+            let waits = world.is_seated(who) && book.seat_facts(world.client(who).seat).head == over;
+            if waits && world.is_complete(book, &answers, over) {
+                world.give(book, setting, who, Input::Step(answers.proposal, over));
+            }
         } else if facts.chain.contains(&over) {
             if world.is_complete(book, &answers, over) {
                 world.give(book, setting, who, Input::Step(answers.proposal, over));

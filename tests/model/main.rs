@@ -67,6 +67,24 @@ impl Consent {
         honest.into_iter().all(|who| world.members(&self.book, who) & !world.client(who).approved & !only(who) == 0)
     }
 
+    /// No two honest clients went on from one roster to two that both list both: what one signature at a time is for. Heads
+    /// would heal it in the end, so it is judged at once.
+    fn never_forks(&self, world: &World) -> bool {
+        let honest = |who: &u8| self.setting.liar != Some(*who) && world.client(*who).seat != 0;
+        let chain = |who: u8| self.book.seat_facts(world.client(who).seat).chain.clone();
+        let chains: Vec<(u8, Vec<book::RosterNo>)> =
+            world.people().filter(honest).map(|who| (who, chain(who))).collect();
+        let lists = |roster: book::RosterNo, both| self.book.roster_facts(roster).members & both == both;
+        let forks = |one: &(u8, Vec<book::RosterNo>), other: &(u8, Vec<book::RosterNo>)| {
+            let both = only(one.0) | only(other.0);
+            one.1.windows(2).any(|here| {
+                let there = other.1.windows(2).find(|there| there[0] == here[0]);
+                there.is_some_and(|there| there[1] != here[1] && lists(here[1], both) && lists(there[1], both))
+            })
+        };
+        !chains.iter().enumerate().any(|(at, one)| chains[at + 1..].iter().any(|other| forks(one, other)))
+    }
+
     /// S2: every honest member of an honest client's roster has approved everybody in it.
     fn is_unanimous(&self, world: &World) -> bool {
         let honest = |who: &u8| self.setting.liar != Some(*who);
@@ -98,31 +116,29 @@ impl Model for Consent {
             Property::<Self>::always("S1 S3 only keys I approved", |model, world| model.lists_only_the_approved(world)),
             Property::<Self>::always("S2 unanimity", |model, world| model.is_unanimous(world)),
             Property::<Self>::always("S4 whoever is listed is there", |model, world| model.verdict(world).agrees),
-            Property::<Self>::always("R nobody is displaced without a fault", |_, world| !world.displaced),
+            Property::<Self>::always("F one roster follows one", |model, world| model.never_forks(world)),
         ];
-        // Somebody whose client does anything can always refuse.
+        // Somebody whose client does anything can always refuse, and go on without others.
         if self.setting.liar.is_none() {
             let met = Property::<Self>::always("L1 everybody gets in", |model, world| model.verdict(world).meets);
             properties.push(met);
+            properties
+                .push(Property::<Self>::always("R nobody is displaced without a fault", |_, world| !world.displaced));
         }
         properties
     }
 }
 
 /// Searches a room to the end, or for a while, and says what it met.
-fn search(name: &str, setting: Setting, bug: Option<Bug>, patience: Option<Duration>) -> Vec<&'static str> {
+fn search(name: &str, setting: Setting, bug: Option<Bug>, patience: Duration) -> (Vec<&'static str>, bool) {
     let began = Instant::now();
     let model = Consent { book: Book::new(bug), setting };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let checker = model.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures);
-    let checker = match patience {
-        Some(patience) => checker.timeout(patience),
-        None => checker,
-    };
+    let checker = model.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures).timeout(patience);
     let checker = checker.spawn_bfs().join();
     let discoveries = checker.discoveries();
-    let in_time = patience.is_none_or(|patience| began.elapsed() < patience);
-    let ended = if in_time && discoveries.is_empty() { "to the end" } else { "not to the end" };
+    let to_the_end = began.elapsed() < patience && discoveries.is_empty();
+    let ended = if to_the_end { "to the end" } else { "not to the end" };
     let (seats, answers) = checker.model().book.size();
     println!(
         "{name}: {} states, {} transitions, {} deep, {ended}; {seats} seats, {answers} answers of the real code; {:.1} s",
@@ -142,7 +158,7 @@ fn search(name: &str, setting: Setting, bug: Option<Bug>, patience: Option<Durat
         checker.model().heal(path.last_state());
         world::DIARY.set(false);
     }
-    discoveries.into_keys().collect()
+    (discoveries.into_keys().collect(), to_the_end)
 }
 
 /// A choice in words, with what stands behind the numbers.
@@ -166,24 +182,52 @@ fn told(book: &Book, choice: &Choice) -> String {
     format!("{text} [{number}: {what} at roster {}, nonce {}]", facts.over, facts.nonce)
 }
 
+/// A room that is small enough for every order of events.
+fn holds_to_the_end(name: &str, setting: Setting) {
+    let (failed, ended) = search(name, setting, None, PATIENCE);
+    assert!(failed.is_empty() && ended, "{name}: {failed:?}, searched to the end: {ended}");
+}
+
+/// A larger room, breadth first for as long as there is patience.
 fn holds(name: &str, setting: Setting) {
-    let patience = std::env::var("P2PCHAT_MODEL_S").ok().and_then(|s| s.parse().ok()).map(Duration::from_secs);
-    let failed = search(name, setting, None, patience);
+    let patience = if full() { FULL_PATIENCE } else { SHORT_PATIENCE };
+    let (failed, _) = search(name, setting, None, patience);
     assert!(failed.is_empty(), "{name}: {failed:?}");
 }
 
 fn is_caught(bug: Bug, setting: Setting) {
-    let failed = search(&format!("{bug:?}"), setting, Some(bug), Some(Duration::from_secs(60)));
+    let (failed, _) = search(&format!("{bug:?}"), setting, Some(bug), PATIENCE);
     assert!(!failed.is_empty(), "{bug:?} was not found");
 }
 
-const TWO_AND_TWO: Setting = Setting { founders: 2, newcomers: 2, knocks: 1, depth: 3, ..Setting::QUIET };
-const THREE_AND_ONE: Setting = Setting { founders: 3, newcomers: 1, knocks: 1, depth: 3, ..Setting::QUIET };
-const TWO_AND_ONE: Setting = Setting { founders: 2, newcomers: 1, knocks: 2, depth: 3, ..Setting::QUIET };
+const TWO_AND_TWO: Setting = Setting { founders: 2, newcomers: 2, knocks: 1, depth: 2, ..Setting::QUIET };
+const THREE_AND_ONE: Setting = Setting { founders: 3, newcomers: 1, knocks: 1, depth: 2, ..Setting::QUIET };
+const TWO_AND_ONE: Setting = Setting { founders: 2, newcomers: 1, knocks: 2, depth: 2, ..Setting::QUIET };
+
+/// For what has to come to an end on any machine.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// For larger rooms, on every commit and when asked for all of it.
+const SHORT_PATIENCE: Duration = Duration::from_secs(60);
+const FULL_PATIENCE: Duration = Duration::from_secs(900);
 
 /// Whether the rooms that take longer are searched too.
 fn full() -> bool {
     std::env::var_os("P2PCHAT_MODEL").is_some_and(|how| how == "full")
+}
+
+#[test]
+fn two_and_a_newcomer_whatever_happens_once() {
+    let small = Setting { knocks: 1, ..TWO_AND_ONE };
+    holds_to_the_end("2+1", small);
+    holds_to_the_end("2+1 restart", Setting { restarts: 1, ..small });
+    holds_to_the_end("2+1 death", Setting { deaths: 1, may_empty: true, ..small });
+    holds_to_the_end("2+1 departure and return", Setting { leaves: 1, ..small });
+    holds_to_the_end("2+1 partition", Setting { cuts: 1, may_empty: true, ..small });
+}
+
+#[test]
+fn delivering_answers_one_by_one_finds_the_same() {
+    holds("2+1 one by one", Setting { one_by_one: true, knocks: 1, ..TWO_AND_ONE });
 }
 
 #[test]
@@ -198,7 +242,7 @@ fn three_and_a_newcomer_with_a_restart() {
 
 #[test]
 fn three_and_a_newcomer_with_a_death() {
-    holds("3+1 death", Setting { deaths: 1, ..THREE_AND_ONE });
+    holds("3+1 death", Setting { deaths: 1, may_empty: true, ..THREE_AND_ONE });
 }
 
 #[test]
@@ -208,7 +252,7 @@ fn three_and_a_newcomer_with_a_departure() {
 
 #[test]
 fn two_and_a_newcomer_who_knock_twice_with_a_partition() {
-    holds("2+1 partition", Setting { cuts: 1, ..TWO_AND_ONE });
+    holds("2+1 partition", Setting { cuts: 1, may_empty: true, ..TWO_AND_ONE });
 }
 
 #[test]
@@ -228,22 +272,30 @@ fn a_planted_second_live_signature_is_found() {
 
 #[test]
 fn a_planted_adopting_against_a_later_signature_is_found() {
-    is_caught(Bug::AgainstLater, Setting { cuts: 1, ..THREE_AND_ONE });
+    is_caught(Bug::AgainstLater, Setting { cuts: 1, may_empty: true, ..THREE_AND_ONE });
 }
 
 #[test]
 fn planted_deafness_to_heads_is_found() {
-    is_caught(Bug::NoHeads, Setting { cuts: 1, ..THREE_AND_ONE });
+    is_caught(Bug::NoHeads, Setting { liar: Some(1), ..TWO_AND_TWO });
 }
 
 #[test]
 fn a_planted_refusal_to_depart_is_found() {
-    is_caught(Bug::NoDeparting, Setting { cuts: 1, ..THREE_AND_ONE });
+    is_caught(Bug::NoDeparting, Setting { cuts: 1, may_empty: true, ..THREE_AND_ONE });
 }
 
 #[test]
 fn planted_forgetfulness_is_found() {
     is_caught(Bug::Forgetful, Setting { restarts: 1, ..TWO_AND_TWO });
+}
+
+/// An open finding: a member gives way to a half that it has seen a valid step of, although that half may stand no more.
+/// When this fails, the finding is mended: take `may_empty` away.
+#[test]
+fn a_room_can_still_be_left_empty() {
+    let (failed, _) = search("emptied", Setting { cuts: 1, ..TWO_AND_ONE }, None, PATIENCE);
+    assert_eq!(failed, ["L1 everybody gets in"]);
 }
 
 #[test]
@@ -252,17 +304,16 @@ fn larger_rooms_hold_for_as_long_as_anybody_waits() {
         return;
     }
     let larger = [
-        ("2+2 partition", Setting { cuts: 1, ..TWO_AND_TWO }),
-        ("3+1 partition", Setting { cuts: 1, ..THREE_AND_ONE }),
-        ("2+1 partition, departure and return", Setting { cuts: 1, leaves: 1, ..TWO_AND_ONE }),
+        ("2+2 partition", Setting { cuts: 1, may_empty: true, ..TWO_AND_TWO }),
+        ("3+1 partition", Setting { cuts: 1, may_empty: true, ..THREE_AND_ONE }),
+        ("2+1 partition, departure and return", Setting { cuts: 1, leaves: 1, may_empty: true, ..TWO_AND_ONE }),
+        ("2+2 lying founder", Setting { liar: Some(1), ..TWO_AND_TWO }),
         ("3+1 lying founder", Setting { liar: Some(0), ..THREE_AND_ONE }),
         ("3+1 lying newcomer", Setting { liar: Some(3), ..THREE_AND_ONE }),
         ("2+2 lying newcomer", Setting { liar: Some(3), ..TWO_AND_TWO }),
         ("2+2 one by one", Setting { one_by_one: true, ..TWO_AND_TWO }),
     ];
-    let failed: Vec<_> = larger
-        .into_iter()
-        .filter(|(name, setting)| !search(name, *setting, None, Some(Duration::from_secs(600))).is_empty())
-        .collect();
-    assert!(failed.is_empty(), "{failed:?}");
+    for (name, setting) in larger {
+        holds(name, setting);
+    }
 }
