@@ -14,6 +14,7 @@
 //! | [`wire`] | what is said | `identity` |
 //! | [`identity`] | who speaks | |
 //! | [`limits`] | every bound, with its reason | |
+//! | [`planted`] | faults that tests plant; none outside of them | |
 
 pub mod core;
 pub mod demo;

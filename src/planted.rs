@@ -1,4 +1,4 @@
-//! Bugs that are put in on purpose, so that the simulator can be seen to catch each of them.
+//! Bugs that are put in on purpose, so that the simulator and the model check can be seen to catch each of them.
 //!
 //! Nothing of this is in a build without the feature `planted`, which no release has: [`is`] is `false` then, known when
 //! compiling. With it, one bug at a time is switched on, for one thread.
@@ -24,10 +24,16 @@ pub enum Bug {
     VotersFromMessage,
     /// The signature under a consent is not looked at.
     ConsentUnchecked,
+    /// A knock counts at any roster, not only at the one it names.
+    UnboundKnock,
+    /// Nobody departs alone.
+    NoDeparting,
+    /// What a client has signed is forgotten at its restart.
+    Forgetful,
 }
 
 impl Bug {
-    /// Every one of them.
+    /// Those that the simulator has to catch; the model check has its own.
     pub const ALL: [Bug; 9] = [
         Bug::ConsentForAnyKnock,
         Bug::TwoAdmissions,

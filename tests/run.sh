@@ -2,7 +2,7 @@
 # Every check of this repository: format, lints, documents, all tests. Needs Rust and gcc; from any folder.
 #
 #   tests/run.sh            all of it
-#   tests/run.sh lint       only the checks of the named steps: fmt, lint, doc, test
+#   tests/run.sh lint       only the checks of the named steps: fmt, lint, doc, test, model
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -68,4 +68,6 @@ step fmt cargo fmt --check
 step lint cargo clippy --locked --all-targets -- -D warnings
 step doc env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 step test cargo test --locked
+# Every order of events: optimised, since it makes millions of steps; one after the other, since each takes all cores.
+step model env CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo test --locked --features planted --test model -- --nocapture --test-threads 1
 echo "== all passed"

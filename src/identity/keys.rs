@@ -30,7 +30,7 @@ impl fmt::Debug for PeerId {
 /// An Ed25519 signature: R and S, 32 bytes each.
 ///
 /// Two halves because serde stops at arrays of 32; on the wire they are 64 bytes in a row.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Signature(pub [u8; 32], pub [u8; 32]);
 
 impl Signature {

@@ -35,7 +35,7 @@ pub fn signing_bytes<T: Serialize>(purpose: &str, value: &T) -> Vec<u8> {
 }
 
 /// Something signed, as it came: not to be used before [`Signed::verify`].
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Signed<T> {
     record: T,
     signature: Signature,
@@ -78,7 +78,7 @@ impl<T: fmt::Debug> fmt::Debug for Signed<T> {
 }
 
 /// A record whose signature was checked. Only [`Signed::verify`] and the signer itself can make one.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Verified<T> {
     signed: Signed<T>,
     digest: Digest,

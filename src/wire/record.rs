@@ -61,7 +61,7 @@ hash_type!(
 );
 
 /// What a room is, for good.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Genesis {
     /// What the room is called where it was founded.
     pub name: RoomName,
@@ -85,7 +85,7 @@ impl Record for Genesis {
 }
 
 /// How a room is run; everybody who joins agrees to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Settings {
     /// Seconds members have to answer a knock before their silence is a no.
     pub consent_timeout_s: u16,
@@ -94,7 +94,7 @@ pub struct Settings {
 }
 
 /// One seat in a roster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Member {
     /// Who.
     pub key: PeerId,
@@ -103,7 +103,7 @@ pub struct Member {
 }
 
 /// Who is in a room, at one point of its history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Roster {
     /// Which room.
     pub room: RoomId,
@@ -128,7 +128,7 @@ impl Roster {
 }
 
 /// A newcomer's request to enter one exact roster, and their acceptance of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Knock {
     /// Which room.
     pub room: RoomId,
@@ -154,7 +154,7 @@ impl Record for Knock {
 
 /// The proposal that a set of members be gone without. Unsigned: it counts for nothing until those who stay have signed
 /// consents to it, and two members that mean the same drop must name the same bytes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Drop {
     /// Which room.
     pub room: RoomId,
@@ -169,7 +169,7 @@ pub struct Drop {
 }
 
 /// Why a set of members is to be gone without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum DropReason {
     /// The signers can't reach them, or were left by them.
     Gone,
@@ -190,7 +190,7 @@ impl Drop {
 }
 
 /// What a roster changes by.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Proposal {
     /// Somebody comes in.
     Admit(Signed<Knock>),
@@ -225,7 +225,7 @@ impl Proposal {
 }
 
 /// Yes, or why not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Decision {
     /// The signer wants it.
     Yes,
@@ -238,7 +238,7 @@ pub enum Decision {
 }
 
 /// One member's signed answer to one proposal at one roster.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Consent {
     /// Which room.
     pub room: RoomId,
@@ -260,7 +260,7 @@ impl Record for Consent {
 }
 
 /// A proposal with the consents that make its successor valid: how a roster becomes the next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Step {
     /// What changed.
     pub proposal: Proposal,

@@ -13,7 +13,7 @@ use crate::planted::{self, Bug};
 use crate::wire::{Consent, Decision, Drop, DropReason, Few, Knock, Proposal, ProposalHash, Roster, Step};
 
 /// One proposal over the current roster, with the answers so far.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ballot {
     /// What is proposed; its successor was computed, so a knock in it is verified.
     pub proposal: Proposal,
@@ -102,7 +102,7 @@ pub enum Noted {
 }
 
 /// All that is being decided over one roster.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ballots {
     me: PeerId,
     /// By proposal.
@@ -245,7 +245,11 @@ impl Ballots {
         let complete = |hash: &&ProposalHash| self.open.get(hash).is_some_and(Ballot::is_complete);
         let hash = self.signed.iter().rev().find(complete)?;
         match self.live {
-            Some(live) if live != *hash && !planted::is(Bug::AdoptedAgainstLater) => None,
+            Some(live)
+                if live != *hash && !planted::is(Bug::AdoptedAgainstLater) && !planted::is(Bug::TwoAdmissions) =>
+            {
+                None
+            }
             _ => self.open.get(hash).map(Ballot::step),
         }
     }

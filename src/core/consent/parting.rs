@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::ballots::Blocked;
 use super::seat::{Due, Seat};
 use crate::identity::{PeerId, Scheme};
+use crate::planted::{self, Bug};
 use crate::wire::{Decision, Drop, DropReason, Proposal, ProposalHash};
 
 impl Seat {
@@ -33,7 +34,7 @@ impl Seat {
         let drop = self.drop_of(gone.iter().copied().collect(), DropReason::Gone)?;
         match self.may_sign(&drop, scheme) {
             Ok(()) => Some(Due::Sign(drop)),
-            Err(Blocked::Live(live)) if self.is_locked(&live, &gone) => {
+            Err(Blocked::Live(live)) if self.is_locked(&live, &gone) && !planted::is(Bug::NoDeparting) => {
                 let locked: BTreeSet<PeerId> = self.ballots().get(&live)?.signers.iter().copied().collect();
                 let others = self.others();
                 let rest = others.iter().copied().filter(|key| gone.contains(key) || !locked.contains(key)).collect();

@@ -116,8 +116,8 @@ pub struct Adopted {
     pub unanswered: Vec<ProposalHash>,
 }
 
-/// One member's seat.
-#[derive(Debug, Clone)]
+/// One member's seat. Two that are equal behave alike, which is what the model check counts states by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Seat {
     me: PeerId,
     /// How we came to the current roster.
@@ -180,6 +180,9 @@ impl Seat {
     /// Puts back what this client had signed, and what freed it, over the current roster, oldest first: it must never sign
     /// against itself.
     pub fn recall(&mut self, consents: Vec<(Proposal, Signed<Consent>)>, scheme: &dyn Scheme) {
+        if planted::is(Bug::Forgetful) {
+            return;
+        }
         for (proposal, consent) in consents {
             let Ok(consent) = consent.verify(scheme) else { continue };
             // What the last step has overtaken no longer opens, and needs not.
@@ -195,7 +198,8 @@ impl Seat {
     /// # Errors
     /// [`Misdeed`] when it could never be valid.
     pub fn open(&mut self, proposal: Proposal, deadline: Option<u64>, scheme: &dyn Scheme) -> Result<Opened, Misdeed> {
-        if proposal.roster() != self.chain.head() {
+        let unbound = planted::is(Bug::UnboundKnock) && matches!(proposal, Proposal::Admit(_));
+        if proposal.roster() != self.chain.head() && !unbound {
             return Ok(Opened::Elsewhere);
         }
         let size = self.chain.genesis().size;
@@ -336,7 +340,7 @@ impl Seat {
         if at == self.chain.head() {
             return HeadMeans::Level;
         }
-        if self.chain.roster(&at).is_some() {
+        if self.chain.roster(&at).is_some() || planted::is(Bug::NoHeads) {
             return HeadMeans::Behind;
         }
         let size = self.chain.genesis().size;

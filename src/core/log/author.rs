@@ -86,6 +86,19 @@ impl AuthorLog {
         self.hole_to = up_to;
     }
 
+    /// The first number after `has` that is here, as far as memory tells: beyond `has + 1` there is a hole, or a beginning.
+    pub fn begins_after(&self, has: u64) -> u64 {
+        let (next, first) = (has.saturating_add(1), self.first_seq());
+        match self.recent.front() {
+            _ if first > next => first,
+            Some(oldest) if oldest.entry.seq <= next => {
+                let at = self.recent.partition_point(|kept| kept.entry.seq <= has);
+                self.recent.get(at).map_or(next, |kept| kept.entry.seq)
+            }
+            _ => next,
+        }
+    }
+
     /// Whether a hole up to this number is taken already.
     pub fn takes_hole_to(&self, up_to: u64) -> bool {
         self.hole_to == up_to

@@ -17,8 +17,8 @@ impl Room {
         let Some(reader) = self.readers.get_mut(&peer).filter(|reader| reader.asked) else { return };
         let mut floors = Vec::new();
         for (author, head) in self.log.frontier().filter(|(author, _)| *author != peer) {
-            let begins = self.log.author(&author).map_or(1, crate::core::log::AuthorLog::first_seq);
             let has = reader.has(&author);
+            let begins = self.log.author(&author).map_or(1, |log| log.begins_after(has));
             if head > has && begins > has.saturating_add(1) && reader.told_floors.insert(author, begins) != Some(begins)
             {
                 floors.push((author, begins));

@@ -1,0 +1,340 @@
+//! The book: every seat, roster and proposal that occurs, under a small number, and what the real code makes of each input
+//! at each seat, looked up when it is asked again.
+//!
+//! Numbers stand for equal things, so a state of the model is a handful of numbers, and the real code runs once for each
+//! pair of seat and input however many states they occur in.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, RwLock};
+
+use p2pchat::core::consent::chain::Chain;
+use p2pchat::core::consent::roster::{first_roster, verify_step};
+use p2pchat::core::consent::seat::{Fate, Seat};
+use p2pchat::identity::{Scheme, Signed, Verified};
+use p2pchat::planted::Bug;
+use p2pchat::wire::{
+    Admission, Consent, Decision, Drop, DropReason, Few, Genesis, Knock, Proposal, Roster, Settings, Step,
+};
+
+use crate::keyed::{Hand, Hands, Who, key_of, who_is};
+use crate::member::{Heard, Input, Outcome, respond};
+
+/// A set of people, one bit each.
+pub type People = u8;
+/// The number of a seat; 0 is none.
+pub type SeatNo = u32;
+/// The number of a proposal; 0 is none.
+pub type ProposalNo = u16;
+/// The number of a roster.
+pub type RosterNo = u16;
+
+/// The set of one.
+pub fn only(who: Who) -> People {
+    1 << who
+}
+
+/// Who is in a set.
+pub fn each(people: People) -> impl Iterator<Item = Who> {
+    (0..8).filter(move |who| people & only(*who) != 0)
+}
+
+/// What the environment looks up about a seat.
+#[derive(Debug)]
+pub struct SeatFacts {
+    pub seat: Seat,
+    pub head: RosterNo,
+    /// The rosters of its chain, oldest first.
+    pub chain: Vec<RosterNo>,
+    pub members: People,
+    pub left: People,
+    pub live: Option<ProposalNo>,
+    /// Whether others seem to have gone on.
+    pub doubtful: bool,
+}
+
+/// What the environment looks up about a proposal.
+#[derive(Debug)]
+pub struct ProposalFacts {
+    pub proposal: Proposal,
+    /// The roster it names.
+    pub over: RosterNo,
+    /// The newcomer who knocks.
+    pub knocks: Option<Who>,
+    /// Who would be dropped.
+    pub dropped: People,
+    pub why: Option<DropReason>,
+    pub nonce: u32,
+}
+
+/// What the environment looks up about a roster.
+#[derive(Debug)]
+pub struct RosterFacts {
+    pub roster: Roster,
+    pub members: People,
+}
+
+/// Things under numbers.
+#[derive(Debug)]
+struct Shelf<K, F> {
+    numbers: HashMap<K, usize>,
+    facts: Vec<Arc<F>>,
+}
+
+/// All that has a number, and all that was answered.
+#[derive(Debug)]
+pub struct Book {
+    pub bug: Option<Bug>,
+    genesis: Verified<Genesis>,
+    seats: RwLock<Shelf<Seat, SeatFacts>>,
+    proposals: RwLock<Shelf<p2pchat::wire::ProposalHash, ProposalFacts>>,
+    rosters: RwLock<Shelf<p2pchat::wire::RosterHash, RosterFacts>>,
+    answers: RwLock<HashMap<(SeatNo, Input), Arc<Outcome>>>,
+    entrances: RwLock<HashMap<(ProposalNo, RosterNo), Option<SeatNo>>>,
+}
+
+impl<K: Eq + Hash, F> Shelf<K, F> {
+    fn new() -> RwLock<Self> {
+        RwLock::new(Shelf { numbers: HashMap::new(), facts: Vec::new() })
+    }
+}
+
+fn number_of<K: Eq + Hash + Clone, F>(shelf: &RwLock<Shelf<K, F>>, key: &K, facts: impl FnOnce() -> F) -> usize {
+    if let Some(number) = shelf.read().unwrap().numbers.get(key) {
+        return *number;
+    }
+    let facts = Arc::new(facts());
+    let mut shelf = shelf.write().unwrap();
+    // Somebody else may have been faster.
+    if let Some(number) = shelf.numbers.get(key) {
+        return *number;
+    }
+    shelf.facts.push(facts);
+    let number = shelf.facts.len();
+    shelf.numbers.insert(key.clone(), number);
+    number
+}
+
+impl Book {
+    /// An empty one, over the room that person 0 founds.
+    pub fn new(bug: Option<Bug>) -> Self {
+        let settings = Settings { consent_timeout_s: 60, grace_s: 120 };
+        let genesis = Genesis {
+            name: "lobby".parse().unwrap(),
+            size: 8,
+            creator: key_of(0),
+            creator_name: "p0".parse().unwrap(),
+            nonce: [0; 16],
+            settings,
+        };
+        Book {
+            bug,
+            genesis: Verified::sign(genesis, &Hand(0)),
+            seats: Shelf::new(),
+            proposals: Shelf::new(),
+            rosters: Shelf::new(),
+            answers: RwLock::new(HashMap::new()),
+            entrances: RwLock::new(HashMap::new()),
+        }
+    }
+
+    /// The seats of people 0 to `founders` in a room in which each let in the next, as after a restart of everybody.
+    pub fn founded_by(&self, founders: Who) -> Vec<SeatNo> {
+        let first = first_roster(&self.genesis);
+        let mut bases = vec![first.clone()];
+        let (mut steps, mut current) = (Vec::new(), first);
+        for who in 1..founders {
+            let step = self.step(&self.knock(&current, who, 0), who_all(who), &current);
+            bases.push(current.clone());
+            current = verify_step(&current, &step, self.genesis.size, &Hands).unwrap();
+            steps.push(step);
+        }
+        let seat = |who: Who| {
+            let base = bases[usize::from(who)].clone();
+            let from = base.epoch as usize;
+            let chain = Chain::reopen(self.genesis.clone(), base, steps[from..].to_vec(), &Hands).unwrap();
+            self.seat(Seat::new(chain, key_of(who)))
+        };
+        (0..founders).map(seat).collect()
+    }
+
+    /// The number of a seat.
+    pub fn seat(&self, seat: Seat) -> SeatNo {
+        let key = seat.clone();
+        let number = number_of(&self.seats, &key, || {
+            let chain: Vec<RosterNo> = seat.chain().rosters().map(|roster| self.roster(roster)).collect();
+            let keys = |keys: &mut dyn Iterator<Item = p2pchat::identity::PeerId>| -> People {
+                keys.fold(0, |set, key| set | only(who_is(&key)))
+            };
+            SeatFacts {
+                head: *chain.last().unwrap(),
+                chain,
+                members: keys(&mut seat.chain().current().members.iter().map(|member| member.key)),
+                left: keys(&mut seat.left().keys().copied()),
+                doubtful: seat.fate() == Fate::Doubtful,
+                live: seat.ballots().live().map(|live| self.proposal(&seat.ballots().get(&live).unwrap().proposal)),
+                seat,
+            }
+        });
+        number as SeatNo
+    }
+
+    /// What is known of a seat.
+    pub fn seat_facts(&self, number: SeatNo) -> Arc<SeatFacts> {
+        self.seats.read().unwrap().facts[number as usize - 1].clone()
+    }
+
+    /// The number of a roster.
+    pub fn roster(&self, roster: &Roster) -> RosterNo {
+        let facts = || RosterFacts {
+            members: roster.members.iter().fold(0, |set, member| set | only(who_is(&member.key))),
+            roster: roster.clone(),
+        };
+        number_of(&self.rosters, &roster.hash(), facts) as RosterNo
+    }
+
+    /// What is known of a roster.
+    pub fn roster_facts(&self, number: RosterNo) -> Arc<RosterFacts> {
+        self.rosters.read().unwrap().facts[number as usize - 1].clone()
+    }
+
+    /// The number of a proposal over a roster that has one.
+    pub fn proposal(&self, proposal: &Proposal) -> ProposalNo {
+        let over = self.rosters.read().unwrap().numbers[&proposal.roster()] as RosterNo;
+        let facts = || match proposal {
+            Proposal::Admit(knock) => ProposalFacts {
+                proposal: proposal.clone(),
+                over,
+                knocks: Some(who_is(&knock.unverified().key)),
+                dropped: 0,
+                why: None,
+                nonce: u32::from(knock.unverified().nonce[0]),
+            },
+            Proposal::Drop(drop) => ProposalFacts {
+                proposal: proposal.clone(),
+                over,
+                knocks: None,
+                dropped: drop.dropped.iter().fold(0, |set, key| set | only(who_is(key))),
+                why: Some(drop.why),
+                nonce: drop.nonce,
+            },
+        };
+        number_of(&self.proposals, &proposal.hash(), facts) as ProposalNo
+    }
+
+    /// What is known of a proposal.
+    pub fn proposal_facts(&self, number: ProposalNo) -> Arc<ProposalFacts> {
+        self.proposals.read().unwrap().facts[usize::from(number) - 1].clone()
+    }
+
+    /// A knock of somebody at a roster.
+    pub fn knock_at(&self, roster: RosterNo, who: Who, nonce: u8) -> ProposalNo {
+        self.proposal(&self.knock(&self.roster_facts(roster).roster, who, nonce))
+    }
+
+    fn knock(&self, roster: &Roster, who: Who, nonce: u8) -> Proposal {
+        let knock = Knock {
+            room: roster.room,
+            roster: roster.hash(),
+            key: key_of(who),
+            name: format!("p{who}").parse().unwrap(),
+            nonce: [nonce; 16],
+            expires_unix_s: 2_000_000_000,
+        };
+        Proposal::Admit(Verified::sign(knock, &Hand(who)).into_signed())
+    }
+
+    /// The drop by which `by` goes on without everybody else, as it would sign it for itself alone.
+    pub fn drop_of_all_but(&self, by: Who, roster: RosterNo, why: DropReason) -> ProposalNo {
+        let facts = self.roster_facts(roster);
+        let mut dropped: Vec<_> = facts.roster.members.iter().map(|member| member.key).collect();
+        dropped.retain(|key| *key != key_of(by));
+        dropped.sort();
+        let (room, roster) = (facts.roster.room, facts.roster.hash());
+        self.proposal(&Proposal::Drop(Drop { room, roster, dropped: dropped.try_into().unwrap(), why, nonce: 0 }))
+    }
+
+    /// Who has to sign a proposal when it is taken from this roster.
+    pub fn signers(&self, proposal: ProposalNo, at: RosterNo) -> People {
+        self.roster_facts(at).members & !self.proposal_facts(proposal).dropped
+    }
+
+    /// The consent that somebody signs to a proposal.
+    pub fn consent(&self, proposal: &Proposal, by: Who, decision: Decision) -> Verified<Consent> {
+        let (room, roster) = (proposal.room(), proposal.roster());
+        Verified::sign(Consent { room, roster, proposal: proposal.hash(), by: key_of(by), decision }, &Hand(by))
+    }
+
+    /// A step as somebody puts it together who has the signatures of these.
+    pub fn step(&self, proposal: &Proposal, signed: People, base: &Roster) -> Step {
+        let signers = p2pchat::core::consent::roster::signers(base, proposal);
+        let signers = signers.iter().map(who_is).filter(|who| signed & only(*who) != 0);
+        let sign = |who| self.consent(proposal, who, Decision::Yes).as_signed().signature();
+        Step { proposal: proposal.clone(), signatures: Few::first_of(signers.map(sign)) }
+    }
+
+    /// The seat that a newcomer takes who is shown the admission by its knock at `base`, signed by all in it.
+    pub fn entrance(&self, knock: ProposalNo, base: RosterNo) -> Option<SeatNo> {
+        if let Some(known) = self.entrances.read().unwrap().get(&(knock, base)) {
+            return *known;
+        }
+        let facts = self.proposal_facts(knock);
+        let base_facts = self.roster_facts(base);
+        let Proposal::Admit(signed) = &facts.proposal else { return None };
+        let step = self.step(&facts.proposal, base_facts.members, &base_facts.roster);
+        let admission = Admission {
+            genesis: self.genesis.as_signed().clone(),
+            roster: base_facts.roster.clone(),
+            knock: signed.clone(),
+            signatures: step.signatures,
+        };
+        let knocked_at = (signed.unverified().room, signed.unverified().roster);
+        self.plant();
+        let entered = Chain::enter(&admission, knocked_at, &Hands).ok();
+        let seat = entered.map(|chain| self.seat(Seat::new(chain, signed.unverified().key)));
+        self.entrances.write().unwrap().insert((knock, base), seat);
+        seat
+    }
+
+    /// What the real code answers to an input at a seat.
+    pub fn respond(&self, seat: SeatNo, input: Input) -> Arc<Outcome> {
+        let key = (seat, input);
+        if let Some(known) = self.answers.read().unwrap().get(&key) {
+            return known.clone();
+        }
+        self.plant();
+        let outcome = Arc::new(respond(self, &self.seat_facts(seat).seat, &key.1));
+        self.answers.write().unwrap().insert(key, outcome.clone());
+        outcome
+    }
+
+    /// The same client after a crash: its chain from the disk, and what it had signed and been told over its last roster.
+    pub fn restarted(&self, seat: &Seat, kept: &[Heard]) -> Seat {
+        let chain = seat.chain();
+        let steps = chain.steps_after(&chain.base().hash()).unwrap_or_default().to_vec();
+        let reopened = Chain::reopen(self.genesis.clone(), chain.base().clone(), steps, &Hands).unwrap();
+        let mut seat = Seat::new(reopened, seat.me());
+        let recalled = kept.iter().map(|heard| -> (Proposal, Signed<Consent>) {
+            let proposal = self.proposal_facts(heard.proposal).proposal.clone();
+            let consent = self.consent(&proposal, heard.by, heard.decision).into_signed();
+            (proposal, consent)
+        });
+        seat.recall(recalled.collect(), &Hands as &dyn Scheme);
+        seat
+    }
+
+    /// How many seats, and how many answers of the real code, were met.
+    pub fn size(&self) -> (usize, usize) {
+        (self.seats.read().unwrap().facts.len(), self.answers.read().unwrap().len())
+    }
+
+    /// The fault is a thing of the thread, and the checker has several.
+    fn plant(&self) {
+        p2pchat::planted::plant(self.bug);
+    }
+}
+
+/// People 0 to `count`.
+pub fn who_all(count: Who) -> People {
+    ((1u16 << count) - 1) as People
+}
