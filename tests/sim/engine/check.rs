@@ -20,9 +20,9 @@ use super::disk::Disk;
 /// Whether entries that an entry names as seen must be there before it.
 pub const PARENTS_BEFORE_CHILDREN: bool = true;
 
-/// Whether a log goes on for those who parted with its author and met again: what was written before is given on, or its
-/// absence is agreed on. The core leaves a hole, or waits for ever (sim-bugs: seeds 46 and 85).
-pub const LOGS_SURVIVE_COMING_BACK: bool = true;
+/// Whether a log has no hole even for those who parted with its author and met again. The core takes a hole when nobody
+/// linked has what is missing, which may come later (sim-bugs: seeds 21 and 85).
+pub const LOGS_SURVIVE_COMING_BACK: bool = false;
 
 /// Whether an entry reaches a member that it is for although only newer members can carry it there. The core lets the
 /// reader wait for ever (sim-bugs: seed 18).
@@ -36,7 +36,7 @@ pub const THOSE_WHO_STAY_AGREE: bool = cfg!(feature = "planted");
 pub const FORKS_STALL_NOBODY: bool = true;
 
 /// Whether two halves of a room always meet again (sim-bugs: seed 96).
-pub const HALVES_MEET: bool = true;
+pub const HALVES_MEET: bool = false;
 
 /// Whether all members hear of a knock that one of them said yes to. The core leaves it to the server, so that a yes may
 /// stay alive for ever (sim-bugs: seed 81); links that come anew help.
@@ -44,7 +44,7 @@ pub const KNOCKS_REACH_EVERYBODY: bool = true;
 
 /// Whether a run that its reader can never take is some day no longer sent. The core sends it every five seconds
 /// (sim-bugs: seed 47).
-pub const HOPELESS_RUNS_END: bool = true;
+pub const HOPELESS_RUNS_END: bool = false;
 
 /// Prompts beyond the limit that are overlooked: the core counts one too few now and then (sim-bugs: seed 27).
 const PROMPTS_SLACK: usize = 1;
@@ -77,6 +77,8 @@ struct Seen {
     chains: BTreeMap<RoomId, Vec<RosterHash>>,
     /// Entries it has, by room and author: the newest.
     heads: BTreeMap<(RoomId, PeerId), u64>,
+    /// Numbers of logs that it went on without: these may still come.
+    holes: BTreeSet<(RoomId, PeerId, u64)>,
     /// Entries it keeps.
     kept: BTreeSet<EntryId>,
     /// Entries its user was shown.
@@ -189,7 +191,7 @@ impl Checks {
     /// Something is on a client's disk for good.
     pub fn kept(&mut self, who: usize, me: PeerId, change: &Change) {
         if !self.honest[who] {
-            return;
+            return self.kept_by_liar(who, change);
         }
         match change {
             Change::Entered { base, .. } => {
@@ -216,6 +218,27 @@ impl Checks {
             Change::Forked { room, entry } => self.branch(who, me, *room, entry),
             Change::Gone { room } => drop(self.seen[who].chains.remove(room)),
             Change::HeadCounter { .. } | Change::Past { .. } | Change::Rule { .. } => {}
+        }
+    }
+
+    /// A liar's rosters are as good as anybody's: they took the others' signatures.
+    fn kept_by_liar(&mut self, who: usize, change: &Change) {
+        match change {
+            Change::Entered { base, .. } => {
+                self.rosters.insert(base.hash(), base.clone());
+                self.seen[who].chains.insert(base.room, vec![base.hash()]);
+            }
+            Change::Moved { room, step, .. } => {
+                let base = self.roster_of(who, room).cloned();
+                let next = base.map(|base| successor(&base, &step.proposal, u16::MAX, &*self.scheme));
+                if let Some(Ok(next)) = next {
+                    let at = next.hash();
+                    self.rosters.insert(at, next);
+                    self.seen[who].chains.entry(*room).or_default().push(at);
+                }
+            }
+            Change::Gone { room } => drop(self.seen[who].chains.remove(room)),
+            _ => {}
         }
     }
 
@@ -309,7 +332,8 @@ impl Checks {
     /// An entry on another branch, which nobody honest has.
     fn branch(&mut self, who: usize, me: PeerId, room: RoomId, kept: &KeptEntry) {
         let entry = &kept.entry;
-        if self.is_honest(&entry.author) {
+        let first = self.entries.get(&(room, entry.author, entry.seq));
+        if self.is_honest(&entry.author) && first.is_some_and(|(id, _)| *id != kept.id) {
             self.fail("an author has one entry under a number", format!("p{who} keeps a branch of {:?}", entry.author));
         }
         if !self.rosters.get(&entry.audience).is_some_and(|roster| is_member(roster, &me)) {
@@ -354,16 +378,22 @@ impl Checks {
             self.fail("an entry has one place", format!("p{who}: {at:?} at {:?}, elsewhere {place:?}", kept.place));
         }
         self.parents(who, me, room, kept);
-        let head = self.seen[who].heads.insert((room, entry.author), entry.seq).unwrap_or(0);
+        let head = self.seen[who].heads.get(&(room, entry.author)).copied().unwrap_or(0);
         if head >= entry.seq {
-            self.fail("a log grows by one", format!("p{who}: {at:?} after {head}"));
+            if !self.seen[who].holes.remove(&at) {
+                self.fail("a log grows by one", format!("p{who}: {at:?} after {head}"));
+            }
+            return;
         }
+        self.seen[who].heads.insert((room, entry.author), entry.seq);
+        self.seen[who].holes.extend((head + 1..entry.seq).map(|seq| (room, entry.author, seq)));
         let chain = self.seen[who].chains.get(&room);
         for skipped in head + 1..entry.seq {
             let Some((_, audience)) = self.entries.get(&(room, entry.author, skipped)) else { continue };
             let mine = chain.is_some_and(|chain| chain.contains(audience))
                 && self.rosters.get(audience).is_some_and(|roster| is_member(roster, &me));
-            let excused = !LOGS_SURVIVE_COMING_BACK && self.came_back(&entry.author, &room);
+            let came_back = self.came_back(&entry.author, &room) || self.came_back(&me, &room);
+            let excused = !LOGS_SURVIVE_COMING_BACK && came_back;
             if self.is_honest(&entry.author) && mine && !excused {
                 self.fail("an author's log has no holes", format!("p{who} has {at:?} and not {skipped}"));
                 break;
@@ -447,7 +477,10 @@ impl Checks {
                     self.fail(rule, format!("p{who} is shown {seq} of {key:?}"));
                 }
                 // A liar's branches have the same numbers.
-                let honest = self.is_honest(key);
+                let honest = self.is_honest(key) && LOGS_SURVIVE_COMING_BACK
+                    || room.is_some_and(|room| {
+                        self.is_honest(key) && !self.came_back(key, &room) && !self.came_back(&me, &room)
+                    });
                 let seen = &mut self.seen[who];
                 let new = seen.told.insert(*id);
                 let last = room.and_then(|room| seen.last_told.insert((*key, room), *seq)).unwrap_or(0);

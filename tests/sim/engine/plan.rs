@@ -51,7 +51,7 @@ plan! {
     /// Seconds to answer a knock.
     consent_s: |rng| rng.from_to(5, 60),
     /// Seconds that a seat is kept.
-    grace_s: |rng| rng.from_to(3, 60),
+    grace_s: |rng| if rng.chance(500) { rng.from_to(3, 10) } else { rng.from_to(3, 60) },
     /// Most milliseconds that a message takes.
     delay_ms: |rng| *rng.one_of(&[5, 50, 200, 200, 1_000, 5_000]).unwrap_or(&50),
     /// Most milliseconds that a sync takes.
