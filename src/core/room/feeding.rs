@@ -164,7 +164,7 @@ impl Room {
     fn give(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, run: Run) {
         let Some(last) = run.entries.last() else { return };
         let (author, up_to) = (last.author, last.seq);
-        let bytes = run.entries.iter().map(|entry| encoded_len(entry)).sum();
+        let bytes = run.entries.iter().map(encoded_len).sum();
         if let Some(reader) = self.readers.get_mut(&peer) {
             reader.sent(author, up_to, bytes, ctx.now);
             ctx.tell_peer(&peer, PeerMessage::Run(run));
