@@ -299,6 +299,27 @@ pub const SCREEN_LINES_WAITING_MAX: usize = 64;
 /// Code points that one character on screen may be made of: the longest emoji families have ten.
 pub const CLUSTER_CHARS_MAX: usize = 12;
 
+/// Texts of the history that are shown at a time: some twenty screens, and 2 MiB when each is as long as it may be.
+pub const HISTORY_SHOWN_MAX: usize = 500;
+
+/// Texts of the history that are shown on coming in, and for `/last` and searches that don't say how many: a screen.
+pub const HISTORY_SHOWN_DEFAULT: usize = 20;
+
+/// Entries that are forgotten in one transaction: a few milliseconds, in which nothing else is written.
+pub const FORGOTTEN_AT_ONCE_MAX: usize = 256;
+
+/// Milliseconds between two such transactions, so that the chat goes on between them.
+pub const FORGETTING_PAUSE_MS: u64 = 100;
+
+/// Seconds between two looks for what is to be forgotten: an hour.
+pub const FORGETTING_EVERY_S: u64 = 3_600;
+
+/// Bytes of what is looked for in the history: longer than anybody types, and quick to find.
+pub const SEARCH_BYTES_MAX: usize = 1024;
+
+/// Words and phrases of what is looked for in the history; each costs a walk through the index.
+pub const SEARCH_WORDS_MAX: usize = 32;
+
 /// Columns of a sentence from outside (a server's reason, a system's error) on screen.
 pub const REASON_COLUMNS_MAX: usize = 300;
 
@@ -310,6 +331,10 @@ pub const NAMES_REMEMBERED_MAX: usize = 1024;
 
 /// Bytes of the peer's log file before it is put aside at the next start.
 pub const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Bytes of a membership history that are read from a file: a thousand changes of a full room, hundreds of thousands of a
+/// small one.
+pub const MEMBERSHIP_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Seconds that a stopped program waits for its last messages to be delivered.
 pub const QUIT_WITHIN_S: u64 = 10;

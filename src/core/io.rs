@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::event::{Command, Event, Rule};
 use super::log::{AuthorLog, KeptEntry, Known};
-use crate::identity::{PeerId, Signed};
+use crate::identity::{PeerId, RoomName, Signed};
 use crate::wire::{Consent, EntryId, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, Step, ToServer};
 
 /// One connection to a peer; never reused.
@@ -141,6 +141,17 @@ pub enum Output {
         /// The first number.
         from: u64,
     },
+    /// Show texts of this room's history: those with these words in them, or simply the newest.
+    Recall {
+        /// Which room.
+        room: RoomId,
+        /// What it is called.
+        name: RoomName,
+        /// How many at most.
+        count: usize,
+        /// The words, as they were typed.
+        words: Option<String>,
+    },
     /// Say which of these entries are in the store, and where they stand.
     LookUp {
         /// Which room.
@@ -236,7 +247,8 @@ pub enum Change {
         /// Which.
         rosters: Vec<Roster>,
     },
-    /// We are out of a room. Its logs stay: our own must go on where it ended, should we ever come back.
+    /// We are out of a room. Its logs stay: our own must go on where it ended, should we ever come back. So does how it came
+    /// to its members, to be looked at.
     Gone {
         /// Which room.
         room: RoomId,

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 
 use super::api::Options;
+use super::keeping::Keeping;
 use crate::core::event::{Command, Ending, Event, Failure};
 use crate::core::io::{Change, CloseReason, Input, LinkId, Output};
 use crate::core::node::Node;
@@ -80,6 +81,8 @@ pub(super) struct Driver {
     pub pin_answers: mpsc::Sender<bool>,
     /// Runs that were encoded in this step, by their signature and their first number.
     runs: BTreeMap<(Signature, u64), Frame<PeerMessage>>,
+    /// What is shown of the history, and what is forgotten.
+    pub keeping: Keeping,
     /// Running connections.
     wires: BTreeMap<LinkId, Wire>,
     /// The running connection to the server.
@@ -93,7 +96,7 @@ pub(super) struct Driver {
     /// Set once the server refused us for good.
     server_given_up: bool,
     /// Set once all is over.
-    ended: bool,
+    pub ended: bool,
     /// How it ended; told when the last words have left, since a face that hears it ends the process.
     ending: Option<Ending>,
 }
@@ -121,6 +124,7 @@ pub(super) struct Parts {
 impl Driver {
     pub(super) fn new(options: &Options, parts: Parts) -> Self {
         Driver {
+            keeping: Keeping::new(options, &parts.store),
             node: parts.node,
             store: parts.store,
             endpoint: parts.endpoint,
@@ -162,6 +166,7 @@ impl Driver {
                     }
                 },
                 Some(arrival) = self.arrivals.recv() => self.on_arrival(arrival, &mut inputs).await,
+                () = sleep_until(self.keeping.forget_at) => self.forget_some().await,
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)), if wake.is_some() => {
                     inputs.push_back(Input::Wake);
                 }
@@ -315,6 +320,12 @@ impl Driver {
             let kept = store.apply(changes.iter().copied());
             let Err(error) = kept else { return true };
             tracing::error!(%error, "the history can't be written");
+            if self.repair(&error).await {
+                continue;
+            }
+            if self.ended {
+                return false;
+            }
             if !std::mem::replace(&mut told, true) {
                 self.tell(Event::Failed(Failure::NotKept { why: error.to_string() })).await;
             }
@@ -362,23 +373,42 @@ impl Driver {
                 }
             }
             Output::Fetch { room, reader, author, from } => {
-                let store = &self.store;
-                let fetched = store.fetch(&room, &author, from);
-                let entries = fetched.unwrap_or_else(|error| {
-                    tracing::error!(%error, "the history can't be read");
-                    Vec::new()
-                });
+                let fetched = self.store.fetch(&room, &author, from);
+                let entries = match fetched {
+                    Ok(entries) => entries,
+                    Err(error) => {
+                        tracing::error!(%error, "the history can't be read");
+                        self.repair(&error).await;
+                        Vec::new()
+                    }
+                };
                 return Some(Input::Fetched { room, reader, author, entries });
             }
+            Output::Recall { room, name, count, words } => {
+                self.recall(room, name, count, words).await;
+            }
             Output::LookUp { room, ids, numbers } => {
-                let store = &self.store;
-                let found = store.look_up(&room, &ids, &numbers).unwrap_or_else(|error| {
-                    tracing::error!(%error, "the history can't be read");
-                    Vec::new()
-                });
+                let looked_up = self.store.look_up(&room, &ids, &numbers);
+                let found = match looked_up {
+                    Ok(found) => found,
+                    Err(error) => {
+                        tracing::error!(%error, "the history can't be read");
+                        self.repair(&error).await;
+                        Vec::new()
+                    }
+                };
                 return Some(Input::LookedUp { room, asked: ids, found });
             }
-            Output::Tell(event) => self.tell(event).await,
+            Output::Tell(event) => {
+                let joined = match &event {
+                    Event::Joined { room, .. } => Some(room.clone()),
+                    _ => None,
+                };
+                self.tell(event).await;
+                if let Some(room) = joined {
+                    self.scroll_back(room).await;
+                }
+            }
             Output::GiveUpServer => {
                 self.server_given_up = true;
                 if let Some((link, _)) = self.server.take() {
@@ -390,7 +420,7 @@ impl Driver {
         None
     }
 
-    async fn tell(&mut self, event: Event) {
+    pub(super) async fn tell(&mut self, event: Event) {
         if let Event::Ended(ending) = event {
             self.ending = Some(ending);
             return;

@@ -62,12 +62,32 @@ pub fn message(byte: u8, from: &str, text: &str) -> Event {
     }
 }
 
+pub fn history(why: Recall, more: u64) -> Event {
+    let recalled = |byte, from: Option<&str>, text: &str| Recalled {
+        id: EntryId([byte; 32]),
+        from: from.map(name),
+        key: PeerId([byte; 32]),
+        mine: byte == 1,
+        seq: 7,
+        text: text.to_owned(),
+        sent_at_ms: 1_795_226_400_123,
+        place: Place { epoch: 3, depth: 9 },
+        forked: byte == 2,
+    };
+    Event::History {
+        room: lobby(),
+        why,
+        messages: vec![recalled(2, Some("bob"), EVIL), recalled(1, None, "my own")],
+        more,
+    }
+}
+
 pub fn joined(how: Entrance) -> Event {
     Event::Joined { room: lobby(), epoch: 3, members: people(), how }
 }
 
 pub fn ready(who: &str) -> Event {
-    Event::Ready { name: name(who), fingerprint: words(1) }
+    Event::Ready { name: name(who), fingerprint: words(1), ephemeral: false }
 }
 
 pub fn annex() -> RoomName {
@@ -178,6 +198,8 @@ pub fn failures() -> Vec<Failure> {
         Failure::NotCreator(lobby()),
         Failure::NoSuchRoom(lobby()),
         Failure::NotKept { why: EVIL.into() },
+        Failure::BadSearch(BadSearch::OpenQuote),
+        Failure::HistoryUnreadable { why: EVIL.into() },
     ]
 }
 
@@ -188,7 +210,9 @@ pub fn events() -> Vec<Event> {
     let link = |path, grace_s| Event::Link { room: room(), name: name("bob"), path, grace_s };
     let left = |reason| Event::MemberLeft { room: room(), name: name("bob"), key: PeerId([2; 32]), reason, epoch: 5 };
     let mut events = vec![
-        Event::Ready { name: name("alice"), fingerprint: words(1) },
+        Event::Ready { name: name("alice"), fingerprint: words(1), ephemeral: false },
+        Event::Ready { name: name("alice"), fingerprint: words(1), ephemeral: true },
+        Event::HistoryDamaged { why: EVIL.into(), aside: PathBuf::from(EVIL), saved: 12, seats: false },
         Event::PinWanted { server: server(), fingerprint: words(9) },
         Event::Pinned { server: server(), fingerprint: words(9) },
         Event::ServerUp { server: server() },
@@ -216,6 +240,7 @@ pub fn events() -> Vec<Event> {
         Event::Delivered { room: room(), id: EntryId([1; 32]), to: 2, of: 3 },
         Event::Members { room: room(), epoch: 3, size: 64, members: people() },
     ];
+    events.extend([Recall::Joined, Recall::Last, Recall::Search].map(|why| history(why, 5)));
     for decision in [Answer::Yes, Answer::No, Answer::Silent] {
         let (name, by) = (name("dana"), name("bob"));
         events.push(Event::Consent { room: room(), knock: knock(), name, by, decision });

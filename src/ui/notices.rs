@@ -3,6 +3,7 @@
 //! Every line is free of control characters, whatever the event holds. State is told in words, never by colour.
 
 use super::decisions;
+use super::recall;
 use super::words::{self, shown};
 use crate::peer::api::*;
 
@@ -10,7 +11,21 @@ use crate::peer::api::*;
 /// with those; nor are questions answered here.
 pub fn notice(event: &Event) -> Vec<String> {
     match event {
-        Event::Ready { name, fingerprint } => vec![format!("you are {}, key {fingerprint}", shown(name))],
+        Event::Ready { name, fingerprint, ephemeral } => {
+            let passing = ephemeral.then(|| "nothing that is said here stays on disk".to_owned());
+            std::iter::once(format!("you are {}, key {fingerprint}", shown(name))).chain(passing).collect()
+        }
+        Event::HistoryDamaged { why, aside, saved, seats } => {
+            let mut lines = vec![
+                format!("warning: the history was damaged ({})", shown(why)),
+                format!("  it is set aside as {}; {saved} messages of it were saved", shown(aside.display())),
+                "  what is missing comes again from the members, as far as they have it".to_owned(),
+            ];
+            if !seats {
+                lines.push("  your seats in rooms could not be saved: start again, and knock".to_owned());
+            }
+            lines
+        }
         Event::PinWanted { server, fingerprint } => vec![
             format!("first contact with the server {}", shown(server)),
             format!("its fingerprint: {fingerprint}"),
@@ -79,6 +94,7 @@ pub fn notice(event: &Event) -> Vec<String> {
         Event::Refused { room, reason } => said(words::refusal(room, *reason)),
         Event::Failed(failure) => said(words::failure(failure)),
         Event::Ended(Ending::Undelivered) => said(words::undelivered()),
+        Event::History { room, why, messages, more } => vec![recall::heading(room, *why, messages.len(), *more)],
         Event::Message { .. } | Event::Delivered { .. } | Event::Ended(Ending::Done) => Vec::new(),
     }
 }

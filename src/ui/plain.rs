@@ -20,9 +20,9 @@ use super::slash::{self, COMMANDS, Line, Newcomer, Slash};
 use super::stop;
 use super::terminal::{Key, Terminal, Typed};
 use super::words::{self, Said, shown};
-use super::{escape, wrap};
-use crate::peer::api::limits::NAMES_REMEMBERED_MAX;
-use crate::peer::api::{Chat, Command, Ending, Event, KnockRef, Name, PeerId, RoomName};
+use super::{escape, recall, wrap};
+use crate::peer::api::limits::{HISTORY_SHOWN_DEFAULT, NAMES_REMEMBERED_MAX};
+use crate::peer::api::{Chat, Command, Ending, Event, KnockRef, Name, PeerId, Recalled, RoomName};
 
 /// How often the clock of our own knock is shown when nothing else changes.
 const TICK: Duration = Duration::from_secs(10);
@@ -130,6 +130,10 @@ impl Plain {
                 if !*mine || self.terminal.takes_back {
                     self.message(from, key, text, *sent_at_ms).await;
                 }
+            }
+            Event::History { room, why, messages, more } => {
+                self.notices(vec![recall::heading(room, *why, messages.len(), *more)]).await;
+                self.recalled(messages).await;
             }
             Event::PinWanted { .. } => {
                 self.question = Some(Question::Pin);
@@ -249,6 +253,10 @@ impl Plain {
                 }
             }
             (Slash::Members, Some(room)) => self.port.send(Command::Members(room)),
+            (Slash::Last(count), Some(room)) => self.port.send(Command::Last { room, count }),
+            (Slash::Search(words), Some(room)) => {
+                self.port.send(Command::Search { room, words, count: HISTORY_SHOWN_DEFAULT });
+            }
             (Slash::Delete, Some(room)) => self.port.send(Command::Delete(room)),
             (Slash::Approve(newcomer), Some(room)) => self.decide(&room, &newcomer, Command::Approve).await,
             (Slash::Deny(newcomer), Some(room)) => self.decide(&room, &newcomer, Command::Deny).await,
@@ -333,6 +341,9 @@ impl Plain {
                 members.iter().for_each(|person| note(&person.key, &person.name));
             }
             Event::MemberJoined { name, key, .. } | Event::Message { from: name, key, .. } => note(key, name),
+            Event::History { messages, .. } => {
+                messages.iter().for_each(|message| message.from.iter().for_each(|name| note(&message.key, name)));
+            }
             _ => {}
         }
     }
@@ -347,6 +358,20 @@ impl Plain {
     async fn message(&mut self, from: &Name, key: &PeerId, text: &str, sent_at_ms: u64) {
         let lead = format!("{} {}  ", self.clock(sent_at_ms), pad(&self.label(from, key), NAME_COLUMNS));
         self.show(&lead, &escape::text(text)).await;
+    }
+
+    async fn recalled(&mut self, messages: &[Recalled]) {
+        for message in messages {
+            let label = match &message.from {
+                Some(from) => self.label(from, &message.key),
+                None => recall::label(message),
+            };
+            let lead = recall::lead(message, &label, &self.terminal.zone);
+            self.show(&lead, &escape::text(&message.text)).await;
+        }
+        if !messages.is_empty() {
+            self.notices(vec!["that was the history".to_owned()]).await;
+        }
     }
 
     fn clock(&self, ms: u64) -> String {

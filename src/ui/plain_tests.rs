@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::peer::api::{Answer, Creation, Entrance, Failure, ProposalHash, ReformState, Refusal};
+use crate::peer::api::{Answer, Creation, Entrance, Failure, ProposalHash, Recall, ReformState, Refusal};
 use crate::ui::corpus::{self, lobby};
 
 /// The other side of both the chat and the terminal.
@@ -94,6 +94,28 @@ async fn messages_stand_with_their_time_and_name() {
     })
     .await;
     assert_eq!((exit, said), (Exit::Done, None));
+}
+
+#[tokio::test]
+async fn texts_of_earlier_stand_between_two_sentences_with_their_day() {
+    plain(async |mut hand: Hand| {
+        hand.let_in().await;
+        hand.tell(corpus::history(Recall::Joined, 1)).await;
+        hand.see("* from the history of lobby, the last 2 messages, with 1 message before them:").await;
+        hand.see("2026-11-21 02:00 bob       ␛]52;c;cm0=␇<U+009B>2J␍␊<U+202E>evil").await;
+        hand.see(&format!("2026-11-21 02:00 @{}  my own", corpus::words(1).tag())).await;
+        hand.see("* that was the history").await;
+        hand.type_line("/last 50").await;
+        hand.expect(Command::Last { room: lobby(), count: 50 }).await;
+        hand.type_line("/search \"red fox\" jum*").await;
+        let words = "\"red fox\" jum*".to_owned();
+        hand.expect(Command::Search { room: lobby(), words, count: 20 }).await;
+        hand.tell(Event::History { room: lobby(), why: Recall::Search, messages: vec![], more: 0 }).await;
+        hand.see("* nothing in the history of lobby fits").await;
+        hand.type_line(":q").await;
+        hand.end().await;
+    })
+    .await;
 }
 
 #[tokio::test]

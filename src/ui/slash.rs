@@ -3,6 +3,7 @@
 //! Never sends what looks like a command and isn't one: it answers with the nearest name. `//` begins a text with `/`.
 
 use super::decide::{self, Decide};
+use crate::peer::api::limits::{HISTORY_SHOWN_DEFAULT, HISTORY_SHOWN_MAX};
 use crate::peer::api::{Name, ProposalHash};
 
 /// A typed line, understood.
@@ -36,6 +37,10 @@ pub enum Slash {
     Approve(Newcomer),
     /// Refuse a newcomer.
     Deny(Newcomer),
+    /// Show the newest texts once more.
+    Last(usize),
+    /// Look for words in what was said.
+    Search(String),
     /// What members decide together.
     Decide(Decide),
     /// Leave the room.
@@ -146,6 +151,20 @@ pub const COMMANDS: &[Entry] = &[
         parse: |rest| alone(rest, Slash::Members),
     },
     Entry {
+        name: "last",
+        aliases: &[],
+        usage: "/last [N]",
+        help: "show the newest messages again, 20 or as many as you say",
+        parse: last,
+    },
+    Entry {
+        name: "search",
+        aliases: &["find"],
+        usage: "/search WORDS",
+        help: "show messages with all these words; word* begins one, \"some words\" stand together",
+        parse: |rest| (!rest.is_empty()).then(|| Slash::Search(rest.to_owned())),
+    },
+    Entry {
         name: "list",
         aliases: &["rooms"],
         usage: "/list",
@@ -208,6 +227,13 @@ pub fn parse_scripted(line: &str) -> Line {
 
 fn alone(rest: &str, slash: Slash) -> Option<Slash> {
     rest.is_empty().then_some(slash)
+}
+
+fn last(rest: &str) -> Option<Slash> {
+    if rest.is_empty() {
+        return Some(Slash::Last(HISTORY_SHOWN_DEFAULT));
+    }
+    rest.parse().ok().filter(|count| (1..=HISTORY_SHOWN_MAX).contains(count)).map(Slash::Last)
 }
 
 pub(super) fn newcomer(rest: &str) -> Option<Newcomer> {
@@ -303,6 +329,13 @@ mod tests {
             ("/history", Line::Wrong("/history members")),
             ("/members", Do(Slash::Members)),
             ("/who", Do(Slash::Members)),
+            ("/last", Do(Slash::Last(20))),
+            ("/last 500", Do(Slash::Last(500))),
+            ("/last 0", Line::Wrong("/last [N]")),
+            ("/last 501", Line::Wrong("/last [N]")),
+            ("/last week", Line::Wrong("/last [N]")),
+            ("/search  some \"words here\" ", Do(Slash::Search("some \"words here\"".into()))),
+            ("/search", Line::Wrong("/search WORDS")),
             ("/list", Do(Slash::List)),
             ("/list all", Line::Wrong("/list")),
             ("/leave", Do(Slash::Leave)),

@@ -7,7 +7,10 @@ use std::fmt::Display;
 use super::escape;
 use super::exit::Exit;
 use crate::peer::api::limits::*;
-use crate::peer::api::{ConfigError, Failure, IdentityFileError, Misdeed, Refusal, RoomName, StartError};
+use crate::peer::api::{
+    BadSearch, ConfigError, Failure, HistoryError, IdentityFileError, MembershipError, Misdeed, Refusal, RoomName,
+    StartError,
+};
 
 /// Something that went wrong, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,6 +155,8 @@ pub fn failure(failure: &Failure) -> Said {
             format!("what you said could not be kept, so it was not sent: {}", shown(why)),
             hint("free some space in the data folder (see `p2pchat whoami`), then say it again"),
         ),
+        Failure::BadSearch(why) => bad_search(*why),
+        Failure::HistoryUnreadable { why } => history_unreadable(why),
     }
 }
 
@@ -237,8 +242,45 @@ pub fn failure_exit(failure: &Failure) -> Option<Exit> {
         | Failure::AnotherDecisionOpen { .. }
         | Failure::AlreadyAnswered
         | Failure::TextTooLong { .. }
-        | Failure::NotKept { .. } => None,
+        | Failure::NotKept { .. }
+        | Failure::BadSearch(_)
+        | Failure::HistoryUnreadable { .. } => None,
     }
+}
+
+/// Why nothing could be looked for.
+pub fn bad_search(why: BadSearch) -> Said {
+    let message = match why {
+        BadSearch::NothingToFind => "there is no letter or digit to look for",
+        BadSearch::OpenQuote => "a quotation mark is opened and not closed",
+        BadSearch::TooLong => "that is too much to look for",
+    };
+    Said::new("bad_search", message, hint("all words have to be there: hello wor* \"two words\""))
+}
+
+/// Why a command that reads the history can't.
+pub fn history_error(error: &HistoryError) -> Said {
+    let hint = match error {
+        HistoryError::BadSearch(why) => return bad_search(*why),
+        HistoryError::Unreadable(why) => return history_unreadable(&why.to_string()),
+        HistoryError::Nothing { .. } => {
+            "there is one once you have been in a room; --data-dir DIR names another folder"
+        }
+        HistoryError::NoSuchRoom { .. } => {
+            "names are written as in `p2pchat join`; what was said with --ephemeral is in no history"
+        }
+        HistoryError::NoSuchRoomId { .. } => "without --room-id it is the newest room of that name",
+    };
+    Said::new("no_history", shown(error), Some(hint.to_owned()))
+}
+
+/// The history is there and can't be read.
+pub fn history_unreadable(why: &str) -> Said {
+    Said::new(
+        "history_unreadable",
+        format!("the history can't be read: {}", shown(why)),
+        hint("start a chat again: it repairs what it can"),
+    )
 }
 
 fn no_such_room(room: &RoomName) -> Said {
@@ -279,6 +321,18 @@ pub fn identity_error(error: &IdentityFileError) -> Said {
         IdentityFileError::Damaged { .. } => "restore it from a backup, or delete it and be somebody new".into(),
     };
     Said::new("identity", shown(error), Some(hint))
+}
+
+/// Why there is no membership history to hand out.
+pub fn membership_error(error: &MembershipError) -> Said {
+    let hint = match error {
+        MembershipError::Nothing { .. } => "--data-dir DIR names another folder",
+        MembershipError::NoSuchRoom { .. } => {
+            "names are written as in `p2pchat join`; --data-dir DIR names another folder"
+        }
+        MembershipError::Unreadable(_) => "start a chat again: it says what is wrong",
+    };
+    Said::new("no_history", shown(error), Some(hint.to_owned()))
 }
 
 /// Why the settings can't be used.

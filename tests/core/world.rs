@@ -409,7 +409,7 @@ impl World {
                 self.give(who, Input::LookedUp { room, asked: ids, found });
             }
             Output::Tell(event) => self.people[who].events.push(event),
-            Output::GiveUpServer => {}
+            Output::Recall { .. } | Output::GiveUpServer => {}
             Output::End => self.people[who].node = None,
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Peer, World};
+use crate::harness::{Peer, World, run};
 
 /// A room "lobby" of these, everybody let in by everybody.
 fn room_of(world: &World, names: &[&str]) -> Vec<Peer> {
@@ -124,4 +124,62 @@ fn whom_everybody_remembers_comes_back_without_anybody_being_asked() {
     dana.wait("joined", |it| it["how"] == "admitted");
     let asked = alice.heard().iter().filter(|it| it["type"] == "knock" && it["name"] == "dana").count();
     assert_eq!(asked, 1);
+}
+
+#[test]
+fn a_membership_history_is_checked_from_the_file_alone_and_a_changed_one_is_refused() {
+    let world = World::new();
+    let mut members = room_of(&world, &["alice", "bob", "mallory"]);
+    for peer in &mut members[..2] {
+        ask(peer, "remove", &["mallory"]);
+    }
+    members[2].next("left");
+    members[1].wait("member_left", |it| it["name"] == "mallory");
+    // Beside the chat that is running on the same folder.
+    let file = world.path("members.json");
+    let file = file.to_str().unwrap();
+    let (code, stdout, stderr) = run(&mut world.command("bob", &["export", "lobby", "--members", "--output", file]));
+    assert_eq!((code, stdout.as_str()), (Some(0), ""), "{stderr}");
+    let (code, _, stderr) = run(&mut world.command("bob", &["export", "lobby", "--members", "--output", file]));
+    assert_eq!(code, Some(1), "nothing is overwritten");
+    assert!(stderr.contains("name another file"), "{stderr}");
+
+    // Whoever was removed has lost the room, not the proof of how it came to its members; their own removal is not in it.
+    assert_eq!(members[2].exit(), Some(1));
+    let (code, stdout, stderr) = run(&mut world.command("mallory", &["export", "lobby", "--members"]));
+    assert_eq!(code, Some(0), "{stderr}");
+    let theirs: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&theirs["begin"]["epoch"], theirs["members"].as_array().unwrap().len()), (&json!(1), 3));
+
+    // Somebody else's machine, where nothing of the room is known.
+    let verify =
+        |file: &str, how: &[&str]| run(world.command_in("auditor", "auditor", &["verify-log", file]).args(how));
+    let (code, stdout, stderr) = verify(file, &[]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let lines: Vec<_> = stdout.lines().collect();
+    assert!(lines[1].starts_with("0 ") && lines[1].ends_with("  alice"), "{stdout}");
+    assert!(lines[4].contains("removed") && lines[4].ends_with("  alice, bob"), "{stdout}");
+    let now = format!("now: alice {}, bob {}", members[0].fingerprint(), members[1].fingerprint());
+    assert!(lines[5].starts_with("verified: 3 steps, room id ") && lines[5].ends_with(&now), "{stdout}");
+
+    let good: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let refused_at = |change: &dyn Fn(&mut Value), epoch: u64| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        std::fs::write(world.path("bad.json"), bad.to_string()).unwrap();
+        let (code, stdout, _) = verify(world.path("bad.json").to_str().unwrap(), &["--json"]);
+        let told: Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!((code, &told["type"], &told["epoch"]), (Some(1), &json!("flaw"), &json!(epoch)), "{stdout}");
+    };
+    // The last 64 bytes of a step are its last signature.
+    let cut = |it: &mut Value| {
+        let step = it["steps"][1]["step"].as_str().unwrap().to_owned();
+        it["steps"][1]["step"] = json!(step[..step.len() - 2].to_owned() + "00");
+    };
+    refused_at(&cut, 2);
+    refused_at(&|it| it["steps"].as_array_mut().unwrap().swap(0, 2), 1);
+    refused_at(&|it| it["steps"][2]["says"]["who"][0]["name"] = json!("bob"), 3);
+    refused_at(&|it| drop(it["steps"].as_array_mut().unwrap().remove(1)), 2);
+    let (code, _, stderr) = verify(world.path("server.toml").to_str().unwrap(), &[]);
+    assert_eq!(code, Some(2), "{stderr}");
 }

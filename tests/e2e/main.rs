@@ -9,6 +9,7 @@
 //! | `outages` | servers and members that are killed, and come back |
 //! | `rooms` | lists, deletions, sizes, names, rooms that nobody is in |
 //! | `pipes` | files through a room, byte for byte |
+//! | `history` | what was said, found again or gone for good |
 //! | `liar`, `lies` | a server that lies, and gains nothing by it |
 //! | `misuse` | wrong arguments, damaged files, hostile bytes |
 //! | `measure` | the figures, on demand |
@@ -19,6 +20,7 @@ mod chat;
 mod decisions;
 #[allow(dead_code, reason = "some of it serves the storm of kills only")]
 mod harness;
+mod history;
 mod liar;
 mod lies;
 mod measure;

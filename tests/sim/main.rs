@@ -7,6 +7,28 @@ mod engine;
 
 use engine::run;
 
+/// Seeds within which every planted bug is caught.
+#[cfg(feature = "planted")]
+const PLANTED_SEEDS: u64 = 100;
+
+/// Each bug with the rules by which it may be caught: by its own damage, not by whatever goes wrong.
+#[cfg(feature = "planted")]
+#[test]
+fn every_planted_bug_is_caught_within_a_hundred_seeds() {
+    use p2pchat::planted::{Bug, plant};
+    let caught = |bug: Bug| {
+        plant(Some(bug));
+        let caught = (1..=PLANTED_SEEDS).find_map(|seed| Some((seed, run::seed(seed).broken?.rule)));
+        plant(None);
+        println!("{bug:?}: {caught:?}");
+        caught
+    };
+    let missed: Vec<Bug> = Bug::ALL.into_iter().filter(|bug| caught(*bug).is_none()).collect();
+    assert!(missed.is_empty(), "not caught: {missed:?}");
+    let clean: Vec<u64> = (1..=PLANTED_SEEDS).filter(|seed| run::seed(*seed).broken.is_some()).collect();
+    assert!(clean.is_empty(), "fail without a bug: {clean:?}");
+}
+
 #[test]
 fn whatever_happens_the_room_keeps_its_promises_and_becomes_whole() {
     let seeds = std::env::var("P2PCHAT_SEEDS").ok();

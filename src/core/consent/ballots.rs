@@ -9,6 +9,7 @@ use super::roster::{signers, successor};
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme, Signature, Verified};
 use crate::limits::{PROPOSALS_FORGOTTEN_MAX, PROPOSALS_OPEN_MAX};
+use crate::planted::{self, Bug};
 use crate::wire::{Consent, Decision, Drop, DropReason, Few, Knock, Proposal, ProposalHash, Roster, Step};
 
 /// One proposal over the current roster, with the answers so far.
@@ -205,7 +206,8 @@ impl Ballots {
         };
         let keeps_fewer =
             ballot.signers.len() < kept(earlier) && ballot.signers.iter().all(|key| earlier.signers.contains(key));
-        if ballot.drop().is_some() && keeps_fewer { Ok(()) } else { Err(Blocked::Live(live)) }
+        let doubled = planted::is(Bug::TwoAdmissions);
+        if (ballot.drop().is_some() && keeps_fewer) || doubled { Ok(()) } else { Err(Blocked::Live(live)) }
     }
 
     /// Takes note of an answer, this member's own included.
@@ -243,7 +245,7 @@ impl Ballots {
         let complete = |hash: &&ProposalHash| self.open.get(hash).is_some_and(Ballot::is_complete);
         let hash = self.signed.iter().rev().find(complete)?;
         match self.live {
-            Some(live) if live != *hash => None,
+            Some(live) if live != *hash && !planted::is(Bug::AdoptedAgainstLater) => None,
             _ => self.open.get(hash).map(Ballot::step),
         }
     }

@@ -9,6 +9,7 @@ use crate::identity::{PeerId, Scheme, Signed, Verified};
 use crate::limits::{
     CONSENT_TIMEOUT_S_MAX, CONSENT_TIMEOUT_S_MIN, EPOCH_MAX, GRACE_S_MAX, GRACE_S_MIN, ROOM_SIZE_MAX, ROOM_SIZE_MIN,
 };
+use crate::planted::{self, Bug};
 use crate::wire::{
     Consent, Decision, Few, Genesis, Member, Proposal, ProposalHash, RoomId, Roster, RosterHash, Settings, Step,
 };
@@ -106,7 +107,7 @@ pub fn yes(proposal: &Proposal, by: PeerId) -> Consent {
 pub fn verify_step(base: &Roster, step: &Step, size: u16, scheme: &dyn Scheme) -> Result<Roster, Misdeed> {
     let next = successor(base, &step.proposal, size, scheme)?;
     let signers = signers(base, &step.proposal);
-    if signers.len() != step.signatures.len() {
+    if signers.len() != step.signatures.len() && !planted::is(Bug::VotersFromMessage) {
         return Err(Misdeed::MissingConsent);
     }
     for (by, signature) in signers.into_iter().zip(&step.signatures) {

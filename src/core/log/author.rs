@@ -7,6 +7,7 @@ use super::forks::Forks;
 use crate::core::consent::roster::is_member;
 use crate::identity::{PeerId, Signature};
 use crate::limits::{RECENT_ENTRIES_MAX, RUN_BYTES_MAX, RUN_ENTRIES_MAX};
+use crate::planted::{self, Bug};
 use crate::wire::{Entry, EntryId, Few, RosterHash, Run, encoded_len};
 
 /// An entry that was verified, as it is kept.
@@ -91,7 +92,7 @@ impl AuthorLog {
     }
 
     /// Whether a hole before this number is taken.
-    pub(super) fn has_hole_before(&self, seq: u64) -> bool {
+    pub fn has_hole_before(&self, seq: u64) -> bool {
         self.head_seq() < seq && seq <= self.hole_to
     }
 
@@ -132,6 +133,24 @@ impl AuthorLog {
         }
     }
 
+    /// Puts an entry into a hole.
+    pub(super) fn fill(&mut self, kept: KeptEntry) {
+        let (seq, audience) = (kept.entry.seq, kept.entry.audience);
+        match self.audiences.iter_mut().find(|(_, known)| *known == audience) {
+            Some((start, _)) => *start = seq.min(*start),
+            None => self.audiences.push((seq, audience)),
+        }
+        self.audiences.sort();
+        let at = self.recent.partition_point(|recent| recent.entry.seq < seq);
+        // What is older than all in memory is in the store, like all that is older.
+        if at > 0 {
+            self.recent.insert(at, kept);
+        }
+        if self.recent.len() > RECENT_ENTRIES_MAX {
+            self.recent.pop_front();
+        }
+    }
+
     /// Puts the author's signature on the newest entry, which ends a run.
     pub fn sign_head(&mut self, signature: Signature) {
         if let Some(head) = self.recent.back_mut() {
@@ -141,14 +160,20 @@ impl AuthorLog {
 
     /// The first entries after number `after` that `reader` may have, as one run.
     pub fn next_for(&self, reader: &PeerId, after: u64, rosters: &impl Rosters) -> Next {
-        let Some(from) = self.first_readable(reader, after, rosters) else { return Next::Nothing };
-        match self.recent.front() {
-            Some(oldest) if oldest.entry.seq <= from => {
-                let start = self.recent.partition_point(|kept| kept.entry.seq < from);
-                run_of(self.recent.range(start..)).map_or(Next::Nothing, Next::Run)
+        let mut after = after;
+        while let Some(from) = self.first_readable(reader, after, rosters) {
+            if self.recent.front().is_none_or(|oldest| oldest.entry.seq > from) {
+                return Next::Fetch(from);
             }
-            _ => Next::Fetch(from),
+            let start = self.recent.partition_point(|kept| kept.entry.seq < from);
+            let Some(first) = self.recent.get(start) else { return Next::Nothing };
+            // The rest of what the reader may have may be missing here: what follows the hole is for others.
+            if may_read(rosters, &first.entry.audience, reader) {
+                return run_of(self.recent.range(start..)).map_or(Next::Nothing, Next::Run);
+            }
+            after = first.entry.seq - 1;
         }
+        Next::Nothing
     }
 
     /// A run with the entry of this number in it, and as much as fits from there on; from memory.
@@ -163,10 +188,15 @@ impl AuthorLog {
         let last = self.head_seq();
         let ends = self.audiences.iter().skip(1).map(|(start, _)| start - 1).chain([last]);
         self.audiences.iter().zip(ends).find_map(|((start, audience), end)| {
-            let may_read = rosters.roster(audience).is_some_and(|roster| is_member(roster, reader));
+            let may_read = may_read(rosters, audience, reader);
             (end > after && may_read).then_some((*start).max(after.saturating_add(1)))
         })
     }
+}
+
+/// Whether a reader is in an audience.
+fn may_read(rosters: &impl Rosters, audience: &RosterHash, reader: &PeerId) -> bool {
+    planted::is(Bug::AudienceIgnored) || rosters.roster(audience).is_some_and(|roster| is_member(roster, reader))
 }
 
 /// The longest run that begins with the first of `entries`: consecutive, of one audience, within the bounds, and ending

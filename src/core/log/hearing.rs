@@ -74,6 +74,8 @@ enum Stand {
     Known,
     /// It continues the author's log, at this depth.
     Next(u64),
+    /// It belongs into a hole of the author's log, at this depth.
+    Fills(u64),
     /// It is on another branch, at this depth.
     Forked(u64),
     /// This is not here, which it names; or the store has not said yet whether this, itself, is here.
@@ -129,7 +131,7 @@ impl Log {
         tip.verify(scheme).map_err(|_| Misdeed::BadSignature)?;
 
         if in_hole {
-            self.places.waive(first_new.previous);
+            self.places.give_up(first_new.previous);
         }
 
         let mut heard = Heard::default();
@@ -167,8 +169,7 @@ impl Log {
             let old = self.held.get(id).filter(|kept| self.is_old(&kept.entry)).map(|kept| &kept.entry);
             let same = |known: &Known| old.is_some_and(|old| (known.author, known.seq) == (old.author, old.seq));
             if old.is_some() && !found.iter().any(|(_, known)| same(known)) {
-                // It would be in a hole, where nothing contradicts it and nothing follows it.
-                self.held.remove(id);
+                self.places.note_in_hole(*id);
             }
         }
         let open = asked.iter().flat_map(|id| self.held.released_by(id)).collect();
@@ -179,7 +180,7 @@ impl Log {
 
     /// Nobody has this entry any more: it is not waited for.
     pub fn give_up_on(&mut self, id: EntryId, chain: &Chain, me: &PeerId) -> Heard {
-        self.places.waive(id);
+        self.places.give_up(id);
         let mut heard = Heard::default();
         let open = self.held.released_by(&id).into_iter().collect();
         self.settle(open, Eyes { chain, me }, &mut heard);
@@ -249,7 +250,8 @@ impl Log {
         while let Some(id) = open.pop_front() {
             let Some(kept) = self.held.get(&id) else { continue };
             let author = kept.entry.author;
-            match self.stand(kept, eyes) {
+            let stand = self.stand(kept, eyes);
+            match stand {
                 Stand::Waits(on) => {
                     self.held.wait(id, on);
                     continue;
@@ -260,26 +262,32 @@ impl Log {
                     heard.blamed.push((author, Misdeed::BrokenChain));
                     continue;
                 }
-                Stand::Next(depth) => self.take(&id, depth, false, eyes, heard),
-                Stand::Forked(depth) => {
+                Stand::Next(_) | Stand::Fills(_) => self.take(&id, stand, eyes, heard),
+                Stand::Forked(_) => {
                     if self.accused.insert(author) {
                         heard.blamed.push((author, Misdeed::TwoEntries));
                     }
-                    self.take(&id, depth, true, eyes, heard);
+                    self.take(&id, stand, eyes, heard);
                 }
             }
             open.extend(self.held.released_by(&id));
         }
     }
 
-    fn take(&mut self, id: &EntryId, depth: u64, forked: bool, eyes: Eyes<'_>, heard: &mut Heard) {
+    fn take(&mut self, id: &EntryId, stand: Stand, eyes: Eyes<'_>, heard: &mut Heard) {
+        let (Stand::Next(depth) | Stand::Fills(depth) | Stand::Forked(depth)) = stand else { return };
         let Some(mut kept) = self.held.remove(id) else { return };
         kept.place.depth = depth;
         let log = self.authors.entry(kept.entry.author).or_default();
-        if !forked {
-            log.append(kept.clone());
-        } else if !log.append_fork(kept.clone()) {
-            return self.places.waive(*id);
+        let forked = matches!(stand, Stand::Forked(_));
+        match stand {
+            Stand::Fills(_) => log.fill(kept.clone()),
+            Stand::Forked(_) => {
+                if !log.append_fork(kept.clone()) {
+                    return self.places.waive(*id);
+                }
+            }
+            _ => log.append(kept.clone()),
         }
         self.places.insert(*id, Known::of(&kept));
         if kept.entry.author != *eyes.me && kept.entry.audience == eyes.chain.head() {
@@ -298,9 +306,6 @@ impl Log {
         if self.is_old(entry) && !self.places.is_absent(&kept.id) {
             return Stand::Waits(kept.id);
         }
-        if log.is_some_and(|log| log.head().is_some() && entry.seq < log.first_seq()) {
-            return Stand::Known;
-        }
         if self.before(entry).is_some_and(|before| !is_before(&before, entry)) || !first_is_first(entry) {
             return Stand::Broken;
         }
@@ -312,13 +317,17 @@ impl Log {
             head.id == entry.previous || (entry.seq > head.entry.seq + 1 && self.before(entry).is_none())
         });
         let depth = self.depth(entry).saturating_add(1);
-        if next { Stand::Next(depth) } else { Stand::Forked(depth) }
+        match (next, self.places.is_in_hole(&kept.id)) {
+            (true, _) => Stand::Next(depth),
+            (false, true) => Stand::Fills(depth),
+            (false, false) => Stand::Forked(depth),
+        }
     }
 
     /// Whether an entry bears a number that the log here has passed longer ago than memory reaches.
     fn is_old(&self, entry: &Entry) -> bool {
         let Some(log) = self.authors.get(&entry.author) else { return false };
-        (log.first_seq()..=log.head_seq()).contains(&entry.seq) && log.recent(entry.seq).is_none()
+        entry.seq <= log.head_seq() && log.recent(entry.seq).is_none()
     }
 
     /// The author's entry before this one, if it is here.
@@ -331,11 +340,11 @@ impl Log {
     /// The first that an entry names, is not here, and may be had: the one before it, so that of a branch only the
     /// beginning is asked for.
     fn not_here(&self, entry: &Entry, eyes: Eyes<'_>) -> Option<EntryId> {
-        let has_before = self.before(entry).is_some() || self.places.is_waived(&entry.previous);
+        let has_before = self.before(entry).is_some() || self.places.is_excused(&entry.previous);
         if !has_before && self.may_have(eyes, &entry.previous_audience) {
             return Some(entry.previous);
         }
-        let unknown = |id: &&EntryId| self.places.get(id).is_none() && !self.places.is_waived(id);
+        let unknown = |id: &&EntryId| self.places.get(id).is_none() && !self.places.is_excused(id);
         // Of an audience that we have no record of, we know nothing that was said.
         entry.seen.iter().find(unknown).filter(|_| self.may_have(eyes, &entry.audience)).copied()
     }

@@ -40,8 +40,12 @@ pub(super) struct Places {
     order: VecDeque<EntryId>,
     /// Entries that the store does not have.
     absent: BTreeSet<EntryId>,
-    /// Entries on branches beyond what is kept: nobody waits for them.
+    /// Entries on branches beyond what is kept: nobody waits for them, and they are not taken.
     waived: BTreeSet<EntryId>,
+    /// Entries that nobody seemed to have: nobody waits for them, but they are taken if they come.
+    given_up: BTreeSet<EntryId>,
+    /// Entries of which the store says that nothing stands at their number.
+    in_holes: BTreeSet<EntryId>,
 }
 
 impl Places {
@@ -66,22 +70,40 @@ impl Places {
     }
 
     pub(super) fn note_absent(&mut self, id: EntryId) {
-        if self.absent.len() >= IDS_REMEMBERED_MAX {
-            self.absent.clear();
-        }
-        self.absent.insert(id);
+        remember(&mut self.absent, id);
     }
 
     pub(super) fn is_waived(&self, id: &EntryId) -> bool {
         self.waived.contains(id)
     }
 
-    pub(super) fn waive(&mut self, id: EntryId) {
-        if self.waived.len() >= IDS_REMEMBERED_MAX {
-            self.waived.clear();
-        }
-        self.waived.insert(id);
+    /// Whether an entry that is not here is not waited for.
+    pub(super) fn is_excused(&self, id: &EntryId) -> bool {
+        self.waived.contains(id) || self.given_up.contains(id)
     }
+
+    pub(super) fn give_up(&mut self, id: EntryId) {
+        remember(&mut self.given_up, id);
+    }
+
+    pub(super) fn is_in_hole(&self, id: &EntryId) -> bool {
+        self.in_holes.contains(id)
+    }
+
+    pub(super) fn note_in_hole(&mut self, id: EntryId) {
+        remember(&mut self.in_holes, id);
+    }
+
+    pub(super) fn waive(&mut self, id: EntryId) {
+        remember(&mut self.waived, id);
+    }
+}
+
+fn remember(ids: &mut BTreeSet<EntryId>, id: EntryId) {
+    if ids.len() >= IDS_REMEMBERED_MAX {
+        ids.clear();
+    }
+    ids.insert(id);
 }
 
 /// Entries of others that no entry known here has named, by the chain or as seen.

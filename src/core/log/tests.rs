@@ -346,3 +346,21 @@ fn a_log_that_begins_later_is_given_from_there_and_taken_where_nobody_has_more()
     assert_eq!(bob.receive(run, &chain, &me, &Ed25519).unwrap().taken.len(), 10);
     assert_eq!(write(&mut alice, &chain, &people[0], &["next"])[0].entry.seq, 101, "own numbers go on");
 }
+
+#[test]
+fn behind_a_hole_nobody_is_given_what_is_for_others() {
+    let (people, three) = chain_of(3);
+    let (_, two) = chain_of(2);
+    let mut alice = Log::default();
+    let mut written = write(&mut alice, &two, &people[0], &["for two", "for two again"]);
+    written.extend(write(&mut alice, &three, &people[0], &["for three"]));
+    // A log that lacks the second, of which nobody can tell whom it was for.
+    let audiences = vec![(1, two.head()), (3, three.head())];
+    let kept = vec![written[0].clone(), written[2].clone()];
+    let holed = AuthorLog::reopen(audiences, kept, Vec::new());
+    let only_two = |hash: &RosterHash| two.roster(hash);
+    assert!(only_two(&three.head()).is_none());
+    assert_eq!(holed.next_for(&people[1].id(), 1, &two), Next::Nothing);
+    let Next::Run(run) = holed.next_for(&people[1].id(), 1, &three) else { panic!("the third is for both") };
+    assert_eq!(run.entries[0].seq, 3);
+}

@@ -124,7 +124,7 @@ impl Node {
 
     /// The server shows a room: ours, just founded, or one to knock at.
     pub(super) fn on_shown(&mut self, now: Now, shown: RoomShown, out: &mut Vec<Output>) {
-        if self.delete_shown(&shown.name, shown.room, out) {
+        if self.delete_shown(&shown.name, shown.room, out) || self.looked_up(now, &shown, out) {
             return;
         }
         let Some(joining) = self.joining.get_mut(&shown.name) else { return self.shown_another(&shown.name, out) };

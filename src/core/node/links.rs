@@ -116,11 +116,13 @@ impl Node {
             stranger.said.push(message.clone());
         }
         let Some(room) = room_of(&message) else { return };
-        if let PeerMessage::Step((_, step)) = message
-            && let Some(room) = self.rooms.get_mut(&room).filter(|room| room.is_acquainted(&peer))
-        {
+        if let Some(room) = self.rooms.get_mut(&room).filter(|room| room.is_acquainted(&peer)) {
             let mut ctx = ctx!(self, now, out);
-            room.on_step(&mut ctx, step, None);
+            match message {
+                PeerMessage::Step((_, step)) => room.on_step(&mut ctx, step, None),
+                PeerMessage::Head(head) => room.on_strangers_head(&ctx, peer, head),
+                _ => {}
+            }
         }
         self.tell_farewell(now, id, room, out);
     }

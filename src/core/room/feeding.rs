@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Ctx, Room};
+use super::{Ctx, Fate, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::io::Output;
 use crate::core::log::{KeptEntry, Next, run_of};
@@ -191,13 +191,18 @@ impl Room {
             self.log.forget_before(&author, begins);
             self.tell_floors(ctx, reader);
         }
-        let may_read = entries.first().and_then(|kept| self.audience(&kept.entry.audience));
-        if may_read.is_some_and(|roster| is_member(roster, &reader))
-            && let Some(run) = run_of(entries)
-        {
+        let Some(first) = entries.first().map(|kept| &kept.entry) else { return };
+        if !self.audience(&first.audience).is_some_and(|roster| is_member(roster, &reader)) {
+            // Behind a hole there may be something that is not for them.
+            if let Some(state) = self.readers.get_mut(&reader) {
+                state.skip(author, first.seq);
+            }
+        } else if let Some(run) = run_of(entries) {
             self.give(ctx, reader, run);
-            self.feed(ctx, reader);
+        } else {
+            return;
         }
+        self.feed(ctx, reader);
     }
 
     /// Whether a member is to get an author's entries from us: our own always; another's when the two have no link and,
@@ -239,7 +244,8 @@ impl Room {
 
     /// The earliest moment at which anything in this room is due.
     pub fn due(&self) -> Option<u64> {
-        [self.talk_due(), self.absence_due(), self.membership_due(), self.reform_wake(), self.ask_server_at]
+        let look_again = (self.look_at > 0 && self.fate() == Fate::Doubtful).then_some(self.look_at);
+        [self.talk_due(), self.absence_due(), self.membership_due(), self.reform_wake(), self.ask_server_at, look_again]
             .into_iter()
             .flatten()
             .min()

@@ -36,6 +36,13 @@ impl Room {
     /// A member passes on a run, their own or another's.
     pub fn on_run(&mut self, ctx: &mut Ctx<'_>, from: PeerId, run: Run) {
         let Some((author, last)) = run.entries.last().map(|entry| (entry.author, entry.seq)) else { return };
+        if self.waits_for_past(ctx, &run) {
+            return self.hold_early(ctx, from, run);
+        }
+        if self.skips_too_far(&from, &run) && !self.takes_hole(ctx, &author) {
+            self.ask_past_gap(ctx, &run);
+            return self.frontier_soon(ctx);
+        }
         match self.log.receive(run.clone(), self.seat.chain(), &ctx.me(), ctx.scheme) {
             Ok(heard) => {
                 // Whoever passes an entry on has it; an author's own need not be offered back to them.
@@ -61,19 +68,24 @@ impl Room {
             }
             Err(Rejected::Full) => self.frontier_soon(ctx),
             Err(Rejected::UnknownAudience) => {
-                // Our own must not be crowded out: they say which numbers are used.
-                if self.early.len() >= EARLY_RUNS_MAX
-                    && author == ctx.me()
-                    && let Some(others) = self.early.iter().rposition(|(_, run)| run.entries[0].author != author)
-                {
-                    self.early.remove(others);
-                }
-                self.early.push_back((from, run));
-                self.early.truncate(EARLY_RUNS_MAX);
+                self.hold_early(ctx, from, run);
                 self.trace(ctx, from);
             }
             Err(Rejected::Misdeed(misdeed)) => self.blame(ctx, Some(from), misdeed),
         }
+    }
+
+    fn hold_early(&mut self, ctx: &Ctx<'_>, from: PeerId, run: Run) {
+        let Some(author) = run.entries.first().map(|entry| entry.author) else { return };
+        // Our own must not be crowded out: they say which numbers are used.
+        if self.early.len() >= EARLY_RUNS_MAX
+            && author == ctx.me()
+            && let Some(others) = self.early.iter().rposition(|(_, run)| run.entries[0].author != author)
+        {
+            self.early.remove(others);
+        }
+        self.early.push_back((from, run));
+        self.early.truncate(EARLY_RUNS_MAX);
     }
 
     /// Runs that came before the step they were written under.

@@ -84,6 +84,17 @@ impl Room {
         }
     }
 
+    /// Whether a run leaves out what was said to an earlier seat of ours, for all that whoever gives it knows: their log
+    /// begins there.
+    pub(super) fn skips_too_far(&self, from: &PeerId, run: &Run) -> bool {
+        let Some(first) = run.entries.first() else { return false };
+        let next = self.log.head_seq(&first.author).saturating_add(1);
+        let floor = self.readers.get(from).and_then(|reader| reader.floors.get(&first.author));
+        let taken = self.log.author(&first.author).is_some_and(|log| log.has_hole_before(first.seq));
+        let had_a_seat = self.log.past().iter().next().is_some();
+        had_a_seat && !taken && first.seq > next && floor.is_some_and(|floor| *floor > next)
+    }
+
     /// Time passed, and there are holes: every linked member is asked once, and what nobody has is given up.
     pub(super) fn wants_due_past_holes(&mut self, ctx: &mut Ctx<'_>) {
         let due: Vec<EntryId> =

@@ -8,6 +8,7 @@ use crate::core::event::{Event, Failure};
 use crate::core::time::left_s;
 use crate::identity::{Name, PeerId, Signed};
 use crate::limits::{CLOCK_SLACK_S, DENIALS_BEFORE_MUTE, KNOCKS_WAITING_MAX, MUTE_S, PROMPTS_PER_MINUTE_MAX};
+use crate::planted::{self, Bug};
 use crate::wire::{Decision, Knock, PeerMessage, Proposal, ProposalHash};
 
 impl Room {
@@ -86,7 +87,8 @@ impl Room {
             self.prompts.pop_front();
         }
         let waiting = |ballot: &Ballot| ballot.prompted && ballot.answer(&me).is_none() && ballot.refused().is_none();
-        if self.seat.ballots().live().is_some() || self.seat.ballots().iter().any(|(_, ballot)| waiting(ballot)) {
+        let decided = self.seat.ballots().live().is_some() && !planted::is(Bug::TwoAdmissions);
+        if decided || self.seat.ballots().iter().any(|(_, ballot)| waiting(ballot)) {
             return;
         }
         if self.prompts.len() >= PROMPTS_PER_MINUTE_MAX {

@@ -10,9 +10,9 @@ use super::{Ctx, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::consent::seat::Adopted;
 use crate::core::event::Departure;
-use crate::identity::PeerId;
+use crate::identity::{PeerId, Signed};
 use crate::limits::CANDIDATES_MAX;
-use crate::wire::{PeerMessage, Step, ToServer};
+use crate::wire::{Head, PeerMessage, Step, ToServer};
 
 /// Milliseconds for which we look for somebody we parted with: an afternoon's train ride.
 const LOOK_FOR_MS: u64 = 4 * 3_600_000;
@@ -61,6 +61,15 @@ impl Room {
     /// Whether somebody without a seat may hear on which roster we are: who had one, or whom our user let in.
     pub fn is_acquainted(&self, key: &PeerId) -> bool {
         self.approved.contains(key) || self.chain().parted_by(key).is_some()
+    }
+
+    /// Somebody without a seat says, over their own link, on which roster they are.
+    pub fn on_strangers_head(&mut self, ctx: &Ctx<'_>, by: PeerId, head: Signed<Head>) {
+        if let Ok(head) = head.verify(ctx.scheme)
+            && head.by == by
+        {
+            self.seat.hear_head_of_other_half(by, head.roster);
+        }
     }
 
     /// What somebody without a seat is told on a connection: where we are, and by which step they were parted with.

@@ -35,6 +35,7 @@ use super::log::Log;
 use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signed, Signer, Verified};
 use crate::limits::CANDIDATES_MAX;
+use crate::planted::{self, Bug};
 use crate::wire::{
     Consent, EntryId, Few, Head, PeerMessage, Proposal, ProposalHash, RoomId, RosterHash, Run, ToServer,
 };
@@ -193,6 +194,10 @@ pub(super) struct Room {
     pub brought: Option<(RosterHash, RosterHash, u64)>,
     /// Answers that the server still owes us about how we parted with those on a roster that we don't know.
     pub owed: usize,
+    /// Whether the server was asked who is where the others seem to have gone, and has yet to answer.
+    pub looking: bool,
+    /// Not before this moment is it asked again.
+    pub look_at: u64,
     /// Whether the server is on a roster that we don't know.
     pub elsewhere: bool,
     /// When to ask the server for the roster it is on, unless it says that it has followed our last step.
@@ -245,6 +250,8 @@ impl Room {
             brought: None,
             owed: 0,
             elsewhere: false,
+            looking: false,
+            look_at: 0,
             ask_server_at: None,
             settled: false,
             lost: BTreeMap::new(),
@@ -266,6 +273,11 @@ impl Room {
     /// The rosters so far.
     pub fn chain(&self) -> &Chain {
         self.seat.chain()
+    }
+
+    /// Nobody is where the others seem to have gone.
+    pub fn stay(&mut self) {
+        self.seat.stay();
     }
 
     /// What became of our seat.
@@ -364,7 +376,11 @@ impl Room {
             return;
         }
         self.heads.insert(from, head.counter);
-        match self.seat.hear_head(from, head.roster, ctx.scheme) {
+        let means = match planted::is(Bug::NoHeads) {
+            false => self.seat.hear_head(from, head.roster, ctx.scheme),
+            true => HeadMeans::Ahead,
+        };
+        match means {
             HeadMeans::Level => {
                 self.confirm_seat(ctx);
                 // Links are told by their places in a roster: who has only just come to this one could not read ours.

@@ -6,7 +6,7 @@ use crate::core::consent::roster::is_member;
 use crate::core::io::Change;
 use crate::core::log::{Audiences, Memory};
 use crate::identity::PeerId;
-use crate::wire::{PeerMessage, Roster, RosterHash};
+use crate::wire::{PeerMessage, Roster, RosterHash, Run};
 
 /// Milliseconds to wait for an answer before the same is asked again.
 const ASK_AGAIN_MS: u64 = 5_000;
@@ -30,12 +30,26 @@ impl Room {
     /// A member gave us something of an audience that we don't know: it may be one of ours from before.
     pub(super) fn trace(&mut self, ctx: &mut Ctx<'_>, from: PeerId) {
         let Some((hash, _)) = self.log.past().unknown_before(self.seat.chain()) else { return };
+        // When it was asked for first stays: what comes after it does not wait for ever.
         let asked_lately =
             |(asked, at): (RosterHash, u64)| asked == hash && ctx.now.mono_ms < at.saturating_add(ASK_AGAIN_MS);
         if !self.traced.is_some_and(asked_lately) {
-            self.traced = Some((hash, ctx.now.mono_ms));
+            if self.traced.is_none_or(|(asked, _)| asked != hash) {
+                self.traced = Some((hash, ctx.now.mono_ms));
+            }
             ctx.tell_peer(&from, PeerMessage::Trace((self.id(), hash)));
         }
+    }
+
+    /// Whether a run comes after another one of its author whose audience is being found out: taken first, it would leave a
+    /// hole.
+    pub(super) fn waits_for_past(&self, ctx: &Ctx<'_>, run: &Run) -> bool {
+        let Some(first) = run.entries.first() else { return false };
+        let earlier = |(_, early): &(PeerId, Run)| {
+            early.entries.last().is_some_and(|last| last.author == first.author && last.seq < first.seq)
+        };
+        let asking = self.traced.is_some_and(|(_, at)| ctx.now.mono_ms < at.saturating_add(ASK_AGAIN_MS));
+        asking && self.early.iter().any(earlier)
     }
 
     /// A member asks for a roster from before their chain: whoever had a seat in it, or before it, may know.

@@ -94,6 +94,12 @@ impl Reader {
         self.under_way.iter().filter_map(|author| self.feeds.get(author))
     }
 
+    /// Nothing of an author's log up to this number is for them.
+    pub fn skip(&mut self, author: PeerId, up_to: u64) {
+        let feed = self.feeds.entry(author).or_default();
+        feed.sent = feed.sent.max(up_to);
+    }
+
     /// They asked for an entry of this number of an author's log.
     pub fn ask_up_to(&mut self, author: PeerId, seq: u64) {
         let feed = self.feeds.entry(author).or_default();

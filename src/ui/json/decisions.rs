@@ -177,6 +177,17 @@ fn rule_word(rule: Rule) -> &'static str {
     }
 }
 
+/// What made a roster.
+pub(in crate::ui) fn kind_word(kind: RecordKind) -> &'static str {
+    match kind {
+        RecordKind::Begin => "begin",
+        RecordKind::Admitted => "admitted",
+        RecordKind::Left => "left",
+        RecordKind::Dropped => "dropped",
+        RecordKind::Removed => "removed",
+    }
+}
+
 fn undecided(undecided: &Undecided) -> Open<'_> {
     let waiting = undecided.waiting.iter();
     Open {
@@ -197,13 +208,7 @@ fn record(record: &Record) -> RecordLine<'_> {
     RecordLine {
         epoch: record.epoch,
         at: record.at_ms.map(rfc3339),
-        what: match record.what {
-            RecordKind::Begin => "begin",
-            RecordKind::Admitted => "admitted",
-            RecordKind::Left => "left",
-            RecordKind::Dropped => "dropped",
-            RecordKind::Removed => "removed",
-        },
+        what: kind_word(record.what),
         who: record.who.iter().map(|(name, key)| who(name, key, None)).collect(),
         signed: record.signed.iter().map(|(name, key, at)| who(name, key, *at)).collect(),
     }

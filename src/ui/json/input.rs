@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::peer::api::limits::HISTORY_SHOWN_DEFAULT;
 use crate::peer::api::{Command, Creation, Fingerprint, KnockRef, Name, ProposalHash, RoomName, Rule};
 use crate::ui::words::{Said, shown};
 
@@ -67,6 +68,15 @@ enum Input {
     Membership {
         room: RoomName,
     },
+    Last {
+        room: RoomName,
+        count: Option<usize>,
+    },
+    Search {
+        room: RoomName,
+        words: String,
+        count: Option<usize>,
+    },
     Delete {
         room: RoomName,
     },
@@ -125,6 +135,10 @@ pub fn parse(line: &str, creation: Creation) -> Result<Command, Said> {
         Input::Leave { room } => Command::Leave(room),
         Input::List {} => Command::List,
         Input::Members { room } => Command::Members(room),
+        Input::Last { room, count } => Command::Last { room, count: count.unwrap_or(HISTORY_SHOWN_DEFAULT) },
+        Input::Search { room, words, count } => {
+            Command::Search { room, words, count: count.unwrap_or(HISTORY_SHOWN_DEFAULT) }
+        }
         Input::Remove { room, names } => Command::Remove { room, who: names },
         Input::Keep { room, names } => Command::Keep { room, who: names },
         Input::Reform { room, new, without } => Command::Reform { room, new, without },

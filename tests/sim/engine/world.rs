@@ -176,7 +176,8 @@ impl World {
 
     fn set_the_scene(&mut self) {
         let count = self.people.len();
-        let hub = self.rng.net.below(count as u64) as usize;
+        // The founder can connect with everybody, so that some path leads from each to each while it is there.
+        let hub = 0;
         for one in 0..count {
             for other in one + 1..count {
                 if one != hub && other != hub && self.rng.net.chance(self.plan.apart) {
