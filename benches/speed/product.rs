@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use p2pchat::net::ServerKey;
 use p2pchat::peer;
-use p2pchat::peer::api::{Command, EntryId, Event, KnockRef, Options, Path, Person, RoomName, Settings};
+use p2pchat::peer::api::{Command, EntryId, Event, Keep, KnockRef, Options, Path, Person, RoomName, Settings};
 use p2pchat::server::{Server, config};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -81,6 +81,9 @@ impl Product {
                 listen: config.listen,
                 listed: false,
                 visiting: false,
+                scrollback: 0,
+                keep: Keep::default(),
+                ephemeral: false,
                 ask_before_pinning: false,
             };
             let chat = peer::start(options).await.expect("a chat");

@@ -17,7 +17,8 @@ use crate::product::Product;
 /// The other end of such a process.
 pub struct Seat {
     child: Child,
-    orders: ChildStdin,
+    /// Closed to end it.
+    orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     label: String,
 }
@@ -30,7 +31,7 @@ impl Seat {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let (orders, answers) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let (orders, answers) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         let mut seat = Seat { child, orders, answers, label: format!("{system} of {size}") };
         let mut ready = String::new();
         seat.answers.read_line(&mut ready).unwrap();
@@ -40,7 +41,7 @@ impl Seat {
 
     /// Has a case run.
     pub fn ask(&mut self, order: &str) -> Outcome {
-        writeln!(self.orders, "{order}").unwrap();
+        writeln!(self.orders.as_mut().unwrap(), "{order}").unwrap();
         let mut answer = String::new();
         self.answers.read_line(&mut answer).unwrap();
         eprintln!("{}, {order}: {}", self.label, answer.trim_end());
@@ -50,8 +51,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        // The room holds nothing that is worth an orderly end.
-        let _ = self.child.kill();
+        drop(self.orders.take());
         let _ = self.child.wait();
     }
 }
@@ -85,6 +85,8 @@ pub fn serve(system: &str, size: usize) {
             _ => answer(Arc::new(Product::new(size, ledger.clone(), commits).await), ledger).await,
         }
     });
+    // The folders are gone by now; that everybody says goodbye is not waited for.
+    runtime.shutdown_background();
 }
 
 async fn answer<M: Mesh>(mesh: Arc<M>, ledger: Arc<Ledger>) {

@@ -67,6 +67,11 @@ impl Table {
                 _ => {
                     let lost: i64 = row.product.iter().map(|outcome| outcome.missing).sum();
                     goal(row, "lines lost", lost as f64, 0.0);
+                    let peak = |outcome: &Outcome| outcome.cost.peak_kb as f64;
+                    if let Some(calm) = self.rows.iter().find(|other| other.case == "burst" && other.size == row.size) {
+                        let grown = median(&row.product, peak) / median(&calm.product, peak);
+                        goal(row, "memory, to a burst's", grown, 1.5);
+                    }
                 }
             }
         }

@@ -44,7 +44,7 @@ impl World {
                 return self.checks.fail("the room becomes whole", how);
             }
             self.run_until(self.now + 5_000);
-            if !KNOCKS_REACH_EVERYBODY && (self.now - began) % 60_000 == 0 {
+            if !KNOCKS_REACH_EVERYBODY && (self.now - began).is_multiple_of(60_000) {
                 self.shake_links();
             }
         }

@@ -5,6 +5,8 @@
 //! once the weather clears in `heal`. `run` ties one seed together, shrinks what fails, and prints how to see it again.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
+#![allow(clippy::wrong_self_convention, reason = "to and from are directions of messages here")]
+#![allow(clippy::large_enum_variant, reason = "most that waits is messages, which are the large ones")]
 #![allow(dead_code, reason = "the tests and the program use different parts")]
 
 pub mod check;
