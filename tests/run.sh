@@ -2,7 +2,7 @@
 # Every check of this repository: format, lints, documents, all tests. Needs Rust and gcc; from any folder.
 #
 #   tests/run.sh            all of it
-#   tests/run.sh lint       only the checks of the named steps: fmt, lint, doc, test, model
+#   tests/run.sh lint       only the checks of the named steps: fmt, lint, doc, test, model, planted, seeds, model
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -68,6 +68,10 @@ step fmt cargo fmt --check
 step lint cargo clippy --locked --all-targets -- -D warnings
 step doc env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 step test cargo test --locked
-# Every order of events: optimised, since it makes millions of steps; one after the other, since each takes all cores.
-step model env CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo test --locked --features planted --test model -- --nocapture --test-threads 1
+# Millions of steps, so optimised: every order of events in small rooms, one search after the other, since each takes all cores;
+# ten thousand seeds of the simulator; and the bugs that both have to catch.
+checked=(env CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo test --locked --features planted)
+step model "${checked[@]}" --test model -- --nocapture --test-threads 1
+step planted "${checked[@]}" --test sim planted -- --nocapture
+step seeds env P2PCHAT_SEEDS=1-10000 "${checked[@]}" --test sim whatever -- --nocapture
 echo "== all passed"
