@@ -317,11 +317,19 @@ impl Log {
             head.id == entry.previous || (entry.seq > head.entry.seq + 1 && self.before(entry).is_none())
         });
         let depth = self.depth(entry).saturating_add(1);
-        match (next, self.places.is_in_hole(&kept.id)) {
+        // Whoever came in later, or came back, has a log that begins later: what comes from before that is no second entry.
+        let late = head.is_some_and(|head| entry.seq < head.entry.seq) && !self.is_second(entry, &kept.id);
+        match (next, late || self.places.is_in_hole(&kept.id)) {
             (true, _) => Stand::Next(depth),
             (false, true) => Stand::Fills(depth),
             (false, false) => Stand::Forked(depth),
         }
+    }
+
+    /// Whether another entry of this author and number is here.
+    fn is_second(&self, entry: &Entry, id: &EntryId) -> bool {
+        let recent = self.authors.get(&entry.author).and_then(|log| log.recent(entry.seq));
+        recent.is_some() || self.places.has_another(&entry.author, entry.seq, id)
     }
 
     /// Whether an entry bears a number that the log here has passed longer ago than memory reaches.

@@ -53,6 +53,12 @@ impl Places {
         self.by_id.get(id)
     }
 
+    /// Whether another entry of this author and number is known.
+    pub(super) fn has_another(&self, author: &PeerId, seq: u64, id: &EntryId) -> bool {
+        let same = |known: &Known| known.author == *author && known.seq == seq;
+        self.by_id.iter().any(|(other, known)| other != id && same(known))
+    }
+
     pub(super) fn insert(&mut self, id: EntryId, known: Known) {
         self.absent.remove(&id);
         if self.by_id.insert(id, known).is_none() {
