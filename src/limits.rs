@@ -145,6 +145,40 @@ pub const LINK_QUEUE_BYTES_MAX: usize = 512 * 1024;
 /// Entries of an author that are kept in memory for pushing on; older ones are fetched from the store.
 pub const RECENT_ENTRIES_MAX: usize = 512;
 
+/// Entries whose places in the transcript are kept in memory, per room, at some 150 bytes each; older ones are looked up in
+/// the store.
+pub const PLACES_KEPT_MAX: usize = 16_384;
+
+/// Bytes of one author's entries that wait for entries they name: some runs. A liar that names what does not exist fills
+/// only its own share; what doesn't fit is not acknowledged, and comes again.
+pub const HELD_BYTES_MAX: usize = 256 * 1024;
+
+/// Entries on another branch that are kept of an author who signed two under one number: the proof, and what the author
+/// said before it was found out.
+pub const FORKED_ENTRIES_MAX: usize = 256;
+
+/// Bytes of them.
+pub const FORKED_BYTES_MAX: usize = 256 * 1024;
+
+/// Branches of one author whose ends an entry may name as seen, or that are shown to a member on a new link.
+pub const FORK_ENDS_MAX: usize = 4;
+
+/// Ids remembered of entries that nobody waits for any more, and of those that the store does not have: forgotten all at
+/// once beyond it, and found out anew.
+pub const IDS_REMEMBERED_MAX: usize = 4_096;
+
+/// Texts that wait in the first seconds in a room, until it is sure which numbers they may have.
+pub const TEXTS_WAITING_MAX: usize = 2_048;
+
+/// Rosters from before its chain that a member keeps: to know whom the entries of its earlier seats are for.
+pub const PAST_ROSTERS_MAX: usize = 256;
+
+/// Entries asked for by id in one message: one entry names no more parents than these.
+pub const WANTED_MAX: usize = 8;
+
+/// Entries by id that are looked up for one member at a time.
+pub const SOUGHT_MAX: usize = 64;
+
 /// Seconds a stranger's link may stay unanswered: the admission that names it may still be on its way.
 pub const STRANGER_WAIT_S: u64 = 5;
 
@@ -178,8 +212,9 @@ pub const PEER_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 /// Bytes sent to a member and not yet acknowledged, kept for sending again.
 pub const PEER_SEND_WINDOW_BYTES: u64 = 1024 * 1024;
 
-/// Seconds between a client's keep-alives to its server: below the 30 s that many NATs keep a UDP mapping.
-pub const SERVER_KEEP_ALIVE_S: u64 = 10;
+/// Seconds between a client's keep-alives to its server: below the 30 s that many NATs keep a UDP mapping, and little more
+/// than between members, since the next one notices a server that was started anew.
+pub const SERVER_KEEP_ALIVE_S: u64 = 5;
 
 /// Seconds of silence after which a client and its server give each other up: two keep-alives may be lost.
 pub const SERVER_IDLE_S: u64 = 30;
@@ -264,6 +299,27 @@ pub const SCREEN_LINES_WAITING_MAX: usize = 64;
 /// Code points that one character on screen may be made of: the longest emoji families have ten.
 pub const CLUSTER_CHARS_MAX: usize = 12;
 
+/// Texts of the history that are shown at a time: some twenty screens, and 2 MiB when each is as long as it may be.
+pub const HISTORY_SHOWN_MAX: usize = 500;
+
+/// Texts of the history that are shown on coming in, and for `/last` and searches that don't say how many: a screen.
+pub const HISTORY_SHOWN_DEFAULT: usize = 20;
+
+/// Entries that are forgotten in one transaction: a few milliseconds, in which nothing else is written.
+pub const FORGOTTEN_AT_ONCE_MAX: usize = 256;
+
+/// Milliseconds between two such transactions, so that the chat goes on between them.
+pub const FORGETTING_PAUSE_MS: u64 = 100;
+
+/// Seconds between two looks for what is to be forgotten: an hour.
+pub const FORGETTING_EVERY_S: u64 = 3_600;
+
+/// Bytes of what is looked for in the history: longer than anybody types, and quick to find.
+pub const SEARCH_BYTES_MAX: usize = 1024;
+
+/// Words and phrases of what is looked for in the history; each costs a walk through the index.
+pub const SEARCH_WORDS_MAX: usize = 32;
+
 /// Columns of a sentence from outside (a server's reason, a system's error) on screen.
 pub const REASON_COLUMNS_MAX: usize = 300;
 
@@ -275,6 +331,10 @@ pub const NAMES_REMEMBERED_MAX: usize = 1024;
 
 /// Bytes of the peer's log file before it is put aside at the next start.
 pub const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Bytes of a membership history that are read from a file: a thousand changes of a full room, hundreds of thousands of a
+/// small one.
+pub const MEMBERSHIP_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Seconds that a stopped program waits for its last messages to be delivered.
 pub const QUIT_WITHIN_S: u64 = 10;

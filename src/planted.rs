@@ -1,23 +1,50 @@
-//! Faults planted on purpose, so that a checker can show that it would find them: the cargo feature `planted` compiles the
-//! switch in, and without it every question here is answered `false` at compile time.
+//! Bugs that are put in on purpose, so that the simulator and the model check can be seen to catch each of them.
 //!
-//! Never part of a program that is given to people: nothing turns the feature on but tests.
+//! Nothing of this is in a build without the feature `planted`, which no release has: [`is`] is `false` then, known when
+//! compiling. With it, one bug at a time is switched on, for one thread.
 
-/// A rule of DESIGN.md §4, left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A bug that was left out, and can be put in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
-    /// A knock counts at any roster, not only at the one it names (rule 2).
-    UnboundKnock,
-    /// Any number of yeses over one roster are alive at once (rule 4).
-    TwoLive,
-    /// A complete step is adopted although a later signature of one's own is alive (rule 5).
-    AgainstLater,
-    /// What members say about the roster they are on is not heeded (rule 7).
+    /// A yes to one knock is taken for a yes to any knock of the same newcomer.
+    ConsentForAnyKnock,
+    /// A second yes over one roster is signed while the first is alive.
+    TwoAdmissions,
+    /// A complete step is adopted although a later signature of one's own is alive.
+    AdoptedAgainstLater,
+    /// What a head says has no effect.
     NoHeads,
-    /// Nobody departs alone (rule 8).
+    /// An entry is given to whoever has a link.
+    AudienceIgnored,
+    /// What is to be kept is sent first.
+    SentBeforeSynced,
+    /// A client forgets at its restart what it had received.
+    DedupeForgotten,
+    /// Whoever signed a step was who had to.
+    VotersFromMessage,
+    /// The signature under a consent is not looked at.
+    ConsentUnchecked,
+    /// A knock counts at any roster, not only at the one it names.
+    UnboundKnock,
+    /// Nobody departs alone.
     NoDeparting,
-    /// What was signed is forgotten when a program starts again (rule 4).
+    /// What a client has signed is forgotten at its restart.
     Forgetful,
+}
+
+impl Bug {
+    /// Those that the simulator has to catch; the model check has its own.
+    pub const ALL: [Bug; 9] = [
+        Bug::ConsentForAnyKnock,
+        Bug::TwoAdmissions,
+        Bug::AdoptedAgainstLater,
+        Bug::NoHeads,
+        Bug::AudienceIgnored,
+        Bug::SentBeforeSynced,
+        Bug::DedupeForgotten,
+        Bug::VotersFromMessage,
+        Bug::ConsentUnchecked,
+    ];
 }
 
 #[cfg(feature = "planted")]
@@ -25,20 +52,20 @@ thread_local! {
     static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
 }
 
-/// Plants a fault in whatever this thread does from now on, or takes it out.
-#[cfg(feature = "planted")]
-pub fn plant(bug: Option<Bug>) {
-    PLANTED.set(bug);
-}
-
-/// Whether this fault is planted.
+/// Whether this bug is switched on in this thread.
 #[cfg(feature = "planted")]
 pub fn is(bug: Bug) -> bool {
     PLANTED.get() == Some(bug)
 }
 
-/// Whether this fault is planted: never, in this build.
+/// Whether this bug is switched on: never in this build.
 #[cfg(not(feature = "planted"))]
 pub const fn is(_: Bug) -> bool {
     false
+}
+
+/// Switches a bug on in this thread, or all of them off.
+#[cfg(feature = "planted")]
+pub fn plant(bug: Option<Bug>) {
+    PLANTED.set(bug);
 }

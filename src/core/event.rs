@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use super::log::Place;
 use crate::identity::{Fingerprint, Name, PeerId, RoomName};
 use crate::wire::{EntryId, ProposalHash, Settings};
 
@@ -53,6 +54,8 @@ pub enum Command {
         room: RoomName,
         /// Who: a newcomer that knocks, or a member, present or past.
         name: Name,
+        /// Their key, as it was shown to whoever decides: nobody else of that name is meant, then.
+        fingerprint: Option<Fingerprint>,
         /// How.
         rule: Rule,
     },
@@ -81,6 +84,22 @@ pub enum Command {
     Members(RoomName),
     /// Ask the rendezvous to forget a room of one's own.
     Delete(RoomName),
+    /// Show the newest texts of a room once more.
+    Last {
+        /// Which room.
+        room: RoomName,
+        /// How many at most.
+        count: usize,
+    },
+    /// Show the newest texts of a room in which all these words stand.
+    Search {
+        /// Which room.
+        room: RoomName,
+        /// Words; `"some words"` stand together, and `word*` begins one.
+        words: String,
+        /// How many at most.
+        count: usize,
+    },
     /// Answer a question that [`Event::PinWanted`] asked.
     Pin {
         /// Whether the person accepts the server's fingerprint.
@@ -158,6 +177,20 @@ pub enum Event {
         name: Name,
         /// The user's key, as words.
         fingerprint: Fingerprint,
+        /// Whether nothing that is said or heard stays on disk.
+        ephemeral: bool,
+    },
+    /// The history was damaged. It is set aside, and what could be saved of it is in a new one; what is missing comes again from
+    /// the members, as far as they have it.
+    HistoryDamaged {
+        /// What was wrong.
+        why: String,
+        /// Where the damaged one is now.
+        aside: PathBuf,
+        /// How many messages were saved.
+        saved: u64,
+        /// Whether we still have our seats in rooms.
+        seats: bool,
     },
     /// First contact with a server whose certificate nobody vouches for: is this its fingerprint? Nothing is sent before
     /// [`Command::Pin`] answers. Only with faces that can ask.
@@ -190,6 +223,17 @@ pub enum Event {
         rooms: Vec<RoomSummary>,
         /// The people online who chose to be listed.
         people: Vec<Name>,
+    },
+    /// Texts of earlier, out of this client's own history, oldest first. They are no news.
+    History {
+        /// Where.
+        room: RoomName,
+        /// Why they are shown.
+        why: Recall,
+        /// The texts.
+        messages: Vec<Recalled>,
+        /// How many more there are, all of them earlier.
+        more: u64,
     },
     /// Our own knock: again at each change.
     Knocking {
@@ -408,6 +452,10 @@ pub enum Event {
         text: String,
         /// The author's clock, in milliseconds since 1970.
         sent_at_ms: u64,
+        /// Where it stands in the transcript: by this, then by its id, everybody has the same order.
+        place: Place,
+        /// Whether its author signed another entry under the same number, or before it, which came first here.
+        forked: bool,
     },
     /// One of our own texts, and all before it, reached this many of the others.
     Delivered {
@@ -538,6 +586,51 @@ pub struct RoomSummary {
     pub size: u16,
     /// Whether somebody is knocking.
     pub knocking: bool,
+}
+
+/// Why texts of earlier are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recall {
+    /// We have just come in, and have been here before.
+    Joined,
+    /// [`Command::Last`] asked for them.
+    Last,
+    /// [`Command::Search`] found them.
+    Search,
+}
+
+/// A text of earlier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recalled {
+    /// Its id.
+    pub id: EntryId,
+    /// What its author was called, if that is known.
+    pub from: Option<Name>,
+    /// Who its author is.
+    pub key: PeerId,
+    /// Whether it is ours.
+    pub mine: bool,
+    /// Its number in its author's log.
+    pub seq: u64,
+    /// What is said.
+    pub text: String,
+    /// The author's clock, in milliseconds since 1970.
+    pub sent_at_ms: u64,
+    /// Where it stands in the transcript.
+    pub place: Place,
+    /// Whether it is one of two that its author signed under one number, and not the one that the author's log goes on from here.
+    pub forked: bool,
+}
+
+/// Why nothing could be looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadSearch {
+    /// There is no letter or digit in it.
+    NothingToFind,
+    /// A quotation mark is opened and not closed.
+    OpenQuote,
+    /// More than anybody types.
+    TooLong,
 }
 
 /// An answer to a knock.
@@ -709,6 +802,13 @@ pub enum Failure {
     NoSuchRoom(RoomName),
     /// What was said could not be kept, so it was not sent.
     NotKept {
+        /// What the disk said.
+        why: String,
+    },
+    /// What was to be looked for can't be.
+    BadSearch(BadSearch),
+    /// The history can't be read.
+    HistoryUnreadable {
         /// What the disk said.
         why: String,
     },

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use super::event::{Command, Event, Rule};
-use super::log::{AuthorLog, KeptEntry};
-use crate::identity::{PeerId, Signed};
-use crate::wire::{Consent, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, Step, ToServer};
+use super::log::{AuthorLog, KeptEntry, Known};
+use crate::identity::{PeerId, RoomName, Signed};
+use crate::wire::{Consent, EntryId, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, Step, ToServer};
 
 /// One connection to a peer; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,8 @@ pub enum Input {
     LinkUp {
         /// Who.
         peer: PeerId,
+        /// Which life of the peer's program is at the other end; each start begins another one.
+        life: [u8; 32],
         /// The connection.
         link: LinkId,
         /// Whether this side dialled.
@@ -80,6 +82,15 @@ pub enum Input {
         author: PeerId,
         /// Entries in a row, oldest first.
         entries: Vec<KeptEntry>,
+    },
+    /// The answer to [`Output::LookUp`]: nothing is found where the store could not read.
+    LookedUp {
+        /// Which room.
+        room: RoomId,
+        /// All that were asked for by id.
+        asked: Vec<EntryId>,
+        /// Those that the store has.
+        found: Vec<(EntryId, Known)>,
     },
     /// A [`Output::Persist`] failed: neither it nor anything behind it was carried out.
     NotKept {
@@ -129,6 +140,26 @@ pub enum Output {
         author: PeerId,
         /// The first number.
         from: u64,
+    },
+    /// Show texts of this room's history: those with these words in them, or simply the newest.
+    Recall {
+        /// Which room.
+        room: RoomId,
+        /// What it is called.
+        name: RoomName,
+        /// How many at most.
+        count: usize,
+        /// The words, as they were typed.
+        words: Option<String>,
+    },
+    /// Say which of these entries are in the store, and where they stand.
+    LookUp {
+        /// Which room.
+        room: RoomId,
+        /// Which entries, by id.
+        ids: Vec<EntryId>,
+        /// Which entries, by author and number.
+        numbers: Vec<(PeerId, u64)>,
     },
     /// Something happened.
     Tell(Event),
@@ -193,6 +224,13 @@ pub enum Change {
         /// What.
         entries: Vec<KeptEntry>,
     },
+    /// An entry on another branch than its author's log here.
+    Forked {
+        /// Which room.
+        room: RoomId,
+        /// What.
+        entry: KeptEntry,
+    },
     /// How somebody's knocks at a room are answered; it outlives our seat.
     Rule {
         /// Which room.
@@ -202,7 +240,15 @@ pub enum Change {
         /// How; [`Rule::Ask`] is the same as nothing.
         rule: Rule,
     },
-    /// We are out of a room. Its logs stay: our own must go on where it ended, should we ever come back.
+    /// Rosters from before the chain, for the audiences of old entries; they outlive our seat.
+    Past {
+        /// Which room.
+        room: RoomId,
+        /// Which.
+        rosters: Vec<Roster>,
+    },
+    /// We are out of a room. Its logs stay: our own must go on where it ended, should we ever come back. So does how it came
+    /// to its members, to be looked at.
     Gone {
         /// Which room.
         room: RoomId,
@@ -216,6 +262,8 @@ pub struct Kept {
     pub rooms: Vec<KeptRoom>,
     /// Every log, of rooms we were in too.
     pub logs: Vec<(RoomId, PeerId, AuthorLog)>,
+    /// Rosters from before each room's chain.
+    pub past: Vec<Roster>,
     /// How knocks are answered without asking, by room and key.
     pub rules: Vec<(RoomId, PeerId, Rule)>,
 }
@@ -255,6 +303,8 @@ impl Change {
             | Change::Consented { room, .. }
             | Change::HeadCounter { room, .. }
             | Change::Entries { room, .. }
+            | Change::Forked { room, .. }
+            | Change::Past { room, .. }
             | Change::Rule { room, .. }
             | Change::Gone { room } => *room,
         }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::Fault;
 use crate::net::ServerKey;
-use crate::peer::api::{Fingerprint, Options};
+use crate::peer::api::{Fingerprint, Keep, Options};
 use crate::server::{Server, config};
 use crate::ui::words::shown;
 
@@ -47,6 +47,9 @@ impl Stage {
             listen: LOOPBACK,
             listed: false,
             visiting: false,
+            scrollback: 0,
+            keep: Keep::default(),
+            ephemeral: false,
             ask_before_pinning: false,
         }
     }

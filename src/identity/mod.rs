@@ -3,11 +3,13 @@
 //! Never does any IO. Nothing in here knows rooms or messages; it makes sure that whatever is built on top is used only
 //! after its signature was checked ([`Signed`] in, [`Verified`] out).
 
+mod encoding;
 mod fingerprint;
 mod keys;
 mod name;
 mod signed;
 
+pub use encoding::{encode_into, encoded_len, encodes_to};
 pub use fingerprint::Fingerprint;
 pub use keys::{Ed25519, Identity, PeerId, Scheme, Signature, Signer};
 pub use name::{Name, NameError, RoomName};

@@ -6,7 +6,8 @@ use std::ops::Deref;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{PeerId, Scheme, Signature, Signer};
+use super::{PeerId, Scheme, Signature, Signer, encode_into};
+use crate::planted::{self, Bug};
 
 /// A SHA-256 over something's purpose and bytes.
 pub type Digest = [u8; 32];
@@ -25,12 +26,12 @@ pub trait Record: Serialize {
 ///
 /// The version is that of the protocol. No purpose has a zero byte in it, so no two can run into each other.
 pub fn signing_bytes<T: Serialize>(purpose: &str, value: &T) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(256);
+    let mut bytes = Vec::with_capacity(512);
     bytes.extend_from_slice(b"p2pchat/1 ");
     bytes.extend_from_slice(purpose.as_bytes());
     bytes.push(0);
-    // Our wire types are plain structs of sized fields: postcard has no way to fail on them but running out of memory.
-    postcard::to_extend(value, bytes).expect("wire types always encode")
+    encode_into(value, &mut bytes);
+    bytes
 }
 
 /// Something signed, as it came: not to be used before [`Signed::verify`].
@@ -62,7 +63,8 @@ impl<T: Record> Signed<T> {
     /// [`BadSignature`] when the signer named in the record did not sign it for this purpose.
     pub fn verify(self, scheme: &dyn Scheme) -> Result<Verified<T>, BadSignature> {
         let bytes = signing_bytes(T::PURPOSE, &self.record);
-        if !scheme.verify(&self.record.signer(), &bytes, &self.signature) {
+        let unchecked = planted::is(Bug::ConsentUnchecked) && T::PURPOSE == "consent";
+        if !unchecked && !scheme.verify(&self.record.signer(), &bytes, &self.signature) {
             return Err(BadSignature);
         }
         Ok(Verified { digest: Sha256::digest(&bytes).into(), signed: self })

@@ -49,7 +49,7 @@ impl PeerEndpoint {
     pub fn bind(listen: SocketAddr, identity: &Identity) -> Result<PeerEndpoint, std::io::Error> {
         let tls = Arc::new(PeerTls::new(identity));
         let config = transport::accepting(tls.accepting(), transport::between_peers(), PEER_HANDSHAKES_AT_ONCE_MAX);
-        let endpoint = transport::bind(listen, config)?;
+        let endpoint = transport::bind(listen, config, &identity.pkcs8())?;
         let bound = endpoint.local_addr()?;
         let (waiting, accepted) = mpsc::channel(LINKS_WAITING_MAX);
         let accepting = tokio::spawn(accept_all(endpoint.clone(), waiting));
@@ -193,6 +193,8 @@ impl Drop for PeerEndpoint {
 pub struct PeerConnection {
     /// Whose key the TLS handshake proved.
     pub peer: PeerId,
+    /// Which start of its program answered: the same for all connections of one, another one after the next start.
+    pub life: [u8; 32],
     /// Whether this side dialled.
     pub dialled: bool,
     /// The connection.
@@ -338,7 +340,8 @@ async fn open_dialled(connection: quinn::Connection, peer: PeerId) -> Result<Pee
     let (mut send, recv) = connection.open_bi().await.map_err(|error| failed(&error))?;
     // Four bytes fit the window of any peer of this version, so this waits for nobody.
     send.write_all(&PREAMBLE).await.map_err(|error| DialError::Failed(error.to_string()))?;
-    Ok(PeerConnection { peer, dialled: true, link: Link::new(connection, None), streams: (send, recv) })
+    let life = tls::life(&connection);
+    Ok(PeerConnection { peer, life, dialled: true, link: Link::new(connection, None), streams: (send, recv) })
 }
 
 /// Answers handshakes, each in a task of its own, until the endpoint is closed.
@@ -374,7 +377,8 @@ async fn accept_opened(incoming: Incoming) -> Option<PeerConnection> {
         connection.close(VarInt::from(CloseCode::ProtocolError as u32), b"not the preamble of this protocol");
         return None;
     }
-    Some(PeerConnection { peer, dialled: false, link: Link::new(connection, None), streams: (send, recv) })
+    let life = tls::life(&connection);
+    Some(PeerConnection { peer, life, dialled: false, link: Link::new(connection, None), streams: (send, recv) })
 }
 
 fn connect_error_in_words(error: &ConnectError) -> String {

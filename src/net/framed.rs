@@ -164,6 +164,25 @@ fn read_error_in_words(error: &ReadError) -> String {
     }
 }
 
+/// A message as it travels, for sending it on several links without encoding it again.
+pub struct Frame<M> {
+    bytes: Vec<u8>,
+    message: PhantomData<fn(M)>,
+}
+
+impl<M: Message> Frame<M> {
+    /// Encodes a message.
+    pub fn of(message: &M) -> Self {
+        Frame { bytes: frame(message), message: PhantomData }
+    }
+}
+
+impl<M> fmt::Debug for Frame<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({} bytes)", self.bytes.len())
+    }
+}
+
 /// Why a message was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
@@ -196,7 +215,15 @@ impl<M: Message> Writer<M> {
     /// # Errors
     /// [`SendError::Full`] when 1 MiB waits already; the message is not queued, then. [`SendError::Gone`].
     pub fn send(&self, message: &M) -> Result<usize, SendError> {
-        let bytes = frame(message);
+        self.send_frame(&Frame::of(message))
+    }
+
+    /// As [`Writer::send`], with a message that was encoded before.
+    ///
+    /// # Errors
+    /// As [`Writer::send`].
+    pub fn send_frame(&self, frame: &Frame<M>) -> Result<usize, SendError> {
+        let bytes = &frame.bytes;
         let queue = &self.shared.0;
         let mut state = queue.lock();
         if state.finishing || state.gone {
@@ -205,7 +232,7 @@ impl<M: Message> Writer<M> {
         if state.waiting.len() + state.being_written + bytes.len() > QUEUE_BYTES_MAX {
             return Err(SendError::Full);
         }
-        state.waiting.extend_from_slice(&bytes);
+        state.waiting.extend_from_slice(bytes);
         drop(state);
         queue.wake.notify_one();
         Ok(bytes.len())

@@ -55,8 +55,8 @@ impl RendezvousListener {
     /// When the address is in use or not ours.
     pub fn bind(listen: SocketAddr, key: ServerKey, limits: ListenerLimits) -> std::io::Result<RendezvousListener> {
         let fingerprint = key.fingerprint();
-        let config = transport::accepting(key.tls, transport::towards_client(), SERVER_HANDSHAKES_AT_ONCE_MAX);
-        let endpoint = transport::bind(listen, config)?;
+        let config = transport::accepting(key.tls.clone(), transport::towards_client(), SERVER_HANDSHAKES_AT_ONCE_MAX);
+        let endpoint = transport::bind(listen, config, &key.secret)?;
         let bound = endpoint.local_addr()?;
         let (waiting, accepted) = mpsc::channel(LINKS_WAITING_MAX);
         let accepting = tokio::spawn(accept_all(endpoint.clone(), limits, waiting));

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `tls.rs` | who is believed: certificates, pins, key exchange |
 //! | `transport.rs` | how much and how long: windows, timers, close codes |
+//! | `reset.rs` | how a restart is noticed by those who still talk to the process before |
 //! | `link.rs` | one connection, once it is up |
 //! | `framed.rs` | messages on a stream, each way |
 //! | `candidates.rs` | which addresses to offer, which to dial |
@@ -21,6 +22,7 @@ mod framed;
 mod gate;
 mod link;
 mod listener;
+mod reset;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -28,7 +30,7 @@ mod transport;
 
 pub use candidates::canonical;
 pub use endpoint::{DialError, PeerConnection, PeerEndpoint, ServerConnection, ServerDialError};
-pub use framed::{FrameError, Reader, SendError, Writer};
+pub use framed::{Frame, FrameError, Reader, SendError, Writer};
 pub use link::Link;
 pub use listener::{ClientConnection, ListenerLimits, RendezvousListener};
 pub use tls::{ServerCertificate, ServerKey, ServerKeyError};

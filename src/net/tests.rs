@@ -339,3 +339,37 @@ async fn a_port_in_use_is_an_error() {
     let error = PeerEndpoint::bind(b.local_addr(), &Identity::from_seed(&[1; 32])).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
 }
+
+/// Ends a runtime as a kill ends a process: nothing more is sent.
+fn kill(runtime: tokio::runtime::Runtime) {
+    runtime.shutdown_timeout(Duration::from_secs(5));
+}
+
+#[test]
+fn a_killed_server_that_is_started_again_resets_the_connections_to_its_former_self() {
+    let (certificate, key) = ServerKey::new_pem();
+    let key = || ServerKey::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (server, client) = (runtime(), runtime());
+    let listener = server.block_on(async {
+        RendezvousListener::bind(LOOPBACK.parse().unwrap(), key(), ListenerLimits::default()).unwrap()
+    });
+    let address = listener.local_addr();
+    let (endpoint, link, _reader, writer) = client.block_on(async {
+        let (endpoint, _) = peer(1);
+        let connection = endpoint.dial_server(&address.to_string()).await.unwrap();
+        let (link, reader, writer) = connection.open(|_| {}).await.unwrap();
+        (endpoint, link, reader, writer)
+    });
+    kill(server);
+    drop(listener);
+    let server = runtime();
+    let _listener =
+        server.block_on(async { RendezvousListener::bind(address, key(), ListenerLimits::default()).unwrap() });
+    client.block_on(async {
+        writer.send(&ToServer::List(())).unwrap();
+        let why = tokio::time::timeout(Duration::from_secs(5), link.closed()).await;
+        assert_eq!(why.as_deref(), Ok("reset by peer"));
+    });
+    drop(endpoint);
+}

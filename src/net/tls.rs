@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
+use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, SerialNumber};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::aws_lc_rs::{self, kx_group};
@@ -24,6 +24,7 @@ use rustls::version::TLS13;
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, RootCertStore, SignatureScheme,
 };
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::identity::{Fingerprint, Identity, PeerId};
@@ -45,13 +46,17 @@ pub(super) struct PeerTls {
 }
 
 impl PeerTls {
-    /// A self-signed certificate whose public key is the identity.
+    /// A self-signed certificate whose public key is the identity. Its number is a random one: whoever meets the same key
+    /// with another certificate knows that the program behind it was started anew ([`life`]).
     pub(super) fn new(identity: &Identity) -> Self {
         let key = PrivatePkcs8KeyDer::from(identity.pkcs8().to_vec());
         let pair = KeyPair::from_pkcs8_der_and_sign_algo(&key, &PKCS_ED25519)
             .expect("PKCS#8 of an identity is an Ed25519 key pair");
         let certificate = CertificateParams::new(vec![PEER_NAME.to_owned()])
-            .and_then(|params| params.self_signed(&pair))
+            .and_then(|mut params| {
+                params.serial_number = Some(SerialNumber::from_slice(&rand::random::<[u8; 16]>()));
+                params.self_signed(&pair)
+            })
             .expect("a constant DNS name and an Ed25519 key make a certificate");
         PeerTls { chain: vec![certificate.into()], key }
     }
@@ -125,6 +130,8 @@ fn serving(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> 
 /// What a server shows and proves: a certificate chain with its key, of which is known that they fit.
 pub struct ServerKey {
     pub(super) tls: Arc<QuicServerConfig>,
+    /// The private key.
+    pub(super) secret: Zeroizing<Vec<u8>>,
     fingerprint: Fingerprint,
 }
 
@@ -140,11 +147,12 @@ impl ServerKey {
             .map_err(|_| ServerKeyError::Certificate)?;
         let fingerprint = chain.first().and_then(certificate_fingerprint).ok_or(ServerKeyError::Certificate)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| ServerKeyError::Key)?;
+        let secret = Zeroizing::new(key.secret_der().to_vec());
         let tls = serving(chain, key).map_err(|error| match error {
             Error::InconsistentKeys(_) => ServerKeyError::Mismatch,
             _ => ServerKeyError::Key,
         })?;
-        Ok(ServerKey { tls, fingerprint })
+        Ok(ServerKey { tls, secret, fingerprint })
     }
 
     /// A new self-signed certificate and its key, as PEM texts. Its names and dates mean nothing: clients pin the key.
@@ -189,8 +197,18 @@ fn certificate_fingerprint(certificate: &CertificateDer<'_>) -> Option<Fingerpri
 
 /// The key that the other side of a finished handshake proved.
 pub(super) fn proved_key(connection: &quinn::Connection) -> Option<PeerId> {
+    key_of(&certificate(connection)?).ok()
+}
+
+/// Which of its lives the peer at the other end of a finished handshake is in: the SHA-256 of its certificate, which is made
+/// anew at each start. A peer whose certificate stays the same seems to live on, which costs nothing but time.
+pub(super) fn life(connection: &quinn::Connection) -> [u8; 32] {
+    certificate(connection).map_or([0; 32], |certificate| Sha256::digest(&certificate).into())
+}
+
+fn certificate(connection: &quinn::Connection) -> Option<CertificateDer<'static>> {
     let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    key_of(chain.first()?).ok()
+    chain.into_iter().next()
 }
 
 /// The name that peers' certificates carry and dials use; nobody looks at it.

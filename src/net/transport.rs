@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{Endpoint, IdleTimeout, TransportConfig, VarInt, crypto::rustls::QuicServerConfig};
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{Endpoint, IdleTimeout, TokioRuntime, TransportConfig, VarInt};
+use socket2::{Domain, Protocol, Socket, Type};
 
+use super::reset::surviving_restarts;
 use crate::limits::*;
 
 /// Why a connection is closed, as a QUIC application error code. The gaps are taken by later versions of the protocol.
@@ -32,14 +35,19 @@ impl CloseCode {
     }
 }
 
-/// A socket and the endpoint on it; `[::]` takes IPv4 too.
+/// A socket and the endpoint on it; `[::]` takes IPv4 too. `secret` is the program's private key.
 ///
 /// # Errors
 /// When the address is in use or not ours.
-pub(super) fn bind(listen: SocketAddr, accepting: quinn::ServerConfig) -> std::io::Result<Endpoint> {
-    let endpoint = Endpoint::client(listen)?;
-    endpoint.set_server_config(Some(accepting));
-    Ok(endpoint)
+pub(super) fn bind(listen: SocketAddr, accepting: quinn::ServerConfig, secret: &[u8]) -> std::io::Result<Endpoint> {
+    let socket = Socket::new(Domain::for_address(listen), Type::DGRAM, Some(Protocol::UDP))?;
+    if listen.is_ipv6() {
+        // A system that has no such sockets leaves us with IPv6 alone.
+        let _ = socket.set_only_v6(false);
+    }
+    socket.bind(&listen.into())?;
+    let config = surviving_restarts(secret);
+    Endpoint::new(config, Some(accepting), socket.into(), Arc::new(TokioRuntime))
 }
 
 /// What both kinds of accepting have in common: little is held for those who have not been answered yet, and a token from

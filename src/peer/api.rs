@@ -6,11 +6,15 @@ use std::path::PathBuf;
 use tokio::sync::mpsc;
 
 pub use super::config::{Config, ConfigError, Creation, Places, read_password, remember_name, remembered_name};
+pub use super::history::{Exported, History, HistoryError, Part};
 pub use super::identity_file::{IdentityFileError, fingerprint};
+pub use super::membership::{Audited, Evidence, Flaw, FlawKind, MembershipError, audit, held};
 pub use crate::core::event::*;
+pub use crate::core::log::Place;
 pub use crate::identity::{Fingerprint, Name, NameError, PeerId, RoomName};
 pub use crate::limits;
-pub use crate::wire::{EntryId, ProposalHash, Settings};
+pub use crate::store::peer::Keep;
+pub use crate::wire::{EntryId, ProposalHash, RoomId, Settings};
 
 /// What a chat is started with. Everything is decided by now: no file but those named here is read, nothing is asked.
 #[derive(Debug, Clone)]
@@ -30,6 +34,12 @@ pub struct Options {
     /// Whether to only look at the server, as nobody: for `list` and `delete`, beside a chat that may be running on the
     /// same data folder. No history is opened.
     pub visiting: bool,
+    /// How many texts of earlier to show on coming into a room.
+    pub scrollback: usize,
+    /// How much of each room's history is kept.
+    pub keep: Keep,
+    /// Whether nothing that is said or heard is to stay on disk.
+    pub ephemeral: bool,
     /// Whether to ask about a server's unknown certificate ([`Event::PinWanted`]) or to trust it on first use.
     pub ask_before_pinning: bool,
 }

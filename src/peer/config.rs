@@ -13,7 +13,9 @@ use etcetera::BaseStrategy as _;
 use serde::Deserialize;
 
 use crate::identity::Name;
-use crate::limits::{CONSENT_TIMEOUT_S_DEFAULT, GRACE_S_DEFAULT, PASSWORD_BYTES_MAX, ROOM_SIZE_DEFAULT};
+use crate::limits::{
+    CONSENT_TIMEOUT_S_DEFAULT, GRACE_S_DEFAULT, HISTORY_SHOWN_DEFAULT, PASSWORD_BYTES_MAX, ROOM_SIZE_DEFAULT,
+};
 use crate::wire::Settings;
 
 /// Longest config file that is read, in bytes: the commented guide fits ten times over.
@@ -42,6 +44,12 @@ pub struct Config {
     pub log_file: Option<PathBuf>,
     /// What is logged, as a filter of tracing.
     pub log: String,
+    /// How many texts of earlier are shown on coming into a room.
+    pub scrollback: usize,
+    /// Days for which a room's history is kept; for ever if nothing is said.
+    pub keep_days: Option<u32>,
+    /// Megabytes of a room's history that are kept; all if nothing is said.
+    pub keep_mb: Option<u32>,
     /// What rooms are created like.
     pub create: Creation,
 }
@@ -57,6 +65,9 @@ impl Default for Config {
             data_dir: None,
             log_file: None,
             log: "info".to_owned(),
+            scrollback: HISTORY_SHOWN_DEFAULT,
+            keep_days: None,
+            keep_mb: None,
             create: Creation::default(),
         }
     }
@@ -237,6 +248,7 @@ mod tests {
             .collect();
         let config = Config::parse(&all).unwrap();
         assert_eq!(config.name, Some("alice".parse().unwrap()));
+        assert_eq!((config.keep_days, config.keep_mb), (Some(90), Some(100)));
         assert!(config.password_file.is_some() && config.data_dir.is_some() && config.log_file.is_some());
     }
 

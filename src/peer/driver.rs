@@ -11,18 +11,20 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 
 use super::api::Options;
+use super::keeping::Keeping;
 use crate::core::event::{Command, Ending, Event, Failure};
 use crate::core::io::{Change, CloseReason, Input, LinkId, Output};
 use crate::core::node::Node;
 use crate::core::time::Now;
-use crate::identity::{PeerId, RoomName};
+use crate::identity::{PeerId, RoomName, Signature};
 use crate::limits::{RUN_ENTRIES_MAX, TEXT_BYTES_MAX};
-use crate::net::{CloseCode, FrameError, Link, PeerConnection, PeerEndpoint, Reader, Writer};
+use crate::net::{CloseCode, Frame, FrameError, Link, PeerConnection, PeerEndpoint, Reader, Writer};
 use crate::store::peer::PeerStore;
 use crate::wire::{FromServer, PeerMessage, ToServer};
 
-/// Inputs handled together at most: bounds how long the first of them waits for its answer.
-const BATCH_MAX: usize = 256;
+/// Entries and other inputs handled together at most: bounds how long the first of them waits for its answer, and the memory
+/// that a flood takes. Enough to hide a disk's flush.
+const BATCH_MAX: usize = 1024;
 
 /// Time the other side has to read what was sent last, before a connection is closed.
 const LINGER: Duration = Duration::from_secs(2);
@@ -77,6 +79,10 @@ pub(super) struct Driver {
     pub to_self: mpsc::Sender<Arrival>,
     /// Answers about certificates, for the server's task.
     pub pin_answers: mpsc::Sender<bool>,
+    /// Runs that were encoded in this step, by their signature and their first number.
+    runs: BTreeMap<(Signature, u64), Frame<PeerMessage>>,
+    /// What is shown of the history, and what is forgotten.
+    pub keeping: Keeping,
     /// Running connections.
     wires: BTreeMap<LinkId, Wire>,
     /// The running connection to the server.
@@ -90,7 +96,7 @@ pub(super) struct Driver {
     /// Set once the server refused us for good.
     server_given_up: bool,
     /// Set once all is over.
-    ended: bool,
+    pub ended: bool,
     /// How it ended; told when the last words have left, since a face that hears it ends the process.
     ending: Option<Ending>,
 }
@@ -118,6 +124,7 @@ pub(super) struct Parts {
 impl Driver {
     pub(super) fn new(options: &Options, parts: Parts) -> Self {
         Driver {
+            keeping: Keeping::new(options, &parts.store),
             node: parts.node,
             store: parts.store,
             endpoint: parts.endpoint,
@@ -127,6 +134,7 @@ impl Driver {
             arrivals: parts.arrivals,
             to_self: parts.to_self,
             pin_answers: parts.pin_answers,
+            runs: BTreeMap::new(),
             wires: BTreeMap::new(),
             server: None,
             welcomed: false,
@@ -158,6 +166,7 @@ impl Driver {
                     }
                 },
                 Some(arrival) = self.arrivals.recv() => self.on_arrival(arrival, &mut inputs).await,
+                () = sleep_until(self.keeping.forget_at) => self.forget_some().await,
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)), if wake.is_some() => {
                     inputs.push_back(Input::Wake);
                 }
@@ -174,7 +183,10 @@ impl Driver {
 
     /// Takes what else waits already, so that it shares a transaction.
     async fn gather(&mut self, inputs: &mut VecDeque<Input>) {
-        while inputs.len() < BATCH_MAX {
+        let mut gathered = inputs.iter().map(weight).sum::<usize>();
+        while gathered < BATCH_MAX {
+            // A text may have joined the input before it.
+            let (known, last) = (inputs.len(), inputs.back().map_or(0, weight));
             if let Ok(arrival) = self.arrivals.try_recv() {
                 self.on_arrival(arrival, inputs).await;
             } else if let Ok(command) = self.commands.try_recv() {
@@ -182,6 +194,7 @@ impl Driver {
             } else {
                 return;
             }
+            gathered += inputs.iter().skip(known.saturating_sub(1)).map(weight).sum::<usize>() - last;
         }
     }
 
@@ -234,12 +247,13 @@ impl Driver {
     fn open(&mut self, connection: PeerConnection) -> Input {
         self.next_link += 1;
         let link_id = LinkId(self.next_link);
-        let (peer, dialled, remote) = (connection.peer, connection.dialled, connection.remote());
+        let (peer, life) = (connection.peer, connection.life);
+        let (dialled, remote) = (connection.dialled, connection.remote());
         let (link, reader, writer) = connection.open(|_| {});
         let rtt_ms = u32::try_from(link.rtt().as_millis()).unwrap_or(u32::MAX);
         tokio::spawn(read_peer(link_id, reader, self.to_self.clone()));
         self.wires.insert(link_id, Wire { link, writer });
-        Input::LinkUp { peer, link: link_id, dialled, remote, rtt_ms }
+        Input::LinkUp { peer, life, link: link_id, dialled, remote, rtt_ms }
     }
 
     /// Hands inputs to the core and carries out what comes of them, until nothing more does.
@@ -252,11 +266,32 @@ impl Driver {
             if !self.persist(&outputs).await {
                 return;
             }
+            self.runs.clear();
             for output in outputs {
                 if let Some(input) = self.carry_out(output).await {
                     inputs.push_back(input);
                 }
             }
+        }
+        self.runs.clear();
+    }
+
+    /// Sends a message on a link; a run that goes to many is encoded once.
+    fn send(&mut self, link: LinkId, message: &PeerMessage) {
+        let Some(wire) = self.wires.get(&link) else { return };
+        let sent = match message {
+            // The signature vouches for the last entry and the chain for those before it: two runs that share it and begin
+            // alike are one.
+            PeerMessage::Run(run) => {
+                let begins = run.entries.first().map_or(0, |entry| entry.seq);
+                let frame = self.runs.entry((run.signature, begins)).or_insert_with(|| Frame::of(message));
+                wire.writer.send_frame(frame)
+            }
+            _ => wire.writer.send(message),
+        };
+        if let Err(error) = sent {
+            tracing::warn!(%error, "a member does not keep up");
+            wire.link.close(CloseCode::Overloaded, "too slow");
         }
     }
 
@@ -282,9 +317,15 @@ impl Driver {
         let mut told = false;
         loop {
             let store = &mut self.store;
-            let kept = tokio::task::block_in_place(|| store.apply(changes.iter().copied()));
+            let kept = store.apply(changes.iter().copied());
             let Err(error) = kept else { return true };
             tracing::error!(%error, "the history can't be written");
+            if self.repair(&error).await {
+                continue;
+            }
+            if self.ended {
+                return false;
+            }
             if !std::mem::replace(&mut told, true) {
                 self.tell(Event::Failed(Failure::NotKept { why: error.to_string() })).await;
             }
@@ -315,14 +356,7 @@ impl Driver {
                     link.close(CloseCode::Overloaded, "too slow");
                 }
             }
-            Output::ToPeer { link, message } => {
-                if let Some(wire) = self.wires.get(&link)
-                    && let Err(error) = wire.writer.send(&message)
-                {
-                    tracing::warn!(%error, "a member does not keep up");
-                    wire.link.close(CloseCode::Overloaded, "too slow");
-                }
-            }
+            Output::ToPeer { link, message } => self.send(link, &message),
             Output::Dial { peer, candidates } => {
                 let (endpoint, arrivals) = (Arc::clone(&self.endpoint), self.to_self.clone());
                 tokio::spawn(async move {
@@ -339,15 +373,42 @@ impl Driver {
                 }
             }
             Output::Fetch { room, reader, author, from } => {
-                let store = &self.store;
-                let fetched = tokio::task::block_in_place(|| store.fetch(&room, &author, from));
-                let entries = fetched.unwrap_or_else(|error| {
-                    tracing::error!(%error, "the history can't be read");
-                    Vec::new()
-                });
+                let fetched = self.store.fetch(&room, &author, from);
+                let entries = match fetched {
+                    Ok(entries) => entries,
+                    Err(error) => {
+                        tracing::error!(%error, "the history can't be read");
+                        self.repair(&error).await;
+                        Vec::new()
+                    }
+                };
                 return Some(Input::Fetched { room, reader, author, entries });
             }
-            Output::Tell(event) => self.tell(event).await,
+            Output::Recall { room, name, count, words } => {
+                self.recall(room, name, count, words).await;
+            }
+            Output::LookUp { room, ids, numbers } => {
+                let looked_up = self.store.look_up(&room, &ids, &numbers);
+                let found = match looked_up {
+                    Ok(found) => found,
+                    Err(error) => {
+                        tracing::error!(%error, "the history can't be read");
+                        self.repair(&error).await;
+                        Vec::new()
+                    }
+                };
+                return Some(Input::LookedUp { room, asked: ids, found });
+            }
+            Output::Tell(event) => {
+                let joined = match &event {
+                    Event::Joined { room, .. } => Some(room.clone()),
+                    _ => None,
+                };
+                self.tell(event).await;
+                if let Some(room) = joined {
+                    self.scroll_back(room).await;
+                }
+            }
             Output::GiveUpServer => {
                 self.server_given_up = true;
                 if let Some((link, _)) = self.server.take() {
@@ -359,7 +420,7 @@ impl Driver {
         None
     }
 
-    async fn tell(&mut self, event: Event) {
+    pub(super) async fn tell(&mut self, event: Event) {
         if let Event::Ended(ending) = event {
             self.ending = Some(ending);
             return;
@@ -383,6 +444,15 @@ impl Driver {
         }
         while closing.join_next().await.is_some() {}
         self.endpoint.close(CloseCode::GoingAway, "").await;
+    }
+}
+
+/// How much an input counts in a batch.
+fn weight(input: &Input) -> usize {
+    match input {
+        Input::FromPeer { message: PeerMessage::Run(run), .. } => run.entries.len().max(1),
+        Input::Say { texts, .. } => texts.len(),
+        _ => 1,
     }
 }
 

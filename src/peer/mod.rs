@@ -5,7 +5,10 @@
 pub mod api;
 pub mod config;
 mod driver;
+pub mod history;
 pub mod identity_file;
+mod keeping;
+pub mod membership;
 pub mod pins;
 mod server_task;
 
@@ -19,10 +22,11 @@ use self::api::{Chat, Event, Options, StartError};
 use self::driver::{Arrival, Driver, Parts};
 use self::pins::Pins;
 use self::server_task::ServerTask;
+use crate::core::io::Kept;
 use crate::core::node::{Config, Node};
-use crate::identity::{Ed25519, Signer as _};
+use crate::identity::{Ed25519, PeerId, Signer as _};
 use crate::net::PeerEndpoint;
-use crate::store::peer::PeerStore;
+use crate::store::peer::{PeerStore, Salvaged};
 
 /// The name of the history in the data folder.
 const HISTORY_FILE_NAME: &str = "history.db";
@@ -37,9 +41,8 @@ const WAITING_MAX: usize = 1024;
 /// [`StartError`] when one of the three can't be had.
 pub async fn start(options: Options) -> Result<Chat, StartError> {
     let (identity, _) = identity_file::load_or_create(&options.data_dir)?;
-    let (lock, store) = if options.visiting { visit()? } else { settle(&options.data_dir)? };
-    let file = options.data_dir.join(HISTORY_FILE_NAME);
-    let kept = store.load().map_err(|why| cant_open(&file, &why))?;
+    let (lock, Opened { store, kept, damaged }) =
+        if options.visiting { visit()? } else { settle(&options, identity.id())? };
     let listen = options.listen;
     let endpoint = PeerEndpoint::bind(listen, &identity).map_err(|why| StartError::Listen { listen, why })?;
     let endpoint = Arc::new(endpoint);
@@ -59,7 +62,11 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
     let (to_self, arrivals) = mpsc::channel(WAITING_MAX);
     let (pin_answers, answers) = mpsc::channel(1);
 
-    let _ = events.send(Event::Ready { name: options.name.clone(), fingerprint }).await;
+    let ready = Event::Ready { name: options.name.clone(), fingerprint, ephemeral: options.ephemeral };
+    let _ = events.send(ready).await;
+    if let Some(salvaged) = damaged {
+        let _ = events.send(keeping::damaged(salvaged)).await;
+    }
     let server = ServerTask {
         endpoint: Arc::clone(&endpoint),
         server: options.server.clone(),
@@ -72,26 +79,42 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
     tokio::spawn(accept(Arc::clone(&endpoint), to_self.clone()));
     let parts = Parts { node, store, endpoint, commands, events, arrivals, to_self, pin_answers };
     let driver = Driver::new(&options, parts);
-    tokio::spawn(async move {
-        driver.run().await;
+    // A thread of its own, since the loop waits for the disk: moving a worker's tasks away for each flush costs more than
+    // the flush.
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || {
+        runtime.block_on(driver.run());
         server.abort();
         drop(lock);
     });
     Ok(Chat { commands: commands_in, events: events_out })
 }
 
+/// The history, and what a peer goes on from.
+struct Opened {
+    store: PeerStore,
+    kept: Kept,
+    damaged: Option<Salvaged>,
+}
+
 /// The history, and the lock that keeps it ours.
-fn settle(data_dir: &Path) -> Result<(Option<File>, PeerStore), StartError> {
-    let lock = lock(data_dir)?;
-    let file = data_dir.join(HISTORY_FILE_NAME);
-    let store = PeerStore::open(&file).map_err(|why| cant_open(&file, &why))?;
-    Ok((Some(lock), store))
+fn settle(options: &Options, me: PeerId) -> Result<(Option<File>, Opened), StartError> {
+    let lock = lock(&options.data_dir)?;
+    let file = options.data_dir.join(HISTORY_FILE_NAME);
+    let failed = |why| cant_open(&file, &why);
+    let (store, kept, damaged) = PeerStore::open_or_salvage(&file, me, &keeping::today(), &Ed25519).map_err(failed)?;
+    if !options.ephemeral {
+        return Ok((Some(lock), Opened { store, kept, damaged }));
+    }
+    let store = store.passing(me).map_err(failed)?;
+    let kept = store.load().map_err(failed)?;
+    Ok((Some(lock), Opened { store, kept, damaged }))
 }
 
 /// Whoever only looks has no history.
-fn visit() -> Result<(Option<File>, PeerStore), StartError> {
+fn visit() -> Result<(Option<File>, Opened), StartError> {
     let store = PeerStore::in_memory().map_err(|why| cant_open(Path::new("memory"), &why))?;
-    Ok((None, store))
+    Ok((None, Opened { store, kept: Kept::default(), damaged: None }))
 }
 
 fn cant_open(file: &Path, why: &crate::store::StoreError) -> StartError {

@@ -9,13 +9,13 @@ use std::path::Path;
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::sqlite::{self, StoreError, read};
+use super::sqlite::{self, Schema, StoreError, read};
 use crate::core::rendezvous::{Change, Kept, KeptName, KeptRoom, PastStep};
 use crate::identity::PeerId;
 use crate::wire::{RoomId, RosterHash, decode, encode};
 
 /// Epochs are kept as SQLite's signed integers, in whose order small ones stay.
-const SCHEMA: &str = "
+const TABLES: &str = "
     CREATE TABLE names (skeleton TEXT PRIMARY KEY, key BLOB NOT NULL, name TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE rooms (room BLOB PRIMARY KEY, genesis BLOB NOT NULL, roster BLOB NOT NULL) STRICT;
     CREATE TABLE steps (
@@ -27,6 +27,9 @@ const SCHEMA: &str = "
     ) STRICT;
 ";
 
+/// Formats 1 and 2 hold the same tables.
+const SCHEMA: Schema = Schema { format: 2, create: TABLES, oldest: 1, migrate: |_, _| Ok(()) };
+
 /// The file.
 #[derive(Debug)]
 pub struct RendezvousStore(Connection);
@@ -37,7 +40,7 @@ impl RendezvousStore {
     /// # Errors
     /// [`StoreError`] when it can't be opened, or is of a later version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        sqlite::open(Some(path), SCHEMA).map(RendezvousStore)
+        sqlite::open(Some(path), &SCHEMA).map(RendezvousStore)
     }
 
     /// A store that ends with the process, for tests and for servers that keep nothing.
@@ -45,7 +48,7 @@ impl RendezvousStore {
     /// # Errors
     /// [`StoreError::Database`] when SQLite has no memory.
     pub fn in_memory() -> Result<Self, StoreError> {
-        sqlite::open(None, SCHEMA).map(RendezvousStore)
+        sqlite::open(None, &SCHEMA).map(RendezvousStore)
     }
 
     /// All that is kept.
@@ -193,8 +196,8 @@ mod tests {
     fn a_file_of_a_later_version_is_refused_and_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("server.db");
-        Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
-        assert!(matches!(RendezvousStore::open(&path), Err(StoreError::TooNew { found: 2 })));
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
+        assert!(matches!(RendezvousStore::open(&path), Err(StoreError::OtherFormat { found: 9, .. })));
     }
 
     #[test]

@@ -3,13 +3,34 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags, Transaction};
 
 use crate::wire::DecodeError;
 
-/// The format that this version writes. A file of another one is refused; earlier ones were never released.
-const FORMAT: i64 = 2;
+/// How long a reader waits for a writer that is just closing the file or recovering its journal.
+const READER_WAITS: Duration = Duration::from_secs(5);
+
+/// What a database is made of, and how an earlier one becomes one.
+pub(super) struct Schema {
+    /// The format that this version writes.
+    pub format: i64,
+    /// Makes it in an empty database.
+    pub create: &'static str,
+    /// The oldest format that [`Schema::migrate`] understands.
+    pub oldest: i64,
+    /// Brings a database of that format, or of a later one before this, to this one.
+    pub migrate: fn(&Transaction<'_>, i64) -> Result<(), StoreError>,
+}
+
+/// Kibibytes of pages in memory, negative as SQLite wants it: with its default of 2 MiB a busy minute wrote pages out within
+/// a transaction, only to read them back.
+const CACHE_KIB: i64 = -8 * 1024;
+
+/// Pages in the journal, 16 MiB of them, before they go to their place: a page that changed often goes once. Four times
+/// SQLite's default.
+const WAL_PAGES: i64 = 4096;
 
 /// Why something could not be kept or read.
 #[derive(Debug, thiserror::Error)]
@@ -26,19 +47,43 @@ pub enum StoreError {
         /// Which part.
         what: &'static str,
     },
-    /// The file is of a later version of this program.
-    #[error("the database is of format {found}, and this version knows formats up to {FORMAT}")]
-    TooNew {
+    /// The file is of another version of this program.
+    #[error("the database is of format {found}, and this version reads formats {oldest} to {newest}; {}", if found > newest { "a later version wrote it" } else { "it is older than the first release" })]
+    OtherFormat {
         /// Its format.
         found: i64,
+        /// The oldest that can be read.
+        oldest: i64,
+        /// The one that is written.
+        newest: i64,
     },
+}
+
+impl StoreError {
+    /// Whether the file itself is to blame: what stands in it is not what was written. A full disk, a folder that is somebody
+    /// else's or a later version are none of that.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode as Code;
+        match self {
+            StoreError::Damaged { .. } => true,
+            StoreError::File(_) | StoreError::OtherFormat { .. } => false,
+            StoreError::Database(rusqlite::Error::SqliteFailure(failure, _)) => matches!(
+                failure.code,
+                // A schema of which a letter has changed fails as an unknown error: a table is not found by its name.
+                Code::DatabaseCorrupt | Code::NotADatabase | Code::Unknown
+            ),
+            // The rest is what a row holds, and how often it is there.
+            StoreError::Database(_) => true,
+        }
+    }
 }
 
 /// Opens a database file, made if absent, and brings it to the format of `schema`; without a file, one in memory.
 ///
 /// WAL with `synchronous=FULL`: a commit that has returned survives a power cut. (The default for WAL, NORMAL, may lose
-/// the last commits.) The journals beside the file take its permissions.
-pub(super) fn open(file: Option<&Path>, schema: &str) -> Result<Connection, StoreError> {
+/// the last commits.) The journals beside the file take its permissions. What is deleted is overwritten, and nothing is
+/// ever sorted in a file elsewhere.
+pub(super) fn open(file: Option<&Path>, schema: &Schema) -> Result<Connection, StoreError> {
     let mut connection = match file {
         Some(file) => {
             OpenOptions::new().create(true).append(true).mode(0o600).open(file)?;
@@ -46,20 +91,47 @@ pub(super) fn open(file: Option<&Path>, schema: &str) -> Result<Connection, Stor
         }
         None => Connection::open_in_memory()?,
     };
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "secure_delete", true)?;
+    if connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? == 0 {
+        // Only a database that is still empty takes this up: what was deleted gives its pages back.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
     let all_at_once = connection.transaction()?;
     match all_at_once.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
-        0 => {
-            all_at_once.execute_batch(schema)?;
-            all_at_once.pragma_update(None, "user_version", FORMAT)?;
+        found if found == schema.format => {
+            drop(all_at_once);
+            return Ok(connection);
         }
-        FORMAT => {}
-        found => return Err(StoreError::TooNew { found }),
+        0 => all_at_once.execute_batch(schema.create)?,
+        found if found >= schema.oldest && found < schema.format => (schema.migrate)(&all_at_once, found)?,
+        found => return Err(schema.other(found)),
     }
+    all_at_once.pragma_update(None, "user_version", schema.format)?;
     all_at_once.commit()?;
     Ok(connection)
+}
+
+/// Opens a database file only to read it, beside a program that may be writing it.
+pub(super) fn open_to_read(file: &Path, schema: &Schema) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.busy_timeout(READER_WAITS)?;
+    match connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
+        found if found == schema.format => Ok(connection),
+        found => Err(schema.other(found)),
+    }
+}
+
+impl Schema {
+    fn other(&self, found: i64) -> StoreError {
+        StoreError::OtherFormat { found, oldest: self.oldest, newest: self.format }
+    }
 }
 
 /// What was decoded from a row, or which part of the file is damaged.
@@ -73,11 +145,16 @@ mod tests {
 
     use super::*;
 
+    fn schema(create: &'static str) -> Schema {
+        let migrate = |to: &Transaction<'_>, _| Ok(to.execute_batch("CREATE TABLE later (x)")?);
+        Schema { format: 5, create, oldest: 4, migrate }
+    }
+
     #[test]
     fn the_file_and_its_journals_are_for_their_owner_only() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("some.db");
-        let connection = open(Some(&file), "CREATE TABLE t (x);").unwrap();
+        let connection = open(Some(&file), &schema("CREATE TABLE t (x);")).unwrap();
         connection.execute("INSERT INTO t VALUES (1)", []).unwrap();
         for entry in std::fs::read_dir(dir.path()).unwrap() {
             let entry = entry.unwrap();
@@ -88,10 +165,27 @@ mod tests {
     }
 
     #[test]
-    fn a_database_of_a_later_version_is_refused() {
+    fn a_database_of_another_version_is_refused_in_true_words() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("some.db");
-        open(Some(&file), "").unwrap().pragma_update(None, "user_version", 9).unwrap();
-        assert!(matches!(open(Some(&file), ""), Err(StoreError::TooNew { found: 9 })));
+        for (format, words) in [(9, "a later version wrote it"), (3, "older than the first release")] {
+            open(Some(&file), &schema("")).unwrap().pragma_update(None, "user_version", format).unwrap();
+            let refused = open(Some(&file), &schema("")).unwrap_err();
+            assert!(matches!(refused, StoreError::OtherFormat { found, .. } if found == format));
+            assert!(refused.to_string().contains(words) && !refused.is_damage(), "{refused}");
+            open_to_read(&file, &schema("")).unwrap_err();
+            std::fs::remove_file(&file).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_earlier_format_is_brought_forward_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("some.db");
+        open(Some(&file), &schema("")).unwrap().pragma_update(None, "user_version", 4).unwrap();
+        for _ in 0..2 {
+            let connection = open(Some(&file), &schema("")).unwrap();
+            assert_eq!(connection.query_row("SELECT count(*) FROM later", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+        }
     }
 }

@@ -86,6 +86,15 @@ pub enum Action {
         /// Which room
         room: RoomName,
     },
+    /// Look for words in the history of a room, without a server
+    Search(Search),
+    /// Write the whole history of a room, without a server
+    Export(Export),
+    /// Check an export with --members with nothing but the file: every step signed by every member who stayed
+    VerifyLog {
+        /// Which file
+        file: PathBuf,
+    },
     /// Show your name, your key's fingerprint and where they are kept
     Whoami,
     /// Show the whole idea on this machine, in under a minute
@@ -99,7 +108,7 @@ pub enum Action {
     Man,
     /// Speak JSON without being in a room yet
     #[command(hide = true)]
-    Json,
+    Json(Stay),
 }
 
 /// Arguments of `join`.
@@ -113,9 +122,20 @@ pub struct Join {
     /// How the room is made.
     #[command(flatten)]
     pub how: How,
+    /// What stays.
+    #[command(flatten)]
+    pub stay: Stay,
     /// How lines in a pipe are treated.
     #[command(flatten)]
     pub pipe: Pipe,
+}
+
+/// What stays when it is over.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub struct Stay {
+    /// Keep nothing of what is said on disk; your identity stays
+    #[arg(long)]
+    pub ephemeral: bool,
 }
 
 /// Arguments of `create`.
@@ -126,9 +146,47 @@ pub struct Create {
     /// How the room is made.
     #[command(flatten)]
     pub how: How,
+    /// What stays.
+    #[command(flatten)]
+    pub stay: Stay,
     /// How lines in a pipe are treated.
     #[command(flatten)]
     pub pipe: Pipe,
+}
+
+/// Arguments of `search`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Search {
+    /// Which room; of several of that name, the one entered last
+    pub room: RoomName,
+    /// All have to be there; word* begins one, '"some words"' stand together
+    #[arg(required = true)]
+    pub words: Vec<String>,
+    /// Show at most so many, the newest
+    #[arg(long, value_name = "N", default_value_t = HISTORY_SHOWN_DEFAULT, value_parser = shown_at_once)]
+    pub count: usize,
+    /// The room's id, where there were several of that name
+    #[arg(long, value_name = "ID")]
+    pub room_id: Option<String>,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Export {
+    /// Which room; of several of that name, the one entered last
+    pub room: RoomName,
+    /// Write a row for each message, for people (the default; --json writes an object with its signature)
+    #[arg(long)]
+    pub text: bool,
+    /// Write who came and went instead, and who signed it, as `verify-log` reads it
+    #[arg(long, conflicts_with = "text")]
+    pub members: bool,
+    /// File to write, which must not exist [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The room's id, where there were several of that name
+    #[arg(long, value_name = "ID")]
+    pub room_id: Option<String>,
 }
 
 /// How a room is made.
@@ -154,6 +212,11 @@ pub struct Pipe {
     /// In a pipe: pass the others' control characters on
     #[arg(long)]
     pub raw: bool,
+}
+
+fn shown_at_once(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=HISTORY_SHOWN_MAX).contains(count));
+    count.ok_or_else(|| format!("a number from 1 to {HISTORY_SHOWN_MAX}"))
 }
 
 /// `HOST` or `HOST:PORT`, of characters that addresses and domain names have.

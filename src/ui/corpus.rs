@@ -57,11 +57,113 @@ pub fn message(byte: u8, from: &str, text: &str) -> Event {
         seq: 7,
         text: text.to_owned(),
         sent_at_ms: 1_795_226_400_123,
+        place: Place { epoch: 3, depth: 5 },
+        forked: false,
+    }
+}
+
+pub fn history(why: Recall, more: u64) -> Event {
+    let recalled = |byte, from: Option<&str>, text: &str| Recalled {
+        id: EntryId([byte; 32]),
+        from: from.map(name),
+        key: PeerId([byte; 32]),
+        mine: byte == 1,
+        seq: 7,
+        text: text.to_owned(),
+        sent_at_ms: 1_795_226_400_123,
+        place: Place { epoch: 3, depth: 9 },
+        forked: byte == 2,
+    };
+    Event::History {
+        room: lobby(),
+        why,
+        messages: vec![recalled(2, Some("bob"), EVIL), recalled(1, None, "my own")],
+        more,
     }
 }
 
 pub fn joined(how: Entrance) -> Event {
     Event::Joined { room: lobby(), epoch: 3, members: people(), how }
+}
+
+pub fn ready(who: &str) -> Event {
+    Event::Ready { name: name(who), fingerprint: words(1), ephemeral: false }
+}
+
+pub fn annex() -> RoomName {
+    "annex".parse().unwrap()
+}
+
+pub fn removal() -> Event {
+    Event::Removal {
+        room: lobby(),
+        proposal: ProposalHash([6; 32]),
+        names: vec![name("mallory")],
+        yes: vec![name("bob")],
+        waiting: vec![name("alice"), name("carol")],
+        expires_in_s: 60,
+    }
+}
+
+pub fn reform(state: ReformState) -> Event {
+    Event::Reform { room: lobby(), new: annex(), by: name("bob"), without: vec![name("mallory")], state }
+}
+
+pub fn membership() -> Event {
+    let at_ms = Some(1_795_226_400_123);
+    let signed = || vec![(name("bob"), PeerId([2; 32]), at_ms)];
+    let who = |who, byte| vec![(name(who), PeerId([byte; 32]))];
+    let record = |epoch, what| Record { epoch, at_ms, what, who: who("dana", 4), signed: signed() };
+    let begin = Record { epoch: 3, at_ms: None, what: RecordKind::Begin, who: who("bob", 2), signed: vec![] };
+    let records = vec![begin, record(4, RecordKind::Admitted), record(5, RecordKind::Removed)];
+    Event::Membership { room: lobby(), records }
+}
+
+/// What members decide together.
+pub fn decisions() -> Vec<Event> {
+    let (room, proposal, names) = (lobby, ProposalHash([6; 32]), || vec![name("mallory")]);
+    let mut events = vec![removal()];
+    for rule in [Rule::Session, Rule::Always, Rule::Never, Rule::Follow] {
+        let (name, by) = (name("dana"), name(if rule == Rule::Follow { "bob" } else { "dana" }));
+        let knock = ProposalHash([4; 32]);
+        events.push(Event::AnsweredByRule { room: room(), knock, name, key: PeerId([4; 32]), by, rule });
+    }
+    for decision in [Answer::Yes, Answer::No, Answer::Silent] {
+        events.push(Event::RemovalAnswer { room: room(), proposal, names: names(), by: name("carol"), decision });
+    }
+    for how in [Refusal::Denied, Refusal::Expired] {
+        events.push(Event::RemovalOver { room: room(), proposal, names: names(), how });
+    }
+    for state in [
+        ReformState::Asked { expires_in_s: 60 },
+        ReformState::Waiting(vec![name("carol")]),
+        ReformState::Agreed,
+        ReformState::Refused(Some(name("carol"))),
+        ReformState::Refused(None),
+    ] {
+        events.push(reform(state));
+    }
+    let rules = vec![
+        (name("dana"), PeerId([4; 32]), Rule::Always),
+        (name("eve"), PeerId([5; 32]), Rule::Never),
+        (name("bob"), PeerId([2; 32]), Rule::Follow),
+    ];
+    events.extend([Event::Rules { room: room(), rules }, Event::Rules { room: room(), rules: vec![] }]);
+    let undecided = |what, who| Undecided {
+        proposal,
+        what,
+        names: vec![name(who)],
+        yes: vec![name("alice")],
+        waiting: vec![(name("bob"), true), (name("carol"), false)],
+        since_s: 15,
+    };
+    let open = vec![
+        undecided(Question::Admit, "dana"),
+        undecided(Question::Drop, "carol"),
+        undecided(Question::Remove, "mallory"),
+    ];
+    events.extend([Event::Pending { room: room(), open }, membership()]);
+    events
 }
 
 pub fn people() -> Vec<Person> {
@@ -81,6 +183,9 @@ pub fn failures() -> Vec<Failure> {
         Failure::AmbiguousName(name("bob")),
         Failure::AnotherDecisionOpen { name: name("bob") },
         Failure::AlreadyAnswered,
+        Failure::NoSuchMember(name("bob")),
+        Failure::TooManyRules,
+        Failure::NothingProposed,
         Failure::TextTooLong { bytes: 5000 },
         Failure::BadSettings,
         Failure::NoServer,
@@ -93,6 +198,8 @@ pub fn failures() -> Vec<Failure> {
         Failure::NotCreator(lobby()),
         Failure::NoSuchRoom(lobby()),
         Failure::NotKept { why: EVIL.into() },
+        Failure::BadSearch(BadSearch::OpenQuote),
+        Failure::HistoryUnreadable { why: EVIL.into() },
     ]
 }
 
@@ -103,7 +210,9 @@ pub fn events() -> Vec<Event> {
     let link = |path, grace_s| Event::Link { room: room(), name: name("bob"), path, grace_s };
     let left = |reason| Event::MemberLeft { room: room(), name: name("bob"), key: PeerId([2; 32]), reason, epoch: 5 };
     let mut events = vec![
-        Event::Ready { name: name("alice"), fingerprint: words(1) },
+        Event::Ready { name: name("alice"), fingerprint: words(1), ephemeral: false },
+        Event::Ready { name: name("alice"), fingerprint: words(1), ephemeral: true },
+        Event::HistoryDamaged { why: EVIL.into(), aside: PathBuf::from(EVIL), saved: 12, seats: false },
         Event::PinWanted { server: server(), fingerprint: words(9) },
         Event::Pinned { server: server(), fingerprint: words(9) },
         Event::ServerUp { server: server() },
@@ -131,6 +240,7 @@ pub fn events() -> Vec<Event> {
         Event::Delivered { room: room(), id: EntryId([1; 32]), to: 2, of: 3 },
         Event::Members { room: room(), epoch: 3, size: 64, members: people() },
     ];
+    events.extend([Recall::Joined, Recall::Last, Recall::Search].map(|why| history(why, 5)));
     for decision in [Answer::Yes, Answer::No, Answer::Silent] {
         let (name, by) = (name("dana"), name("bob"));
         events.push(Event::Consent { room: room(), knock: knock(), name, by, decision });
@@ -139,7 +249,7 @@ pub fn events() -> Vec<Event> {
         events.push(Event::KnockOver { room: room(), knock: knock(), name: name("dana"), how });
         events.push(Event::Refused { room: room(), reason: how });
     }
-    for why in [Leaving::Asked, Leaving::Deleted, Leaving::DroppedByOthers, Leaving::Removed] {
+    for why in [Leaving::Asked, Leaving::Deleted, Leaving::DroppedByOthers, Leaving::Removed, Leaving::Reformed] {
         events.push(Event::Left { room: room(), why });
     }
     for what in [
@@ -156,6 +266,7 @@ pub fn events() -> Vec<Event> {
         events.push(Event::Misbehaviour { room: Some(room()), by: Some(name("bob")), what });
     }
     events.push(Event::Misbehaviour { room: None, by: None, what: Misdeed::Malformed });
+    events.extend(decisions());
     events.extend(failures().into_iter().map(Event::Failed));
     events.extend([Event::Ended(Ending::Done), Event::Ended(Ending::Undelivered)]);
     events

@@ -38,19 +38,32 @@ impl Knocks {
     /// # Errors
     /// [`Failure::NoSuchKnock`] or [`Failure::AmbiguousName`].
     pub fn find(&self, room: &RoomName, newcomer: &Newcomer) -> Result<KnockRef, Failure> {
-        let (name, tag) = match newcomer {
-            Newcomer::Knock(knock) => return Ok(KnockRef::Id(*knock)),
-            Newcomer::Named { name, tag } => (name, tag),
+        match newcomer {
+            Newcomer::Knock(knock) => Ok(KnockRef::Id(*knock)),
+            Newcomer::Named { .. } => self.one(room, newcomer).map(|shown| KnockRef::Id(shown.knock)),
+        }
+    }
+
+    /// Who was shown, for an answer in `room` that holds for later too.
+    ///
+    /// # Errors
+    /// [`Failure::NoSuchKnock`] or [`Failure::AmbiguousName`].
+    pub fn shown(&self, room: &RoomName, newcomer: &Newcomer) -> Result<(Name, PeerId), Failure> {
+        self.one(room, newcomer).map(|shown| (shown.name.clone(), shown.key))
+    }
+
+    fn one(&self, room: &RoomName, newcomer: &Newcomer) -> Result<&Shown, Failure> {
+        let fits = |shown: &&Shown| match newcomer {
+            Newcomer::Knock(knock) => shown.knock == *knock,
+            Newcomer::Named { name, tag } => {
+                shown.name == *name && tag.as_ref().is_none_or(|tag| *tag == shown.key.fingerprint().tag())
+            }
         };
-        let mut matching = self.0.iter().filter(|shown| {
-            shown.room == *room
-                && shown.name == *name
-                && tag.as_ref().is_none_or(|tag| *tag == shown.key.fingerprint().tag())
-        });
+        let mut matching = self.0.iter().filter(|shown| shown.room == *room).filter(fits);
         match (matching.next(), matching.next()) {
-            (Some(shown), None) => Ok(KnockRef::Id(shown.knock)),
+            (Some(shown), None) => Ok(shown),
             (None, _) => Err(Failure::NoSuchKnock),
-            (Some(_), Some(_)) => Err(Failure::AmbiguousName(name.clone())),
+            (Some(shown), Some(_)) => Err(Failure::AmbiguousName(shown.name.clone())),
         }
     }
 }

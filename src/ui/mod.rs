@@ -4,22 +4,28 @@
 //! [`escape`]; every sentence about a failure stands in [`words`].
 
 pub mod args;
+pub mod decide;
+pub mod decisions;
 pub mod escape;
 pub mod exit;
 pub mod json;
 pub mod knocks;
 pub mod lines;
 pub mod log;
+pub mod membership;
 pub mod notices;
+pub mod offline;
 pub mod once;
 pub mod pipe;
 pub mod plain;
 pub mod port;
+pub mod recall;
 pub mod session;
 pub mod settle;
 pub mod slash;
 pub mod stop;
 pub mod terminal;
+pub mod verdict;
 pub mod words;
 pub mod wrap;
 
@@ -55,7 +61,7 @@ where
         Ok(args) => args,
         Err(error) => return usage(&error).into(),
     };
-    let as_json = args.global.json || matches!(args.command, Action::Json);
+    let as_json = args.global.json || matches!(args.command, Action::Json(_));
     let (exit, said) = run(args, start, demo);
     if let Some(said) = said {
         if as_json {
@@ -92,18 +98,30 @@ where
         }
         Action::Man => return man(),
         Action::Demo => return demo(),
-        Action::Json => global.json = true,
+        Action::VerifyLog { file } => return membership::verify(&file, global.json, &mut io::stdout().lock()),
+        Action::Json(_) => global.json = true,
         _ => {}
     }
     let settled = match settle::settle(&global) {
         Ok(settled) => settled,
         Err((exit, said)) => return (exit, Some(said)),
     };
+    let ephemeral = match &command {
+        Action::Join(args::Join { stay, .. }) | Action::Create(args::Create { stay, .. }) | Action::Json(stay) => {
+            stay.ephemeral
+        }
+        _ => false,
+    };
     let face = match command {
         Action::Whoami => return once::whoami(&settled, global.json, &mut io::stdout().lock()),
+        Action::Search(search) => return offline::search(&settled, &search, global.json, &mut io::stdout().lock()),
+        Action::Export(export) if export.members => {
+            return membership::export(&settled, &export, &mut io::stdout().lock());
+        }
+        Action::Export(export) => return offline::export(&settled, &export, global.json, &mut io::stdout().lock()),
         Action::List => Face::Once(Ask::List),
         Action::Delete { room } => Face::Once(Ask::Delete(room)),
-        Action::Json => Face::Chat(Opening::Nothing, pipe::Choices::default(), settled.config.create),
+        Action::Json(_) => Face::Chat(Opening::Nothing, pipe::Choices::default(), settled.config.create),
         Action::Join(join) => {
             let creation = settled.creation(&join.how);
             let create = join.create.then_some(creation);
@@ -114,10 +132,12 @@ where
             let creation = settled.creation(&create.how);
             Face::Chat(Opening::Create { room: create.room, creation }, choices(create.pipe), creation)
         }
-        Action::Completions { .. } | Action::Man | Action::Demo => return (Exit::Done, None),
+        Action::Completions { .. } | Action::Man | Action::Demo | Action::VerifyLog { .. } => {
+            return (Exit::Done, None);
+        }
     };
     let options = match if matches!(face, Face::Once(_)) { settled.visit(&global) } else { settled.options(&global) } {
-        Ok(options) => options,
+        Ok(options) => Options { ephemeral, ..options },
         Err((exit, said)) => return (exit, Some(said)),
     };
     if let Err(why) = log::start(&settled.log_file, &settled.config.log) {
@@ -203,7 +223,10 @@ fn man_page() -> io::Result<Vec<u8>> {
         page.extend_from_slice(options.replacen(".SH OPTIONS", &title, 1).as_bytes());
     }
     // There are no pages of the commands to look up.
-    let names = |page: String, name: &str| page.replace(&format!("p2pchat\\-{name}(1)"), &format!("p2pchat {name}"));
+    let names = |page: String, name: &str| {
+        let name = name.replace('-', "\\-");
+        page.replace(&format!("p2pchat\\-{name}(1)"), &format!("p2pchat {name}"))
+    };
     let page = command
         .get_subcommands()
         .map(clap::Command::get_name)

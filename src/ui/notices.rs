@@ -2,6 +2,8 @@
 //!
 //! Every line is free of control characters, whatever the event holds. State is told in words, never by colour.
 
+use super::decisions;
+use super::recall;
 use super::words::{self, shown};
 use crate::peer::api::*;
 
@@ -9,7 +11,21 @@ use crate::peer::api::*;
 /// with those; nor are questions answered here.
 pub fn notice(event: &Event) -> Vec<String> {
     match event {
-        Event::Ready { name, fingerprint } => vec![format!("you are {}, key {fingerprint}", shown(name))],
+        Event::Ready { name, fingerprint, ephemeral } => {
+            let passing = ephemeral.then(|| "nothing that is said here stays on disk".to_owned());
+            std::iter::once(format!("you are {}, key {fingerprint}", shown(name))).chain(passing).collect()
+        }
+        Event::HistoryDamaged { why, aside, saved, seats } => {
+            let mut lines = vec![
+                format!("warning: the history was damaged ({})", shown(why)),
+                format!("  it is set aside as {}; {saved} messages of it were saved", shown(aside.display())),
+                "  what is missing comes again from the members, as far as they have it".to_owned(),
+            ];
+            if !seats {
+                lines.push("  your seats in rooms could not be saved: start again, and knock".to_owned());
+            }
+            lines
+        }
         Event::PinWanted { server, fingerprint } => vec![
             format!("first contact with the server {}", shown(server)),
             format!("its fingerprint: {fingerprint}"),
@@ -26,7 +42,7 @@ pub fn notice(event: &Event) -> Vec<String> {
         | Event::Reform { .. }
         | Event::Rules { .. }
         | Event::Pending { .. }
-        | Event::Membership { .. } => Vec::new(),
+        | Event::Membership { .. } => decisions::lines(event, &jiff::tz::TimeZone::system()),
         Event::ServerUp { server } => vec![format!("connected to the server {}", shown(server))],
         Event::ServerDown { server } => vec![format!("the server {} is gone; chats go on without it", shown(server))],
         Event::Rooms { rooms, people } => rooms_table(rooms, people),
@@ -68,7 +84,7 @@ pub fn notice(event: &Event) -> Vec<String> {
             Leaving::Asked => format!("you have left {}", shown(room)),
             Leaving::Deleted => words::room_deleted(room).message,
             Leaving::DroppedByOthers => words::dropped(room).message,
-            Leaving::Reformed => format!("{} was founded anew; you have left the old room", shown(room)),
+            Leaving::Reformed => format!("you have left {}, which was founded anew", shown(room)),
             Leaving::Removed => words::removed(room).message,
         }],
         Event::Misbehaviour { by, what, .. } => {
@@ -78,6 +94,7 @@ pub fn notice(event: &Event) -> Vec<String> {
         Event::Refused { room, reason } => said(words::refusal(room, *reason)),
         Event::Failed(failure) => said(words::failure(failure)),
         Event::Ended(Ending::Undelivered) => said(words::undelivered()),
+        Event::History { room, why, messages, more } => vec![recall::heading(room, *why, messages.len(), *more)],
         Event::Message { .. } | Event::Delivered { .. } | Event::Ended(Ending::Done) => Vec::new(),
     }
 }
@@ -128,7 +145,8 @@ fn knock(event: &Event) -> Vec<String> {
     lines
 }
 
-fn over(how: Refusal) -> &'static str {
+/// How a proposal came to nothing.
+pub(super) fn over(how: Refusal) -> &'static str {
     match how {
         Refusal::Denied => "somebody said no",
         Refusal::Expired => "not everybody answered in time",

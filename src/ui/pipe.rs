@@ -16,9 +16,9 @@ use super::port::{Port, Turn};
 use super::session::{Opening, Session, Step};
 use super::slash::{self, COMMANDS, Slash};
 use super::words::{self, Said, shown};
-use super::{escape, stop};
-use crate::peer::api::limits::TEXT_BYTES_MAX;
-use crate::peer::api::{Chat, Command, Event, Failure, Leaving, RoomName};
+use super::{escape, recall, stop};
+use crate::peer::api::limits::{HISTORY_SHOWN_DEFAULT, TEXT_BYTES_MAX};
+use crate::peer::api::{Chat, Command, Event, Failure, Leaving, Recall, RoomName};
 
 /// What the command line says about pipes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -129,6 +129,11 @@ impl<O: Write, E: Write> Pipe<O, E> {
                 self.wrote(written);
             }
             Event::Message { .. } => {}
+            // What was said before is nothing that a script waits for; what it asked for stands beside the messages.
+            Event::History { why: Recall::Joined, .. } => {}
+            Event::History { .. } => {
+                recall::lines(event, &jiff::tz::TimeZone::system()).iter().for_each(|line| self.tell(line));
+            }
             Event::Failed(failure) => {
                 // What was to be said was not: whoever wrote the script must see it at the end, too.
                 if matches!(failure, Failure::NotKept { .. } | Failure::TextTooLong { .. } | Failure::NotInRoom(_)) {
@@ -138,11 +143,14 @@ impl<O: Write, E: Write> Pipe<O, E> {
                     self.error(&words::failure(failure));
                 }
             }
-            Event::Left { why: Leaving::DroppedByOthers, .. } => self.notices(event),
+            Event::Left { why: Leaving::DroppedByOthers | Leaving::Reformed, .. } => self.notices(event),
+            Event::Refused { room, .. } if self.room.as_ref() != Some(room) => self.notices(event),
             Event::Refused { .. } | Event::Left { .. } => {}
             _ => self.notices(event),
         }
-        match self.session.note(event) {
+        let step = self.session.note(event);
+        self.room = self.session.room().cloned();
+        match step {
             Some(Step::Send(command)) => self.port.send(command),
             Some(Step::Fail(said)) => {
                 self.error(&said);
@@ -184,6 +192,7 @@ impl<O: Write, E: Write> Pipe<O, E> {
         let decided = match slash {
             Slash::Approve(newcomer) => self.knocks.find(&room, &newcomer).map(Command::Approve),
             Slash::Deny(newcomer) => self.knocks.find(&room, &newcomer).map(Command::Deny),
+            Slash::Decide(decide) => decide.command(room, &self.knocks),
             Slash::Help => {
                 COMMANDS.iter().for_each(|entry| self.tell(&format!("{}  {}", entry.usage, entry.help)));
                 return;
@@ -191,6 +200,8 @@ impl<O: Write, E: Write> Pipe<O, E> {
             Slash::Quit => return self.quit(Exit::Done),
             Slash::List => Ok(Command::List),
             Slash::Members => Ok(Command::Members(room)),
+            Slash::Last(count) => Ok(Command::Last { room, count }),
+            Slash::Search(words) => Ok(Command::Search { room, words, count: HISTORY_SHOWN_DEFAULT }),
             Slash::Leave => Ok(Command::Leave(room)),
             Slash::Delete => Ok(Command::Delete(room)),
         };

@@ -1,7 +1,7 @@
-use tokio::io::BufReader;
+use tokio::io::{AsyncWriteExt as _, BufReader};
 
 use super::*;
-use crate::peer::api::{Ending, Entrance, KnockRef, Leaving, ProposalHash, Refusal};
+use crate::peer::api::{Ending, Entrance, KnockRef, Leaving, ProposalHash, ReformState, Refusal};
 use crate::ui::corpus::{self, lobby};
 
 /// Runs a pipe over a chat that takes commands one at a time and does what `script` says.
@@ -15,13 +15,19 @@ async fn pipe<F>(input: &[u8], choices: Choices, script: impl FnOnce(Hand) -> F)
 where
     F: Future<Output = ()>,
 {
+    // A small buffer, so that reading ahead shows.
+    pipe_from(BufReader::with_capacity(16, input), choices, script).await
+}
+
+async fn pipe_from<F>(stdin: impl AsyncBufRead + Unpin, choices: Choices, script: impl FnOnce(Hand) -> F) -> Outcome
+where
+    F: Future<Output = ()>,
+{
     let (commands, taken) = mpsc::channel(1);
     let (tell, events) = mpsc::channel(1);
     let (halt, stop) = mpsc::channel(1);
     let opening = Opening::Join { room: lobby(), create: None, offer: None };
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    // A small buffer, so that reading ahead shows.
-    let stdin = BufReader::with_capacity(16, input);
     let face = run(Chat { commands, events }, opening, choices, stdin, &mut stdout, &mut stderr, stop);
     let (exit, ()) = tokio::join!(face, script(Hand { taken, tell, halt }));
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -200,4 +206,28 @@ async fn a_reader_that_goes_away_ends_it_quietly() {
     let (exit, ()) = tokio::join!(face, script);
     assert_eq!(exit, Exit::Done);
     assert_eq!(stderr, b"");
+}
+
+#[tokio::test]
+async fn a_script_goes_over_to_the_room_that_was_founded_anew() {
+    let (mut typed, stdin) = tokio::io::duplex(64);
+    let outcome = pipe_from(BufReader::new(stdin), Choices::default(), async |mut hand: Hand| {
+        hand.let_in().await;
+        typed.write_all(b"/reform annex\nin the old one\n").await.unwrap();
+        hand.expect(Command::Reform { room: lobby(), new: corpus::annex(), without: vec![] }).await;
+        hand.expect_said("in the old one").await;
+        hand.tell(corpus::reform(ReformState::Agreed)).await;
+        let (room, how) = (corpus::annex(), Entrance::Founded);
+        hand.tell(Event::Joined { room, epoch: 0, members: vec![], how }).await;
+        hand.tell(Event::Left { room: lobby(), why: Leaving::Reformed }).await;
+        // Taken once the one before was heard.
+        hand.tell(corpus::message(2, "bob", "hello")).await;
+        typed.write_all(b"in the new one\n").await.unwrap();
+        hand.expect(Command::Say { room: corpus::annex(), text: "in the new one".into() }).await;
+        drop(typed);
+        hand.end(Ending::Done).await;
+    })
+    .await;
+    assert_eq!(outcome.exit, Exit::Done);
+    assert!(outcome.stderr.contains("you have left lobby, which was founded anew"), "{}", outcome.stderr);
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::decide::Awaited;
 use super::exit::Exit;
 use super::knocks::Knocks;
 use super::notices::{self, notice, pad};
@@ -19,15 +20,18 @@ use super::slash::{self, COMMANDS, Line, Newcomer, Slash};
 use super::stop;
 use super::terminal::{Key, Terminal, Typed};
 use super::words::{self, Said, shown};
-use super::{escape, wrap};
-use crate::peer::api::limits::NAMES_REMEMBERED_MAX;
-use crate::peer::api::{Chat, Command, Ending, Event, KnockRef, Name, PeerId, RoomName};
+use super::{escape, recall, wrap};
+use crate::peer::api::limits::{HISTORY_SHOWN_DEFAULT, NAMES_REMEMBERED_MAX};
+use crate::peer::api::{Chat, Command, Ending, Event, KnockRef, Name, PeerId, Recalled, RoomName};
 
 /// How often the clock of our own knock is shown when nothing else changes.
 const TICK: Duration = Duration::from_secs(10);
 
 /// Columns that short names are padded to, so that texts stand under each other.
 const NAME_COLUMNS: usize = 8;
+
+/// Columns that most commands' usage fits in.
+const USAGE_COLUMNS: usize = 34;
 
 /// Runs until the chat has ended; what is left to say belongs on standard error when the terminal is restored.
 pub async fn run(
@@ -44,6 +48,7 @@ pub async fn run(
         names: BTreeMap::new(),
         question: None,
         own_knock: None,
+        awaited: Awaited::default(),
         leave_asked: false,
         last_words: None,
         deadline: None,
@@ -52,6 +57,7 @@ pub async fn run(
     loop {
         let listening = face.port.is_idle() && !face.session.is_quitting();
         let tick = face.own_knock.as_ref().map(|knock| knock.tick);
+        let awaited = face.awaited.due();
         tokio::select! {
             biased;
             () = stop::reached(face.deadline) => {
@@ -78,6 +84,7 @@ pub async fn run(
                 None => face.quit(Exit::Done),
             },
             () = stop::reached(tick) => face.on_tick().await,
+            () = stop::reached(awaited) => face.tell_awaited(),
         }
     }
 }
@@ -90,6 +97,7 @@ struct Plain {
     names: BTreeMap<PeerId, Name>,
     question: Option<Question>,
     own_knock: Option<OwnKnock>,
+    awaited: Awaited,
     leave_asked: bool,
     last_words: Option<Said>,
     deadline: Option<Instant>,
@@ -105,6 +113,7 @@ enum Question {
 
 /// The knock of ours that is open, to show its clock.
 struct OwnKnock {
+    room: RoomName,
     yes: u16,
     of: u16,
     ends: Instant,
@@ -115,11 +124,16 @@ impl Plain {
     async fn on_event(&mut self, event: Event) {
         self.knocks.note(&event);
         self.note_names(&event);
+        self.awaited.note(&event);
         match &event {
             Event::Message { from, key, mine, text, sent_at_ms, .. } => {
                 if !*mine || self.terminal.takes_back {
                     self.message(from, key, text, *sent_at_ms).await;
                 }
+            }
+            Event::History { room, why, messages, more } => {
+                self.notices(vec![recall::heading(room, *why, messages.len(), *more)]).await;
+                self.recalled(messages).await;
             }
             Event::PinWanted { .. } => {
                 self.question = Some(Question::Pin);
@@ -127,7 +141,7 @@ impl Plain {
             }
             Event::Knocking { yes, of, expires_in_s, .. } => self.on_own_knock(&event, *yes, *of, *expires_in_s).await,
             // Said at the end, or by the question that follows.
-            Event::Refused { .. } => {}
+            Event::Refused { room, .. } if self.room.as_ref() == Some(room) => {}
             Event::Failed(_) if !self.session.is_inside() => {}
             // At the end everything is left, which is no news.
             Event::Left { .. } if self.session.is_quitting() => {}
@@ -137,7 +151,9 @@ impl Plain {
             self.own_knock = None;
         }
         let was_quitting = self.session.is_quitting();
-        match self.session.note(&event) {
+        let step = self.session.note(&event);
+        self.room = self.session.room().cloned();
+        match step {
             Some(Step::Send(command)) => self.port.send(command),
             Some(Step::Offer) => {
                 self.question = Some(Question::Create);
@@ -225,7 +241,7 @@ impl Plain {
         let room = self.room.clone();
         match (slash, room) {
             (Slash::Help, _) => {
-                let lines = COMMANDS.iter().map(|entry| format!("{} {}", pad(entry.usage, 15), entry.help));
+                let lines = COMMANDS.iter().map(|entry| format!("{} {}", pad(entry.usage, USAGE_COLUMNS), entry.help));
                 self.notices(lines.collect()).await;
             }
             (Slash::Quit, _) => self.quit(Exit::Done),
@@ -237,9 +253,17 @@ impl Plain {
                 }
             }
             (Slash::Members, Some(room)) => self.port.send(Command::Members(room)),
+            (Slash::Last(count), Some(room)) => self.port.send(Command::Last { room, count }),
+            (Slash::Search(words), Some(room)) => {
+                self.port.send(Command::Search { room, words, count: HISTORY_SHOWN_DEFAULT });
+            }
             (Slash::Delete, Some(room)) => self.port.send(Command::Delete(room)),
             (Slash::Approve(newcomer), Some(room)) => self.decide(&room, &newcomer, Command::Approve).await,
             (Slash::Deny(newcomer), Some(room)) => self.decide(&room, &newcomer, Command::Deny).await,
+            (Slash::Decide(decide), Some(room)) => match decide.command(room, &self.knocks) {
+                Ok(command) => self.port.send(command),
+                Err(failure) => self.notices(notices::said(words::failure(&failure))).await,
+            },
             (_, None) => self.notices(vec!["you are in no room".to_owned()]).await,
         }
     }
@@ -253,6 +277,7 @@ impl Plain {
 
     /// Shows our own knock when a count changes; the clock alone is shown by ticks.
     async fn on_own_knock(&mut self, event: &Event, yes: u16, of: u16, expires_in_s: Option<u64>) {
+        let Event::Knocking { room, .. } = event else { return };
         let now = Instant::now();
         let changed = self.own_knock.as_ref().is_none_or(|known| (known.yes, known.of) != (yes, of));
         match expires_in_s {
@@ -261,7 +286,8 @@ impl Plain {
                     Some(known) if !changed => known.tick,
                     _ => now + TICK,
                 };
-                self.own_knock = Some(OwnKnock { yes, of, ends: now + Duration::from_secs(left), tick });
+                let ends = now + Duration::from_secs(left);
+                self.own_knock = Some(OwnKnock { room: room.clone(), yes, of, ends, tick });
             }
             None => self.own_knock = None,
         }
@@ -274,12 +300,20 @@ impl Plain {
         let Some(knock) = &mut self.own_knock else { return };
         let now = Instant::now();
         let left = knock.ends.saturating_duration_since(now).as_secs();
-        let (yes, of) = (knock.yes, knock.of);
         knock.tick = now + TICK;
         if left == 0 {
             self.own_knock = None;
-        } else if let Some(room) = self.room.clone() {
-            self.notices(vec![notices::knocking(&room, yes, of, Some(left), 0)]).await;
+        } else {
+            let told = notices::knocking(&knock.room, knock.yes, knock.of, Some(left), 0);
+            self.notices(vec![told]).await;
+        }
+    }
+
+    /// Our yes was given a while ago, and others are still awaited.
+    fn tell_awaited(&mut self) {
+        self.awaited.told();
+        if let (Some(room), false) = (&self.room, self.session.is_quitting()) {
+            self.port.send(Command::Pending(room.clone()));
         }
     }
 
@@ -307,6 +341,9 @@ impl Plain {
                 members.iter().for_each(|person| note(&person.key, &person.name));
             }
             Event::MemberJoined { name, key, .. } | Event::Message { from: name, key, .. } => note(key, name),
+            Event::History { messages, .. } => {
+                messages.iter().for_each(|message| message.from.iter().for_each(|name| note(&message.key, name)));
+            }
             _ => {}
         }
     }
@@ -321,6 +358,20 @@ impl Plain {
     async fn message(&mut self, from: &Name, key: &PeerId, text: &str, sent_at_ms: u64) {
         let lead = format!("{} {}  ", self.clock(sent_at_ms), pad(&self.label(from, key), NAME_COLUMNS));
         self.show(&lead, &escape::text(text)).await;
+    }
+
+    async fn recalled(&mut self, messages: &[Recalled]) {
+        for message in messages {
+            let label = match &message.from {
+                Some(from) => self.label(from, &message.key),
+                None => recall::label(message),
+            };
+            let lead = recall::lead(message, &label, &self.terminal.zone);
+            self.show(&lead, &escape::text(&message.text)).await;
+        }
+        if !messages.is_empty() {
+            self.notices(vec!["that was the history".to_owned()]).await;
+        }
     }
 
     fn clock(&self, ms: u64) -> String {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::peer::api::{Answer, Creation, Entrance, Failure, ProposalHash, Refusal};
+use crate::peer::api::{Answer, Creation, Entrance, Failure, ProposalHash, Recall, ReformState, Refusal};
 use crate::ui::corpus::{self, lobby};
 
 /// The other side of both the chat and the terminal.
@@ -94,6 +94,28 @@ async fn messages_stand_with_their_time_and_name() {
     })
     .await;
     assert_eq!((exit, said), (Exit::Done, None));
+}
+
+#[tokio::test]
+async fn texts_of_earlier_stand_between_two_sentences_with_their_day() {
+    plain(async |mut hand: Hand| {
+        hand.let_in().await;
+        hand.tell(corpus::history(Recall::Joined, 1)).await;
+        hand.see("* from the history of lobby, the last 2 messages, with 1 message before them:").await;
+        hand.see("2026-11-21 02:00 bob       ␛]52;c;cm0=␇<U+009B>2J␍␊<U+202E>evil").await;
+        hand.see(&format!("2026-11-21 02:00 @{}  my own", corpus::words(1).tag())).await;
+        hand.see("* that was the history").await;
+        hand.type_line("/last 50").await;
+        hand.expect(Command::Last { room: lobby(), count: 50 }).await;
+        hand.type_line("/search \"red fox\" jum*").await;
+        let words = "\"red fox\" jum*".to_owned();
+        hand.expect(Command::Search { room: lobby(), words, count: 20 }).await;
+        hand.tell(Event::History { room: lobby(), why: Recall::Search, messages: vec![], more: 0 }).await;
+        hand.see("* nothing in the history of lobby fits").await;
+        hand.type_line(":q").await;
+        hand.end().await;
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -235,4 +257,70 @@ async fn leave_ends_the_program() {
     })
     .await;
     assert_eq!(exit, Exit::Done);
+}
+
+#[tokio::test]
+async fn after_founding_anew_what_is_typed_goes_to_the_new_room() {
+    let (exit, said) = plain(async |mut hand: Hand| {
+        hand.let_in().await;
+        hand.tell(corpus::reform(ReformState::Asked { expires_in_s: 60 })).await;
+        hand.see("* bob wants to found lobby anew as annex, without mallory").await;
+        hand.skip(2).await;
+        hand.type_line("").await;
+        hand.type_line("/reform annex").await;
+        hand.expect(Command::Reform { room: lobby(), new: corpus::annex(), without: vec![] }).await;
+        hand.tell(corpus::reform(ReformState::Agreed)).await;
+        hand.see("* all agreed: going over from lobby to annex, without mallory").await;
+        hand.type_line("still here").await;
+        hand.expect(Command::Say { room: lobby(), text: "still here".into() }).await;
+        let how = Entrance::Admitted;
+        hand.tell(Event::Joined { room: corpus::annex(), epoch: 1, members: vec![], how }).await;
+        hand.see("* everybody agreed: you are in annex (with nobody yet)").await;
+        hand.skip(1).await;
+        hand.tell(Event::Left { room: lobby(), why: crate::peer::api::Leaving::Reformed }).await;
+        hand.see("* you have left lobby, which was founded anew").await;
+        hand.type_line("here now").await;
+        hand.expect(Command::Say { room: corpus::annex(), text: "here now".into() }).await;
+        hand.type_line("/quit").await;
+        hand.end().await;
+    })
+    .await;
+    assert_eq!((exit, said), (Exit::Done, None));
+}
+
+#[tokio::test]
+async fn a_removal_is_answered_in_full_words_and_ends_the_program_of_whom_it_is_about() {
+    let (exit, said) = plain(async |mut hand: Hand| {
+        hand.let_in().await;
+        hand.tell(corpus::removal()).await;
+        hand.see("* bob wants to remove mallory from lobby").await;
+        hand.skip(3).await;
+        hand.type_line("").await;
+        hand.type_line("/keep mallory").await;
+        hand.expect(Command::Keep { room: lobby(), who: vec![corpus::name("mallory")] }).await;
+        hand.tell(Event::Left { room: lobby(), why: crate::peer::api::Leaving::Removed }).await;
+        hand.see("* all others decided to go on without you in lobby").await;
+        hand.end().await;
+    })
+    .await;
+    assert_eq!(exit, Exit::Failed);
+    assert_eq!(said.unwrap().code, "removed");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_others_is_told_once_for_whom() {
+    plain(async |mut hand: Hand| {
+        hand.tell(corpus::ready("alice")).await;
+        hand.skip(1).await;
+        hand.let_in().await;
+        let (name, by) = (corpus::name("dana"), corpus::name("alice"));
+        let knock = ProposalHash([4; 32]);
+        hand.tell(Event::Consent { room: lobby(), knock, name, by, decision: Answer::Yes }).await;
+        hand.see("* alice said yes to dana").await;
+        hand.expect(Command::Pending(lobby())).await;
+        hand.type_line("/quit").await;
+        // Were it told again, that would come first.
+        hand.end().await;
+    })
+    .await;
 }

@@ -4,7 +4,7 @@
 
 use super::exit::Exit;
 use super::words::{self, Said};
-use crate::peer::api::{Command, Creation, Ending, Event, Failure, Leaving, Refusal, RoomName};
+use crate::peer::api::{Command, Creation, Ending, Event, Failure, Leaving, ReformState, Refusal, RoomName};
 
 /// What the command line asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,10 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Session {
     opening: Opening,
+    /// The room it is about now: that of the opening, or what it was founded anew as.
+    room: Option<RoomName>,
+    /// What our room is being founded anew as.
+    anew: Option<RoomName>,
     asked: bool,
     created: bool,
     inside: bool,
@@ -66,7 +70,14 @@ pub struct Session {
 impl Session {
     /// At the beginning.
     pub fn new(opening: Opening) -> Self {
-        Session { opening, asked: false, created: false, inside: false, quitting: false, exit: Exit::Done }
+        let room = opening.room().cloned();
+        let exit = Exit::Done;
+        Session { opening, room, anew: None, asked: false, created: false, inside: false, quitting: false, exit }
+    }
+
+    /// The room it is about: what is typed goes there.
+    pub fn room(&self) -> Option<&RoomName> {
+        self.room.as_ref()
     }
 
     /// Whether we are in the room that it was started for.
@@ -128,7 +139,13 @@ impl Session {
                     Opening::Nothing => None,
                 }
             }
-            Event::Joined { room, .. } if Some(room) == self.opening.room() => {
+            Event::Reform { room, new, state: ReformState::Agreed, .. } if Some(room) == self.room() => {
+                self.anew = Some(new.clone());
+                None
+            }
+            Event::Joined { room, .. } if Some(room) == self.room() || Some(room) == self.anew.as_ref() => {
+                self.room = Some(room.clone());
+                self.anew = None;
                 self.inside = true;
                 None
             }
@@ -139,7 +156,7 @@ impl Session {
                 self.quit(exit);
                 Some(Step::Fail(words::failure(failure)))
             }
-            Event::Left { room, why } if Some(room) == self.opening.room() && !self.quitting => {
+            Event::Left { room, why } if Some(room) == self.room() && !self.quitting => {
                 self.inside = false;
                 match why {
                     Leaving::Asked => {
@@ -167,7 +184,7 @@ impl Session {
     }
 
     fn is_opening(&self, room: &RoomName) -> bool {
-        !self.inside && !self.quitting && Some(room) == self.opening.room()
+        !self.inside && !self.quitting && Some(room) == self.room()
     }
 
     fn refused(&mut self, reason: Refusal) -> Option<Step> {
@@ -180,7 +197,7 @@ impl Session {
                 _ => {}
             }
         }
-        let said = words::refusal(self.opening.room()?, reason);
+        let said = words::refusal(self.room()?, reason);
         self.quit(words::refusal_exit(reason));
         Some(if reason == Refusal::Withdrawn { Step::Quit } else { Step::Fail(said) })
     }
@@ -257,6 +274,33 @@ mod tests {
             assert!(session.note(&Event::Left { room: lobby(), why }).is_some());
             assert_eq!(session.exit(), exit);
         }
+    }
+
+    #[test]
+    fn a_room_founded_anew_is_the_room_from_then_on() {
+        let mut session = join(false, false);
+        session.note(&corpus::joined(Entrance::Admitted));
+        let in_annex = |how| Event::Joined { room: corpus::annex(), epoch: 0, members: vec![], how };
+        session.note(&in_annex(Entrance::Founded));
+        assert_eq!(session.room(), Some(&lobby()), "another room that was entered on the side");
+        session.note(&corpus::reform(ReformState::Agreed));
+        assert_eq!(session.room(), Some(&lobby()), "agreed, and not there yet");
+        session.note(&in_annex(Entrance::Admitted));
+        assert_eq!((session.room(), session.is_inside()), (Some(&corpus::annex()), true));
+        assert_eq!(session.note(&Event::Left { room: lobby(), why: Leaving::Reformed }), None);
+        assert!(session.is_inside() && !session.is_quitting());
+        let left = Event::Left { room: corpus::annex(), why: Leaving::Asked };
+        assert_eq!(session.note(&left), Some(Step::Quit));
+        assert_eq!(session.exit(), Exit::Done);
+    }
+
+    #[test]
+    fn who_is_removed_ends_with_a_failure_and_its_words() {
+        let mut session = join(false, false);
+        session.note(&corpus::joined(Entrance::Admitted));
+        let ends = session.note(&Event::Left { room: lobby(), why: Leaving::Removed });
+        assert_eq!(ends, Some(Step::Fail(words::removed(&lobby()))));
+        assert_eq!(session.exit(), Exit::Failed);
     }
 
     #[test]

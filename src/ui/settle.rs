@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::args::{Global, How};
 use super::exit::Exit;
 use super::words::{self, Said};
-use crate::peer::api::limits::NAME_BYTES_MAX;
-use crate::peer::api::{Config, ConfigError, Creation, Name, Options, Places, read_password, remembered_name};
+use crate::peer::api::limits::{HISTORY_SHOWN_MAX, NAME_BYTES_MAX};
+use crate::peer::api::{Config, ConfigError, Creation, Keep, Name, Options, Places, read_password, remembered_name};
 
 /// Questions about a name before we give up on an answer.
 const TRIES: usize = 3;
@@ -82,6 +82,9 @@ impl Settled {
             listen: global.listen.unwrap_or(self.config.listen),
             listed: self.config.listed,
             visiting: false,
+            scrollback: self.config.scrollback.min(HISTORY_SHOWN_MAX),
+            keep: Keep { days: self.config.keep_days, mb: self.config.keep_mb },
+            ephemeral: false,
             ask_before_pinning: self.may_ask,
         })
     }

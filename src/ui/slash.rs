@@ -2,6 +2,8 @@
 //!
 //! Never sends what looks like a command and isn't one: it answers with the nearest name. `//` begins a text with `/`.
 
+use super::decide::{self, Decide};
+use crate::peer::api::limits::{HISTORY_SHOWN_DEFAULT, HISTORY_SHOWN_MAX};
 use crate::peer::api::{Name, ProposalHash};
 
 /// A typed line, understood.
@@ -35,6 +37,12 @@ pub enum Slash {
     Approve(Newcomer),
     /// Refuse a newcomer.
     Deny(Newcomer),
+    /// Show the newest texts once more.
+    Last(usize),
+    /// Look for words in what was said.
+    Search(String),
+    /// What members decide together.
+    Decide(Decide),
     /// Leave the room.
     Leave,
     /// Delete the room at the server.
@@ -75,16 +83,65 @@ pub const COMMANDS: &[Entry] = &[
     Entry {
         name: "approve",
         aliases: &[],
-        usage: "/approve NAME",
-        help: "let a newcomer in; everybody must",
-        parse: |rest| newcomer(rest).map(Slash::Approve),
+        usage: "/approve NAME [always|session]",
+        help: "let a newcomer in; everybody must; always, or until you quit: unasked next time",
+        parse: |rest| decide::answer(rest, Slash::Approve, decide::APPROVALS),
     },
     Entry {
         name: "deny",
         aliases: &[],
-        usage: "/deny NAME",
-        help: "refuse a newcomer; one no is enough",
-        parse: |rest| newcomer(rest).map(Slash::Deny),
+        usage: "/deny NAME [always]",
+        help: "refuse a newcomer; one no is enough; always: unasked next time",
+        parse: |rest| decide::answer(rest, Slash::Deny, decide::DENIALS),
+    },
+    Entry {
+        name: "remove",
+        aliases: &["kick"],
+        usage: "/remove NAME...",
+        help: "go on without members, if all others agree: proposes it, or agrees",
+        parse: |rest| decide::names(rest).map(|who| Slash::Decide(Decide::Remove(who))),
+    },
+    Entry {
+        name: "keep",
+        aliases: &[],
+        usage: "/keep NAME...",
+        help: "refuse to go on without members; one no is enough",
+        parse: |rest| decide::names(rest).map(|who| Slash::Decide(Decide::Keep(who))),
+    },
+    Entry {
+        name: "reform",
+        aliases: &[],
+        usage: "/reform NEWROOM [without NAME...]",
+        help: "go over to a new room without somebody, if all others agree; or agree; /reform no refuses",
+        parse: decide::reform,
+    },
+    Entry {
+        name: "remember",
+        aliases: &[],
+        usage: "/remember NAME ask|session|always|never|follow",
+        help: "how NAME's knocks are answered from now on; follow: yes to whomever NAME lets in",
+        parse: decide::remember,
+    },
+    Entry {
+        name: "rules",
+        aliases: &[],
+        usage: "/rules",
+        help: "show which knocks are answered without asking you",
+        parse: |rest| alone(rest, Slash::Decide(Decide::Rules)),
+    },
+    Entry {
+        name: "waiting",
+        aliases: &["pending"],
+        usage: "/waiting",
+        help: "show what is being decided, and who is awaited",
+        parse: |rest| alone(rest, Slash::Decide(Decide::Waiting)),
+    },
+    Entry {
+        name: "history",
+        aliases: &[],
+        usage: "/history members",
+        help: "show who came and went, when, and who signed it",
+        parse: |rest| (rest == "members").then_some(Slash::Decide(Decide::Membership)),
     },
     Entry {
         name: "members",
@@ -92,6 +149,20 @@ pub const COMMANDS: &[Entry] = &[
         usage: "/members",
         help: "show who is in the room and how they are reached",
         parse: |rest| alone(rest, Slash::Members),
+    },
+    Entry {
+        name: "last",
+        aliases: &[],
+        usage: "/last [N]",
+        help: "show the newest messages again, 20 or as many as you say",
+        parse: last,
+    },
+    Entry {
+        name: "search",
+        aliases: &["find"],
+        usage: "/search WORDS",
+        help: "show messages with all these words; word* begins one, \"some words\" stand together",
+        parse: |rest| (!rest.is_empty()).then(|| Slash::Search(rest.to_owned())),
     },
     Entry {
         name: "list",
@@ -158,7 +229,14 @@ fn alone(rest: &str, slash: Slash) -> Option<Slash> {
     rest.is_empty().then_some(slash)
 }
 
-fn newcomer(rest: &str) -> Option<Newcomer> {
+fn last(rest: &str) -> Option<Slash> {
+    if rest.is_empty() {
+        return Some(Slash::Last(HISTORY_SHOWN_DEFAULT));
+    }
+    rest.parse().ok().filter(|count| (1..=HISTORY_SHOWN_MAX).contains(count)).map(Slash::Last)
+}
+
+pub(super) fn newcomer(rest: &str) -> Option<Newcomer> {
     if let Ok(knock) = rest.parse() {
         return Some(Newcomer::Knock(knock));
     }
@@ -203,6 +281,7 @@ fn distance(left: &str, right: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::api::Rule;
 
     fn named(name: &str, tag: Option<&str>) -> Newcomer {
         Newcomer::Named { name: name.parse().unwrap(), tag: tag.map(str::to_owned) }
@@ -211,6 +290,9 @@ mod tests {
     #[test]
     fn lines_mean_what_the_table_says() {
         use Line::{Do, Say};
+        let decided = |decide| Do(Slash::Decide(decide));
+        let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<Name>>();
+        let reform = |without: &[&str]| Decide::Reform { new: "annex".parse().unwrap(), without: names(without) };
         let unknown = |word: &str, nearest| Line::Unknown { word: word.to_owned(), nearest };
         let table = [
             ("hello", Say("hello".into())),
@@ -221,10 +303,39 @@ mod tests {
             ("/approve  bob ", Do(Slash::Approve(named("bob", None)))),
             ("/approve bob@acid-otter", Do(Slash::Approve(named("bob", Some("acid-otter"))))),
             ("/deny Zoë", Do(Slash::Deny(named("Zoë", None)))),
-            ("/approve", Line::Wrong("/approve NAME")),
-            ("/approve two names", Line::Wrong("/approve NAME")),
+            ("/approve", Line::Wrong("/approve NAME [always|session]")),
+            ("/approve two names", Line::Wrong("/approve NAME [always|session]")),
+            ("/approve bob never", Line::Wrong("/approve NAME [always|session]")),
+            ("/approve bob always", decided(Decide::Answer(named("bob", None), Rule::Always))),
+            ("/approve bob@a-b  session", decided(Decide::Answer(named("bob", Some("a-b")), Rule::Session))),
+            ("/deny bob always", decided(Decide::Answer(named("bob", None), Rule::Never))),
+            ("/remove", Line::Wrong("/remove NAME...")),
+            ("/remove bob  carol", decided(Decide::Remove(names(&["bob", "carol"])))),
+            ("/remove /bob", Line::Wrong("/remove NAME...")),
+            ("/keep bob", decided(Decide::Keep(names(&["bob"])))),
+            ("/reform annex", decided(reform(&[]))),
+            ("/reform annex without bob  carol", decided(reform(&["bob", "carol"]))),
+            ("/reform annex without", Line::Wrong("/reform NEWROOM [without NAME...]")),
+            ("/reform annex withoutbob", Line::Wrong("/reform NEWROOM [without NAME...]")),
+            ("/reform annex bob", Line::Wrong("/reform NEWROOM [without NAME...]")),
+            ("/reform", Line::Wrong("/reform NEWROOM [without NAME...]")),
+            ("/reform no", decided(Decide::RefuseReform)),
+            ("/remember bob follow", decided(Decide::Remember(named("bob", None), Rule::Follow))),
+            ("/remember bob ask", decided(Decide::Remember(named("bob", None), Rule::Ask))),
+            ("/remember bob", Line::Wrong("/remember NAME ask|session|always|never|follow")),
+            ("/rules", decided(Decide::Rules)),
+            ("/waiting", decided(Decide::Waiting)),
+            ("/history members", decided(Decide::Membership)),
+            ("/history", Line::Wrong("/history members")),
             ("/members", Do(Slash::Members)),
             ("/who", Do(Slash::Members)),
+            ("/last", Do(Slash::Last(20))),
+            ("/last 500", Do(Slash::Last(500))),
+            ("/last 0", Line::Wrong("/last [N]")),
+            ("/last 501", Line::Wrong("/last [N]")),
+            ("/last week", Line::Wrong("/last [N]")),
+            ("/search  some \"words here\" ", Do(Slash::Search("some \"words here\"".into()))),
+            ("/search", Line::Wrong("/search WORDS")),
             ("/list", Do(Slash::List)),
             ("/list all", Line::Wrong("/list")),
             ("/leave", Do(Slash::Leave)),

@@ -7,7 +7,10 @@ use std::fmt::Display;
 use super::escape;
 use super::exit::Exit;
 use crate::peer::api::limits::*;
-use crate::peer::api::{ConfigError, Failure, IdentityFileError, Misdeed, Refusal, RoomName, StartError};
+use crate::peer::api::{
+    BadSearch, ConfigError, Failure, HistoryError, IdentityFileError, MembershipError, Misdeed, Refusal, RoomName,
+    StartError,
+};
 
 /// Something that went wrong, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +63,14 @@ pub fn failure(failure: &Failure) -> Said {
             format!("nobody called {} is here, other than yourself", shown(name)),
             hint("/members shows who is"),
         ),
-        Failure::TooManyRules => Said::new("too_many_rules", "there are as many rules as a room may have", None),
+        Failure::TooManyRules => Said::new(
+            "too_many_rules",
+            "there are as many rules as a room may have",
+            hint("/rules shows them; /remember NAME ask ends one"),
+        ),
         Failure::NothingProposed => {
-            Said::new("nothing_proposed", "nothing of that kind is proposed, or it is over", None)
+            let next = "/waiting shows what is being decided; names are written as in the prompt";
+            Said::new("nothing_proposed", "nothing of that kind is proposed, or it is over", hint(next))
         }
         Failure::NoSuchKnock => Said::new(
             "no_such_knock",
@@ -71,19 +79,17 @@ pub fn failure(failure: &Failure) -> Said {
         ),
         Failure::AmbiguousName(name) => Said::new(
             "ambiguous_name",
-            format!("several newcomers call themselves {}", shown(name)),
+            format!("several people call themselves {}", shown(name)),
             hint("add the first two words of the key: /approve NAME@word-word"),
         ),
         Failure::AnotherDecisionOpen { name } => Said::new(
             "another_decision_open",
             format!("you said yes to {}, and the others have not decided yet", shown(name)),
-            hint("answer again when that knock is over: one newcomer at a time"),
+            hint("answer again when that is over, one decision at a time; /waiting shows who is awaited"),
         ),
-        Failure::AlreadyAnswered => Said::new(
-            "already_answered",
-            "you have answered this knock already",
-            hint("an answer is signed and stands"),
-        ),
+        Failure::AlreadyAnswered => {
+            Said::new("already_answered", "you have answered this already", hint("an answer is signed and stands"))
+        }
         Failure::TextTooLong { bytes } => Said::new(
             "text_too_long",
             format!("the text has {bytes} bytes and was not sent; {TEXT_BYTES_MAX} is the most"),
@@ -149,6 +155,8 @@ pub fn failure(failure: &Failure) -> Said {
             format!("what you said could not be kept, so it was not sent: {}", shown(why)),
             hint("free some space in the data folder (see `p2pchat whoami`), then say it again"),
         ),
+        Failure::BadSearch(why) => bad_search(*why),
+        Failure::HistoryUnreadable { why } => history_unreadable(why),
     }
 }
 
@@ -234,8 +242,45 @@ pub fn failure_exit(failure: &Failure) -> Option<Exit> {
         | Failure::AnotherDecisionOpen { .. }
         | Failure::AlreadyAnswered
         | Failure::TextTooLong { .. }
-        | Failure::NotKept { .. } => None,
+        | Failure::NotKept { .. }
+        | Failure::BadSearch(_)
+        | Failure::HistoryUnreadable { .. } => None,
     }
+}
+
+/// Why nothing could be looked for.
+pub fn bad_search(why: BadSearch) -> Said {
+    let message = match why {
+        BadSearch::NothingToFind => "there is no letter or digit to look for",
+        BadSearch::OpenQuote => "a quotation mark is opened and not closed",
+        BadSearch::TooLong => "that is too much to look for",
+    };
+    Said::new("bad_search", message, hint("all words have to be there: hello wor* \"two words\""))
+}
+
+/// Why a command that reads the history can't.
+pub fn history_error(error: &HistoryError) -> Said {
+    let hint = match error {
+        HistoryError::BadSearch(why) => return bad_search(*why),
+        HistoryError::Unreadable(why) => return history_unreadable(&why.to_string()),
+        HistoryError::Nothing { .. } => {
+            "there is one once you have been in a room; --data-dir DIR names another folder"
+        }
+        HistoryError::NoSuchRoom { .. } => {
+            "names are written as in `p2pchat join`; what was said with --ephemeral is in no history"
+        }
+        HistoryError::NoSuchRoomId { .. } => "without --room-id it is the newest room of that name",
+    };
+    Said::new("no_history", shown(error), Some(hint.to_owned()))
+}
+
+/// The history is there and can't be read.
+pub fn history_unreadable(why: &str) -> Said {
+    Said::new(
+        "history_unreadable",
+        format!("the history can't be read: {}", shown(why)),
+        hint("start a chat again: it repairs what it can"),
+    )
 }
 
 fn no_such_room(room: &RoomName) -> Said {
@@ -278,6 +323,18 @@ pub fn identity_error(error: &IdentityFileError) -> Said {
     Said::new("identity", shown(error), Some(hint))
 }
 
+/// Why there is no membership history to hand out.
+pub fn membership_error(error: &MembershipError) -> Said {
+    let hint = match error {
+        MembershipError::Nothing { .. } => "--data-dir DIR names another folder",
+        MembershipError::NoSuchRoom { .. } => {
+            "names are written as in `p2pchat join`; --data-dir DIR names another folder"
+        }
+        MembershipError::Unreadable(_) => "start a chat again: it says what is wrong",
+    };
+    Said::new("no_history", shown(error), Some(hint.to_owned()))
+}
+
 /// Why the settings can't be used.
 pub fn config_error(error: &ConfigError) -> Said {
     let hint = match error {
@@ -293,15 +350,15 @@ pub fn config_error(error: &ConfigError) -> Said {
 /// What somebody tried, as the end of "NAME …".
 pub fn misdeed(what: Misdeed) -> &'static str {
     match what {
-        Misdeed::BadSignature => "sent a signature that does not fit",
-        Misdeed::MissingConsent => "sent an admission that lacks somebody's consent",
-        Misdeed::SwappedNewcomer => "sent an admission of somebody other than who knocked",
-        Misdeed::WrongRoster => "sent a list of members that is not the one it claims to be",
-        Misdeed::TwoAnswers => "answered one knock with both yes and no",
-        Misdeed::TwoEntries => "sent two different messages under one number",
-        Misdeed::BrokenChain => "sent a message that does not follow the one before",
-        Misdeed::WrongAudience => "sent a message that was meant for others",
-        Misdeed::Malformed => "sent bytes that are no message",
+        Misdeed::BadSignature => "sent something under a forged signature",
+        Misdeed::MissingConsent => "claimed a change of members that not everybody had signed",
+        Misdeed::SwappedNewcomer => "tried to bring in somebody other than who had knocked",
+        Misdeed::WrongRoster => "sent a false list of who is in the room",
+        Misdeed::TwoAnswers => "answered yes to some and no to others about one question",
+        Misdeed::TwoEntries => "sent different messages to different people as if they were one",
+        Misdeed::BrokenChain => "sent a message that does not fit those before it, which may be missing or changed",
+        Misdeed::WrongAudience => "passed on a message to somebody it was not meant for",
+        Misdeed::Malformed => "sent data that is no part of a chat",
     }
 }
 
@@ -340,7 +397,8 @@ pub fn dropped(room: &RoomName) -> Said {
 
 /// The others decided to go on without us.
 pub fn removed(room: &RoomName) -> Said {
-    Said::new("removed", format!("all others removed you from {}", shown(room)), None)
+    let next = "nothing new reaches you; coming back means knocking again";
+    Said::new("removed", format!("all others decided to go on without you in {}", shown(room)), hint(next))
 }
 
 #[cfg(test)]

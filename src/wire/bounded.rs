@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use serde::de::{Error as _, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// At most `MAX` elements.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -89,6 +89,58 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Few<T, MAX
         }
 
         deserializer.deserialize_seq(Elements::<T, MAX>(PhantomData)).map(Few)
+    }
+}
+
+/// At most `MAX` bytes. The same on the wire as [`Few`] of them, and taken as a whole instead of one by one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Bytes<const MAX: usize>(Vec<u8>);
+
+impl<const MAX: usize> TryFrom<Vec<u8>> for Bytes<MAX> {
+    type Error = TooMany;
+    fn try_from(bytes: Vec<u8>) -> Result<Self, TooMany> {
+        if bytes.len() > MAX { Err(TooMany) } else { Ok(Bytes(bytes)) }
+    }
+}
+
+impl<const MAX: usize> Deref for Bytes<MAX> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Contents stay out of logs, like those of [`Text`].
+impl<const MAX: usize> fmt::Debug for Bytes<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl<const MAX: usize> Serialize for Bytes<MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de, const MAX: usize> Deserialize<'de> for Bytes<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Whole<const MAX: usize>;
+
+        impl<const MAX: usize> Visitor<'_> for Whole<MAX> {
+            type Value = Bytes<MAX>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "at most {MAX} bytes")
+            }
+
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Bytes<MAX>, E> {
+                // They are here already: the limit is looked at before any memory is taken for them.
+                if bytes.len() > MAX { Err(E::custom(TooMany)) } else { Ok(Bytes(bytes.to_vec())) }
+            }
+        }
+
+        deserializer.deserialize_bytes(Whole)
     }
 }
 

@@ -7,6 +7,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::identity::{encode_into, encodes_to};
 use crate::limits::FRAME_BYTES_MAX;
 
 /// Bytes of the length that precedes each frame.
@@ -74,8 +75,14 @@ pub fn frame_body_bytes(header: [u8; FRAME_HEADER_BYTES], limit: usize) -> Resul
 
 /// A value's one encoding.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    // Plain structs of sized fields: postcard has no way to fail on them.
-    postcard::to_stdvec(value).expect("wire types always encode")
+    let mut bytes = Vec::new();
+    encode_into(value, &mut bytes);
+    bytes
+}
+
+/// How long a value's encoding is, without making it.
+pub fn encoded_len<T: Serialize>(value: &T) -> usize {
+    crate::identity::encoded_len(value)
 }
 
 /// A value from exactly these bytes.
@@ -84,7 +91,7 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 /// [`DecodeError::Malformed`] or [`DecodeError::NotCanonical`].
 pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| DecodeError::Malformed)?;
-    if !rest.is_empty() || encode(&value) != bytes {
+    if !rest.is_empty() || !encodes_to(&value, bytes) {
         return Err(DecodeError::NotCanonical);
     }
     Ok(value)
@@ -105,7 +112,7 @@ macro_rules! messages {
                 match self {
                     $($message::$variant(body) => {
                         bytes.push($kind::$variant as u8);
-                        bytes.extend_from_slice(&$crate::wire::codec::encode(body));
+                        $crate::identity::encode_into(body, bytes);
                     })+
                 }
             }

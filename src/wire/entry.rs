@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::record::{hash_type, sha256};
-use super::{Few, RoomId, RosterHash};
+use super::{Bytes, Few, RoomId, RosterHash};
 use crate::identity::{PeerId, Record, signing_bytes};
 use crate::identity::{Signature, Signed};
 use crate::limits::{RUN_ENTRIES_MAX, SEEN_HEADS_MAX, TEXT_BYTES_MAX};
@@ -54,7 +54,7 @@ pub struct Body {
     /// How to read the bytes; see [`BodyKind`].
     pub kind: u8,
     /// For text: UTF-8.
-    pub bytes: Few<u8, TEXT_BYTES_MAX>,
+    pub bytes: Bytes<TEXT_BYTES_MAX>,
 }
 
 /// The kinds of body.
@@ -68,7 +68,7 @@ pub enum BodyKind {
 impl Body {
     /// A text; `None` when it is longer than [`TEXT_BYTES_MAX`].
     pub fn text(text: &str) -> Option<Self> {
-        let bytes = Few::try_from(text.as_bytes().to_vec()).ok()?;
+        let bytes = Bytes::try_from(text.as_bytes().to_vec()).ok()?;
         Some(Body { kind: BodyKind::Text as u8, bytes })
     }
 

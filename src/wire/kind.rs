@@ -64,5 +64,9 @@ pub enum PeerKind {
     Links = 8,
     Candidates = 9,
     Bye = 10,
+    Want = 11,
+    Floor = 12,
+    Trace = 13,
+    Past = 14,
     Reform = 20,
 }

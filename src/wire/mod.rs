@@ -14,8 +14,8 @@ mod pinned;
 mod record;
 mod rendezvous;
 
-pub use bounded::{Few, Text, TooMany};
-pub use codec::{DecodeError, FRAME_HEADER_BYTES, Message, decode, encode, frame, frame_body_bytes};
+pub use bounded::{Bytes, Few, Text, TooMany};
+pub use codec::{DecodeError, FRAME_HEADER_BYTES, Message, decode, encode, encoded_len, frame, frame_body_bytes};
 pub use entry::{Body, BodyKind, Entry, EntryId, Run, Tip};
 pub use kind::{FromServerKind, PeerKind, ToServerKind};
 pub use peer::PeerMessage;

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use super::codec::messages;
 use super::kind::PeerKind;
-use super::{Consent, Drop, Few, Head, Knock, Reform, RoomId, RosterHash, Run, Step, Text};
+use super::{Consent, Drop, EntryId, Few, Head, Knock, Reform, RoomId, Roster, RosterHash, Run, Step, Text};
 use crate::identity::{PeerId, Signed};
-use crate::limits::{CANDIDATES_MAX, REASON_BYTES_MAX, ROOM_SIZE_MAX};
+use crate::limits::{CANDIDATES_MAX, REASON_BYTES_MAX, ROOM_SIZE_MAX, WANTED_MAX};
 
 messages! {
     /// Between peers, both ways.
@@ -32,6 +32,14 @@ messages! {
         Candidates((RoomId, Few<SocketAddr, CANDIDATES_MAX>)),
         /// I am going, and why, for people.
         Bye(Text<REASON_BYTES_MAX>),
+        /// Entries that something I was told names and that I lack. Answered by runs that hold them.
+        Want((RoomId, Few<EntryId, WANTED_MAX>)),
+        /// I have nothing of this author before this number, which is more than you have.
+        Floor((RoomId, Few<(PeerId, u64), { ROOM_SIZE_MAX as usize }>)),
+        /// Which roster is this? It is from before my chain, and I had a seat in it or before it.
+        Trace((RoomId, RosterHash)),
+        /// That roster.
+        Past((RoomId, Roster)),
         /// A proposal to found the room anew without some of its members, to those who would be in it.
         Reform(Signed<Reform>),
     }

@@ -1,7 +1,7 @@
 //! What members decide together beyond letting somebody in: removals, founding anew, rules that answer for them, and
 //! looking back at how it came to that.
 
-use p2pchat::core::event::{Command, Event, Leaving, Question, RecordKind, ReformState, Refusal, Rule};
+use p2pchat::core::event::{Command, Event, Failure, Leaving, Question, RecordKind, ReformState, Refusal, Rule};
 use p2pchat::identity::{Name, RoomName};
 
 use crate::world::{World, lobby};
@@ -22,7 +22,8 @@ fn remove(world: &mut World, by: usize, who: usize) {
 fn whom_all_others_remove_is_out_at_once_and_hears_nothing_more() {
     let mut world = World::in_one_room(4);
     remove(&mut world, 0, 3);
-    assert!(world.was_told(1, |event| matches!(event, Event::Removal { names, .. } if names[..] == [name(3)])));
+    let asked = |event: &Event| matches!(event, Event::Removal { names, yes, .. } if names[..] == [name(3)] && yes[..] == [name(0)]);
+    assert!(world.was_told(1, asked), "and who proposed it");
     assert!(!world.was_told(3, |event| matches!(event, Event::Removal { .. })));
     remove(&mut world, 1, 3);
     assert!(world.is_in(3), "one is missing");
@@ -53,7 +54,7 @@ fn one_who_keeps_somebody_or_stays_silent_is_enough_to_keep_them() {
 fn a_key_that_is_remembered_comes_in_unasked_and_one_that_is_refused_never() {
     let mut world = World::with_members(5, 2);
     let hand = |world: &mut World, who: usize, newcomer: usize, rule| {
-        world.command(who, Command::Remember { room: lobby(), name: name(newcomer), rule });
+        world.command(who, Command::Remember { room: lobby(), name: name(newcomer), fingerprint: None, rule });
     };
     world.join(2);
     hand(&mut world, 0, 2, Rule::Always);
@@ -80,9 +81,26 @@ fn a_key_that_is_remembered_comes_in_unasked_and_one_that_is_refused_never() {
 }
 
 #[test]
+fn a_rule_for_the_key_that_was_shown_is_for_no_other_key() {
+    let mut world = World::with_members(3, 1);
+    world.join(2);
+    let always = |fingerprint| Command::Remember {
+        room: lobby(),
+        name: name(2),
+        fingerprint: Some(fingerprint),
+        rule: Rule::Always,
+    };
+    let (shown, other) = (world.people[2].id.fingerprint(), world.people[1].id.fingerprint());
+    world.command(0, always(other));
+    assert!(world.was_told(0, |event| *event == Event::Failed(Failure::NoSuchMember(name(2)))) && !world.is_in(2));
+    world.command(0, always(shown));
+    assert!(world.is_in(2));
+}
+
+#[test]
 fn following_somebody_says_yes_after_them_and_to_nobody_they_refuse() {
     let mut world = World::with_members(4, 2);
-    world.command(1, Command::Remember { room: lobby(), name: name(0), rule: Rule::Follow });
+    world.command(1, Command::Remember { room: lobby(), name: name(0), fingerprint: None, rule: Rule::Follow });
     world.join(2);
     assert!(!world.is_in(2));
     world.approve(0, 2);

@@ -4,8 +4,14 @@
 
 mod attacks;
 mod decisions;
+mod forks;
+mod halves;
+mod holes;
 mod liars;
+mod losses;
+mod outbox;
 mod rooms;
 mod storms;
 mod talk;
+mod transcript;
 mod world;

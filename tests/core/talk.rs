@@ -1,6 +1,9 @@
 //! What is said arrives: once, in order, at those it is for, and at nobody else.
 
+use std::collections::BTreeSet;
+
 use p2pchat::core::event::Event;
+use p2pchat::core::io::Input;
 use p2pchat::wire::PeerMessage;
 
 use crate::world::{World, lobby};
@@ -49,6 +52,43 @@ fn the_author_learns_who_has_it() {
         })
         .collect();
     assert_eq!(delivered, [(1, 2), (2, 2)]);
+}
+
+#[test]
+fn many_texts_are_told_as_delivered_by_the_newest_of_them() {
+    let mut world = World::in_one_room(3);
+    let texts = (0..50).map(|n| n.to_string()).collect();
+    world.handle(0, Input::Say { room: lobby(), texts });
+    world.pass(1);
+    let newest = |event: &Event| match event {
+        Event::Message { id, mine: true, .. } => Some(*id),
+        _ => None,
+    };
+    let newest = world.people[0].events.iter().rev().find_map(newest);
+    let delivered = world.people[0].events.iter().filter_map(|event| match event {
+        Event::Delivered { id, to, of, .. } => Some((Some(*id), *to, *of)),
+        _ => None,
+    });
+    assert_eq!(delivered.collect::<Vec<_>>(), [(newest, 1, 2), (newest, 2, 2)]);
+}
+
+#[test]
+fn a_line_is_acknowledged_to_its_author_at_once_and_told_to_others_in_their_own_time() {
+    let mut world = World::in_one_room(6);
+    world.say(0, "first");
+    world.pass(15);
+    let frontiers = |world: &World, who: usize| {
+        world.people[who].heard.iter().filter(|message| matches!(message, PeerMessage::Frontier(_))).count()
+    };
+    let before: Vec<usize> = (0..6).map(|who| frontiers(&world, who)).collect();
+    for n in 0..10 {
+        world.say(0, &n.to_string());
+    }
+    assert_eq!(frontiers(&world, 0) - before[0], 10 * 5, "the author hears of each line from everybody");
+    let others = frontiers(&world, 1) - before[1];
+    assert!(others <= 5 * 2, "{others} frontiers in ten seconds from five, every ten seconds at most");
+    world.pass(15);
+    assert!(frontiers(&world, 1) > before[1], "but they are told in the end");
 }
 
 #[test]
@@ -133,4 +173,22 @@ fn an_idle_room_is_silent() {
         assert!(person.heard.is_empty(), "{:?}", person.heard);
     }
     assert!(world.told_server.is_empty());
+}
+
+#[test]
+fn a_member_that_is_killed_and_started_again_is_linked_at_once_although_nobody_has_noticed() {
+    let mut world = World::in_one_room(4);
+    for who in 0..4 {
+        world.kill_unnoticed(who);
+        world.start(who);
+        world.join(who);
+        let others: BTreeSet<usize> = (0..4).filter(|other| *other != who).collect();
+        assert_eq!(world.linked(who), others, "p{who}");
+        world.say(who, &format!("p{who} is back"));
+        world.say((who + 1) % 4, &format!("welcome back p{who}"));
+        for other in 0..4 {
+            let last = world.texts(other).split_off(world.texts(other).len() - 2);
+            assert_eq!(last, [format!("p{who} is back"), format!("welcome back p{who}")], "at p{other}");
+        }
+    }
 }

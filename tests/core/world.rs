@@ -15,7 +15,7 @@ use p2pchat::core::rendezvous::{self, Rendezvous, SessionId};
 use p2pchat::core::time::Now;
 use p2pchat::identity::{Ed25519, Identity, Name, PeerId, RoomName, Signer as _};
 use p2pchat::store::peer::PeerStore;
-use p2pchat::wire::{FromServer, PeerMessage, ProposalHash, Settings, ToServer};
+use p2pchat::wire::{FromServer, PeerMessage, ProposalHash, RoomId, Settings, ToServer};
 
 /// What is on its way.
 #[allow(clippy::large_enum_variant, reason = "a test's queue is short")]
@@ -33,6 +33,8 @@ pub struct Person {
     pub name: String,
     seed: u8,
     node: Option<Node>,
+    /// Which start of their program it is.
+    life: [u8; 32],
     store: PeerStore,
     session: Option<SessionId>,
     links: BTreeMap<LinkId, (usize, LinkId)>,
@@ -155,6 +157,7 @@ impl World {
         let person = &mut self.people[who];
         let mut seed = [person.seed.wrapping_add(100).wrapping_mul(3); 32];
         seed[..8].copy_from_slice(&starts);
+        person.life = seed;
         let config =
             Config { name: person.name.parse().unwrap(), listed: false, password: None, visiting: false, seed };
         let kept = person.store.load().unwrap();
@@ -185,6 +188,20 @@ impl World {
         }
         self.cut(who);
         self.run();
+    }
+
+    /// Kills a client, and nobody at the other ends of its links learns of it.
+    pub fn kill_unnoticed(&mut self, who: usize) {
+        for (other, others) in std::mem::take(&mut self.people[who].links).into_values() {
+            self.people[other].links.remove(&others);
+        }
+        self.kill(who);
+    }
+
+    /// Kills a client whose disk is lost too; the identity was kept elsewhere.
+    pub fn lose_everything(&mut self, who: usize) {
+        self.kill(who);
+        self.people[who].store = PeerStore::in_memory().unwrap();
     }
 
     /// Cuts all links of a client.
@@ -236,6 +253,25 @@ impl World {
     pub fn forge_peer(&mut self, from: usize, to: usize, message: PeerMessage) {
         let link = self.people[to].links.iter().find(|(_, (other, _))| *other == from).map(|(link, _)| *link);
         self.give(to, Input::FromPeer { link: link.unwrap(), message });
+        self.run();
+    }
+
+    /// A run as a client has it on disk.
+    pub fn fetch(&self, who: usize, room: RoomId, author: usize, from: u64, most: usize) -> p2pchat::wire::Run {
+        let entries = self.people[who].store.fetch(&room, &self.people[author].id, from).unwrap();
+        p2pchat::core::log::run_of(entries.iter().take(most)).unwrap()
+    }
+
+    /// Lets the first frontier that `from` ever says to `to` be this one.
+    pub fn forge_first(&mut self, from: usize, to: usize, claims: Vec<(PeerId, u64)>, room: RoomId) {
+        let link = self.people[to].links.iter().find(|(_, (other, _))| *other == from).map(|(link, _)| *link);
+        let message = PeerMessage::Frontier((room, claims.try_into().unwrap()));
+        let after_link_up = 1 + self
+            .mail
+            .iter()
+            .rposition(|mail| matches!(mail, Mail::ToNode(who, Input::LinkUp { .. }) if *who == to))
+            .unwrap();
+        self.mail.insert(after_link_up, Mail::ToNode(to, Input::FromPeer { link: link.unwrap(), message }));
         self.run();
     }
 
@@ -329,7 +365,7 @@ impl World {
         self.mail.remove(first)
     }
 
-    fn handle(&mut self, who: usize, input: Input) {
+    pub fn handle(&mut self, who: usize, input: Input) {
         match &input {
             Input::FromServer(message) => self.people[who].served.push(message.clone()),
             Input::FromPeer { message, .. } => self.people[who].heard.push(message.clone()),
@@ -368,8 +404,12 @@ impl World {
                 let entries = self.people[who].store.fetch(&room, &author, from).unwrap();
                 self.give(who, Input::Fetched { room, reader, author, entries });
             }
+            Output::LookUp { room, ids, numbers } => {
+                let found = self.people[who].store.look_up(&room, &ids, &numbers).unwrap();
+                self.give(who, Input::LookedUp { room, asked: ids, found });
+            }
             Output::Tell(event) => self.people[who].events.push(event),
-            Output::GiveUpServer => {}
+            Output::Recall { .. } | Output::GiveUpServer => {}
             Output::End => self.people[who].node = None,
         }
     }
@@ -382,9 +422,10 @@ impl World {
         let (mine, theirs) = (LinkId(self.number()), LinkId(self.number()));
         self.people[who].links.insert(mine, (other, theirs));
         self.people[other].links.insert(theirs, (who, mine));
-        let up = |peer, link, dialled, remote| Input::LinkUp { peer, link, dialled, remote, rtt_ms: 1 };
-        self.give(who, up(peer, mine, true, address(other)));
-        self.give(other, up(self.people[who].id, theirs, false, address(who)));
+        let up = |peer, life, link, dialled, remote| Input::LinkUp { peer, life, link, dialled, remote, rtt_ms: 1 };
+        let (my_id, my_life, their_life) = (self.people[who].id, self.people[who].life, self.people[other].life);
+        self.give(who, up(peer, their_life, mine, true, address(other)));
+        self.give(other, up(my_id, my_life, theirs, false, address(who)));
     }
 
     fn serve(&mut self, input: rendezvous::Input) {
@@ -523,6 +564,7 @@ pub fn bystander(seed: u8) -> Person {
         name: format!("p{seed}"),
         seed,
         node: None,
+        life: [0; 32],
         store: PeerStore::in_memory().unwrap(),
         session: None,
         links: BTreeMap::new(),

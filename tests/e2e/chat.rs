@@ -89,7 +89,7 @@ fn three_chat_after_everyone_agreed_and_every_field_is_as_documented() {
     }
 
     let said = bob.say("lobby", "hello \u{1b}[31m\u{202e}all\n\"two\" 🙂");
-    has_fields(&said, &["fingerprint", "from", "id", "mine", "room", "sent_at", "seq", "text"]);
+    has_fields(&said, &["depth", "epoch", "fingerprint", "from", "id", "mine", "room", "sent_at", "seq", "text"]);
     assert_eq!((&said["from"], &said["seq"]), (&json!("bob"), &json!(1)));
     assert!(is_hex(&said["id"]) && said["sent_at"].as_str().is_some_and(|at| at.len() == 24 && at.ends_with('Z')));
     for other in [&mut alice, &mut carol] {

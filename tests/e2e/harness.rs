@@ -20,6 +20,8 @@ pub struct Heard(Arc<(Mutex<Lines>, Condvar)>);
 struct Lines {
     /// Each with its end.
     all: Vec<Vec<u8>>,
+    /// When each came.
+    at: Vec<Instant>,
     /// Whether no more can come.
     ended: bool,
 }
@@ -39,6 +41,7 @@ impl Heard {
                     state.ended = true;
                 } else {
                     state.all.push(line);
+                    state.at.push(Instant::now());
                 }
                 to.0.1.notify_all();
                 if ended {
@@ -64,6 +67,18 @@ impl Heard {
             }
             state = self.0.1.wait_timeout(state, left).unwrap().0;
         }
+    }
+
+    /// The lines from this one on, each with its end if it came to that, and when it came.
+    pub fn after(&self, line: usize) -> Vec<(Instant, Vec<u8>)> {
+        let state = self.0.0.lock().unwrap();
+        state.at[line..].iter().copied().zip(state.all[line..].iter().cloned()).collect()
+    }
+
+    /// Waits until no more can come.
+    #[track_caller]
+    pub fn wait_end(&self) {
+        assert!(self.wait(DEADLINE, |_, ended| ended.then_some(())).is_some(), "the stream does not end");
     }
 
     /// All so far.
@@ -114,15 +129,19 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// Whether it has ended by itself, and how.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Waits for its end, and until all it said was heard.
     #[track_caller]
     pub fn end(&mut self) -> ExitStatus {
         let until = Instant::now() + DEADLINE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                for stream in [&self.stdout, &self.stderr] {
-                    stream.wait(DEADLINE, |_, ended| ended.then_some(()));
-                }
+                self.stdout.wait_end();
+                self.stderr.wait_end();
                 return status;
             }
             assert!(
@@ -204,6 +223,12 @@ impl World {
         self.dir.path().join(name)
     }
 
+    /// Leaves the folder where it is when the test ends, to be looked at.
+    pub fn keep(&mut self) -> &Path {
+        self.dir.disable_cleanup(true);
+        self.dir.path()
+    }
+
     /// A server's command line, with nothing of the machine it runs on.
     pub fn server_command(&self, certs: &str, data: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_p2pchat-server"));
@@ -245,6 +270,8 @@ impl World {
     pub fn command_in(&self, folder: &str, name: &str, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_p2pchat"));
         command.env_clear().env("HOME", self.dir.path()).args(args);
+        // Whoever looks for something wants all peers to write more into their logs.
+        command.envs(std::env::var("P2PCHAT_LOG").map(|filter| ("P2PCHAT_LOG", filter)));
         command.args(["--server", &self.address, "--listen", "127.0.0.1:0", "--name", name]);
         command.arg("--data-dir").arg(self.path(folder));
         command

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `harness` | starts servers and peers, waits for what they say, never for a fixed time |
 //! | `chat` | knock, consent, talk, leave: the JSON face as other programs rely on it |
+//! | `decisions` | removals, founding anew, rules: what members decide beyond letting somebody in |
 //! | `refusals` | every no, with its words, its hint and its exit code |
 //! | `outages` | servers and members that are killed, and come back |
 //! | `rooms` | lists, deletions, sizes, names, rooms that nobody is in |
 //! | `pipes` | files through a room, byte for byte |
+//! | `history` | what was said, found again or gone for good |
 //! | `liar`, `lies` | a server that lies, and gains nothing by it |
 //! | `misuse` | wrong arguments, damaged files, hostile bytes |
 //! | `measure` | the figures, on demand |
@@ -15,7 +17,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 mod chat;
+mod decisions;
+#[allow(dead_code, reason = "some of it serves the storm of kills only")]
 mod harness;
+mod history;
 mod liar;
 mod lies;
 mod measure;

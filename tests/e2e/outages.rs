@@ -143,3 +143,18 @@ fn a_server_that_is_stopped_tells_its_clients_at_once() {
     assert!(error["hint"].is_string());
     assert_eq!(alice.quit(), Some(0));
 }
+
+#[test]
+fn a_server_that_was_killed_and_is_back_is_noticed_before_its_idle_time() {
+    let mut world = World::new();
+    let mut alice = world.founder("alice", "lobby", &[]);
+    alice.wait("server", |it| it["state"] == "up");
+    world.kill_server();
+    world.start_server("certs", "server");
+    let started = std::time::Instant::now();
+    for state in ["down", "up"] {
+        alice.wait("server", |it| it["state"] == state);
+    }
+    // The next keep-alive finds out, after 5 s at most; the idle time is 30 s.
+    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+}

@@ -10,7 +10,7 @@ use std::sync::{Arc, RwLock};
 
 use p2pchat::core::consent::chain::Chain;
 use p2pchat::core::consent::roster::{first_roster, verify_step};
-use p2pchat::core::consent::seat::Seat;
+use p2pchat::core::consent::seat::{Fate, Seat};
 use p2pchat::identity::{Scheme, Signed, Verified};
 use p2pchat::planted::Bug;
 use p2pchat::wire::{
@@ -49,6 +49,8 @@ pub struct SeatFacts {
     pub members: People,
     pub left: People,
     pub live: Option<ProposalNo>,
+    /// Whether others seem to have gone on.
+    pub doubtful: bool,
 }
 
 /// What the environment looks up about a proposal.
@@ -169,6 +171,7 @@ impl Book {
                 chain,
                 members: keys(&mut seat.chain().current().members.iter().map(|member| member.key)),
                 left: keys(&mut seat.left().keys().copied()),
+                doubtful: seat.fate() == Fate::Doubtful,
                 live: seat.ballots().live().map(|live| self.proposal(&seat.ballots().get(&live).unwrap().proposal)),
                 seat,
             }

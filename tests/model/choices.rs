@@ -149,6 +149,10 @@ fn on_open(
 /// Each set of people that may be out of reach for the whole grace, as this member sees it.
 fn weighings(book: &Book, setting: &Setting, world: &World, who: Who, out: &mut Vec<Choice>) {
     let facts = book.seat_facts(world.client(who).seat);
+    if facts.doubtful {
+        // The rendezvous may say what it likes.
+        out.extend([true, false].map(|there| Choice::Give(who, Input::Shown(there))));
+    }
     let unreachable = world.unreachable(book, who);
     let reachable = world.reachable(book, who);
     // Every subset, the empty one among them when somebody has left.

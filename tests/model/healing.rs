@@ -41,9 +41,8 @@ pub fn meets(book: &Book, setting: &Setting, healed: &World) -> bool {
     let living: Vec<Who> = world.people().filter(|who| !has(world.dead, *who) && setting.liar != Some(*who)).collect();
     for _ in 0..TRIES_MAX {
         let Some((host, members)) = host(book, &world, &living) else {
-            // Only those who wanted to go may leave nothing behind; and, until that is mended, two halves that each give
-            // way to what the other was on a moment ago.
-            return world.leaves < setting.leaves || setting.may_empty;
+            // Only those who wanted to go may leave nothing behind.
+            return world.leaves < setting.leaves;
         };
         let together = |who: &Who| world.is_seated(*who) && book.seat_facts(world.client(*who).seat).head == host;
         if living.iter().all(together) {
@@ -87,7 +86,8 @@ fn settle(book: &Book, setting: &Setting, world: &mut World, users: Users) -> bo
         // Links and answers take moments, a knock a minute to run out, and a grace is longer than that.
         let changed = round(book, setting, world, users == Users::Willing)
             || expire(book, setting, world)
-            || part(book, setting, world);
+            || part(book, setting, world)
+            || look(book, setting, world);
         if !changed {
             return true;
         }
@@ -110,6 +110,9 @@ fn round(book: &Book, setting: &Setting, world: &mut World, willing: bool) -> bo
             if world.tells_head(book, from, who) {
                 let head = book.seat_facts(world.client(from).seat).head;
                 world.give(book, setting, who, Input::Head(from, head));
+            } else if from != who && world.is_seated(from) && world.is_seated(who) && !has(world.dead, from) {
+                let head = book.seat_facts(world.client(from).seat).head;
+                world.give(book, setting, who, Input::OtherHead(from, head));
             }
         }
         if willing && world.is_seated(who) {
@@ -118,6 +121,20 @@ fn round(book: &Book, setting: &Setting, world: &mut World, willing: bool) -> bo
         if world.is_seated(who) {
             let reachable = world.reachable(book, who);
             world.give(book, setting, who, Input::Weigh { lapsed: 0, reachable });
+        }
+    }
+    *world != before
+}
+
+/// Whoever wonders whether others have gone on asks an honest rendezvous, one after the other. It shows what it hosts.
+fn look(book: &Book, setting: &Setting, world: &mut World) -> bool {
+    let before = world.clone();
+    let living: Vec<Who> = world.people().filter(|who| !has(world.dead, *who) && setting.liar != Some(*who)).collect();
+    for who in &living {
+        if world.is_seated(*who) && book.seat_facts(world.client(*who).seat).doubtful {
+            let ours = book.seat_facts(world.client(*who).seat).chain.clone();
+            let there = host(book, world, &living).is_some_and(|(host, _)| !ours.contains(&host));
+            world.give(book, setting, *who, Input::Shown(there));
         }
     }
     *world != before

@@ -210,7 +210,7 @@ const TWO_AND_ONE: Setting = Setting { founders: 2, newcomers: 1, knocks: 2, dep
 /// For what has to come to an end on any machine.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// For larger rooms, on every commit and when asked for all of it.
-const SHORT_PATIENCE: Duration = Duration::from_secs(12);
+const SHORT_PATIENCE: Duration = Duration::from_secs(10);
 const FULL_PATIENCE: Duration = Duration::from_secs(900);
 
 /// Whether the rooms that take longer are searched too.
@@ -223,9 +223,9 @@ fn two_and_a_newcomer_whatever_happens_once() {
     let small = Setting { knocks: 1, ..TWO_AND_ONE };
     holds_to_the_end("2+1", small);
     holds_to_the_end("2+1 restart", Setting { restarts: 1, ..small });
-    holds_to_the_end("2+1 death", Setting { deaths: 1, may_empty: true, ..small });
+    holds_to_the_end("2+1 death", Setting { deaths: 1, ..small });
     holds_to_the_end("2+1 departure and return", Setting { leaves: 1, ..small });
-    holds_to_the_end("2+1 partition", Setting { cuts: 1, may_empty: true, ..small });
+    holds_to_the_end("2+1 partition", Setting { cuts: 1, ..small });
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn three_and_a_newcomer_with_a_restart() {
 
 #[test]
 fn three_and_a_newcomer_with_a_death() {
-    holds("3+1 death", Setting { deaths: 1, may_empty: true, ..THREE_AND_ONE });
+    holds("3+1 death", Setting { deaths: 1, ..THREE_AND_ONE });
 }
 
 #[test]
@@ -261,7 +261,11 @@ fn three_and_a_newcomer_with_a_departure() {
 
 #[test]
 fn two_and_a_newcomer_who_knock_twice_with_a_partition() {
-    holds("2+1 two knocks, partition", Setting { cuts: 1, may_empty: true, ..TWO_AND_ONE });
+    // Three million states, three minutes.
+    if !full() {
+        return;
+    }
+    holds("2+1 two knocks, partition", Setting { cuts: 1, ..TWO_AND_ONE });
 }
 
 #[test]
@@ -276,12 +280,12 @@ fn a_planted_unbound_knock_is_found() {
 
 #[test]
 fn a_planted_second_live_signature_is_found() {
-    is_caught(Bug::TwoLive, TWO_AND_TWO);
+    is_caught(Bug::TwoAdmissions, TWO_AND_TWO);
 }
 
 #[test]
 fn a_planted_adopting_against_a_later_signature_is_found() {
-    is_caught(Bug::AgainstLater, Setting { cuts: 1, may_empty: true, ..THREE_AND_ONE });
+    is_caught(Bug::AdoptedAgainstLater, Setting { cuts: 1, ..THREE_AND_ONE });
 }
 
 #[test]
@@ -291,20 +295,12 @@ fn planted_deafness_to_heads_is_found() {
 
 #[test]
 fn a_planted_refusal_to_depart_is_found() {
-    is_caught(Bug::NoDeparting, Setting { cuts: 1, may_empty: true, ..THREE_AND_ONE });
+    is_caught(Bug::NoDeparting, Setting { cuts: 1, ..THREE_AND_ONE });
 }
 
 #[test]
 fn planted_forgetfulness_is_found() {
     is_caught(Bug::Forgetful, Setting { restarts: 1, ..TWO_AND_TWO });
-}
-
-/// An open finding: a member gives way to a half that it has seen a valid step of, although that half may stand no more.
-/// When this fails, the finding is mended: take `may_empty` away.
-#[test]
-fn a_room_can_still_be_left_empty() {
-    let (failed, _) = search("emptied", Setting { cuts: 1, ..TWO_AND_ONE }, None, PATIENCE);
-    assert_eq!(failed, ["L1 everybody gets in"]);
 }
 
 #[test]
@@ -313,9 +309,9 @@ fn larger_rooms_hold_for_as_long_as_anybody_waits() {
         return;
     }
     let larger = [
-        ("2+2 partition", Setting { cuts: 1, may_empty: true, ..TWO_AND_TWO }),
-        ("3+1 partition", Setting { cuts: 1, may_empty: true, ..THREE_AND_ONE }),
-        ("2+1 partition, departure and return", Setting { cuts: 1, leaves: 1, may_empty: true, ..TWO_AND_ONE }),
+        ("2+2 partition", Setting { cuts: 1, ..TWO_AND_TWO }),
+        ("3+1 partition", Setting { cuts: 1, ..THREE_AND_ONE }),
+        ("2+1 partition, departure and return", Setting { cuts: 1, leaves: 1, ..TWO_AND_ONE }),
         ("2+2 lying founder", Setting { liar: Some(1), ..TWO_AND_TWO }),
         ("3+1 lying founder", Setting { liar: Some(0), ..THREE_AND_ONE }),
         ("3+1 lying newcomer", Setting { liar: Some(3), ..THREE_AND_ONE }),

@@ -29,6 +29,10 @@ pub enum Input {
     Step(ProposalNo, RosterNo),
     /// A head, over the teller's own link; of roster 0 when it is a lie.
     Head(Who, RosterNo),
+    /// A head of somebody without a seat here, over their own link.
+    OtherHead(Who, RosterNo),
+    /// Asked because others seem to have gone on, the rendezvous says whether anybody is there.
+    Shown(bool),
     /// A proposal over a roster that this member has passed.
     Passed(ProposalNo),
     /// Time to weigh drops: who is out of reach for the whole grace, and who is reached.
@@ -83,6 +87,19 @@ pub fn respond(book: &Book, seat: &Seat, input: &Input) -> Outcome {
                 member.sign_late(&proposal);
             }
         }
+        Input::OtherHead(by, at) => {
+            let at = book.roster_facts(*at).roster.hash();
+            member.seat.hear_head_of_other_half(key_of(*by), at);
+        }
+        // As `Node::looked_up`.
+        Input::Shown(there) => match (member.seat.fate(), there) {
+            (Fate::Doubtful, true) => {
+                member.leave();
+                member.out.abandoned = true;
+            }
+            (Fate::Doubtful, false) => member.seat.stay(),
+            _ => {}
+        },
         Input::Weigh { lapsed, reachable } => member.weigh(*lapsed, *reachable),
         Input::Leave => member.leave(),
         Input::Restart(kept) => {
@@ -190,15 +207,18 @@ impl Member<'_> {
 
     /// As `Room::weigh_drops`.
     fn weigh(&mut self, lapsed: People, reachable: People) {
+        if self.seat.fate() != Fate::On {
+            return;
+        }
         let keys = |people: People| -> BTreeSet<PeerId> { each(people).map(key_of).collect() };
+        let ours = self.seat.drop_due(&keys(lapsed), &Hands);
         for due in self.seat.drops_to_refuse(&key_of(self.who), &keys(reachable)) {
-            if let Due::Refuse(hash) = due
-                && let Some(ballot) = self.seat.ballots().get(&hash)
-            {
+            let ours = ours.as_ref().is_some_and(|ours| ours.proposal() == due.proposal());
+            if !ours && let Some(ballot) = self.seat.ballots().get(&due.proposal()) {
                 self.answer(&ballot.proposal.clone(), Decision::No);
             }
         }
-        if let Some(Due::Sign(drop)) = self.seat.drop_due(&keys(lapsed), &Hands) {
+        if let Some(Due::Sign(drop)) = ours {
             let proposal = Proposal::Drop(drop);
             if self.seat.open(proposal.clone(), None, &Hands).is_ok() {
                 self.answer(&proposal, Decision::Yes);
@@ -209,7 +229,8 @@ impl Member<'_> {
     /// As `Node::leave_abandoned`.
     fn follow_fate(&mut self) {
         match self.seat.fate() {
-            Fate::On => {}
+            // Somebody looks first.
+            Fate::On | Fate::Doubtful => {}
             Fate::Abandoned | Fate::Removed => {
                 self.leave();
                 self.out.abandoned = true;

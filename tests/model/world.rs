@@ -28,8 +28,6 @@ pub struct Setting {
     pub depth: u64,
     /// Whether every answer is delivered one by one, rather than when it can matter.
     pub one_by_one: bool,
-    /// Whether a room that nobody hosts in the end is let pass (see `a_room_can_still_be_left_empty` in `main.rs`).
-    pub may_empty: bool,
     /// Somebody whose client does anything that its key can.
     pub liar: Option<Who>,
 }
@@ -46,7 +44,6 @@ impl Setting {
         cuts: 0,
         depth: 0,
         one_by_one: false,
-        may_empty: false,
         liar: None,
     };
 }

@@ -206,8 +206,8 @@ impl Ballots {
         };
         let keeps_fewer =
             ballot.signers.len() < kept(earlier) && ballot.signers.iter().all(|key| earlier.signers.contains(key));
-        let allowed = ballot.drop().is_some() && keeps_fewer || planted::is(Bug::TwoLive);
-        if allowed { Ok(()) } else { Err(Blocked::Live(live)) }
+        let doubled = planted::is(Bug::TwoAdmissions);
+        if (ballot.drop().is_some() && keeps_fewer) || doubled { Ok(()) } else { Err(Blocked::Live(live)) }
     }
 
     /// Takes note of an answer, this member's own included.
@@ -245,7 +245,11 @@ impl Ballots {
         let complete = |hash: &&ProposalHash| self.open.get(hash).is_some_and(Ballot::is_complete);
         let hash = self.signed.iter().rev().find(complete)?;
         match self.live {
-            Some(live) if live != *hash && !planted::is(Bug::AgainstLater) && !planted::is(Bug::TwoLive) => None,
+            Some(live)
+                if live != *hash && !planted::is(Bug::AdoptedAgainstLater) && !planted::is(Bug::TwoAdmissions) =>
+            {
+                None
+            }
             _ => self.open.get(hash).map(Ballot::step),
         }
     }

@@ -3,10 +3,12 @@
 //! Never believes a server, a creator or a majority: a roster is valid when every member of the one before who stays has
 //! signed it, and [`roster::verify_step`] is the only way from one to the next.
 
+pub mod audit;
 pub mod ballots;
 pub mod chain;
 pub mod meeting;
 mod parting;
+pub mod past;
 pub mod roster;
 pub mod seat;
 #[cfg(test)]

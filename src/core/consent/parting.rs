@@ -21,8 +21,9 @@ impl Seat {
     }
 
     /// The drop to sign now, given who was out of reach for the whole grace: of exactly those and of whoever left. When our
-    /// own living signature forbids it, and everybody that it waits for and that could be reached has signed it, the last
-    /// resort is to go on alone.
+    /// own living signature forbids it, and everybody that it waits for and that could be reached has signed it, we are all in
+    /// the same place: those go on together without everybody else. Where even that can't be had, the last resort is to go on
+    /// alone.
     pub fn drop_due(&mut self, lapsed: &BTreeSet<PeerId>, scheme: &dyn Scheme) -> Option<Due> {
         let members = &self.chain().current().members;
         let is_gone = |key: &PeerId| lapsed.contains(key) || self.left().contains_key(key);
@@ -34,9 +35,16 @@ impl Seat {
         match self.may_sign(&drop, scheme) {
             Ok(()) => Some(Due::Sign(drop)),
             Err(Blocked::Live(live)) if self.is_locked(&live, &gone) && !planted::is(Bug::NoDeparting) => {
+                let locked: BTreeSet<PeerId> = self.ballots().get(&live)?.signers.iter().copied().collect();
                 let others = self.others();
-                let alone = self.drop_of(others, DropReason::Gone)?;
-                self.may_sign(&alone, scheme).is_ok().then_some(Due::Sign(alone))
+                let rest = others.iter().copied().filter(|key| gone.contains(key) || !locked.contains(key)).collect();
+                for dropped in [rest, others] {
+                    let drop = self.drop_of(dropped, DropReason::Gone)?;
+                    if self.may_sign(&drop, scheme).is_ok() {
+                        return Some(Due::Sign(drop));
+                    }
+                }
+                None
             }
             Err(_) => None,
         }

@@ -108,7 +108,7 @@ pub fn yes(proposal: &Proposal, by: PeerId) -> Consent {
 pub fn verify_step(base: &Roster, step: &Step, size: u16, scheme: &dyn Scheme) -> Result<Roster, Misdeed> {
     let next = successor(base, &step.proposal, size, scheme)?;
     let signers = signers(base, &step.proposal);
-    if signers.len() != step.signatures.len() {
+    if signers.len() != step.signatures.len() && !planted::is(Bug::VotersFromMessage) {
         return Err(Misdeed::MissingConsent);
     }
     for (by, signature) in signers.into_iter().zip(&step.signatures) {

@@ -77,12 +77,25 @@ pub enum Due {
     Sign(crate::wire::Drop),
 }
 
+impl Due {
+    /// The drop it is about.
+    pub fn proposal(&self) -> ProposalHash {
+        match self {
+            Due::Refuse(hash) => *hash,
+            Due::Sign(drop) => drop.hash(),
+        }
+    }
+}
+
 /// What is to become of a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fate {
     /// It stands.
     On,
-    /// The others went on without us, or the other half of a split hosts the room: leave, and knock.
+    /// The others seem to have gone on without us, or a better half of a split to be somewhere; but their signatures may be
+    /// old, and they may be giving way to us. Before anything is given up somebody has to be seen there: see [`Seat::stay`].
+    Doubtful,
+    /// A better half of a split was met, and is there: leave, and knock.
     Abandoned,
     /// The others decided to go on without us: leave.
     Removed,
@@ -115,15 +128,28 @@ pub struct Seat {
     left: BTreeMap<PeerId, Departed>,
     /// Rosters we have moved on from since the start, and what we had answered over each.
     passed: VecDeque<(RosterHash, BTreeSet<ProposalHash>)>,
-    /// Whether a better half of the room was met.
-    outhosted: bool,
+    /// A better half of the room that we know of: the roster it went on to.
+    better_half: Option<Roster>,
+    /// Whether that half was seen to be there.
+    is_there: bool,
+    /// Whether we stay although others seem to have gone on: nobody is where they went.
+    stays: bool,
 }
 
 impl Seat {
     /// The seat at the end of a chain.
     pub fn new(chain: Chain, me: PeerId) -> Self {
         let ballots = Ballots::new(me);
-        Seat { me, chain, ballots, left: BTreeMap::new(), passed: VecDeque::new(), outhosted: false }
+        Seat {
+            me,
+            chain,
+            ballots,
+            left: BTreeMap::new(),
+            passed: VecDeque::new(),
+            better_half: None,
+            is_there: false,
+            stays: false,
+        }
     }
 
     /// Whose seat it is.
@@ -221,6 +247,7 @@ impl Seat {
         if self.passed.len() > PASSED_ROSTERS_MAX {
             self.passed.pop_front();
         }
+        self.stays = false;
         let departed = std::mem::take(&mut self.left);
         self.left = departed.iter().filter(|(key, _)| is_member(&after, key)).map(|(key, how)| (*key, *how)).collect();
         Ok(Adopted { before, after, overtaken, departed, unanswered })
@@ -258,8 +285,8 @@ impl Seat {
         let next = verify_step(base, step, self.chain.genesis().size, scheme)?;
         if is_member(&next, &self.me) {
             // A valid step that keeps us has our own signature in it. It is adopted unless a later one is alive.
-            let superseded = self.ballots.live().is_some_and(|live| live != step.proposal.hash());
-            let superseded = superseded && !planted::is(Bug::AgainstLater);
+            let later = self.ballots.live().is_some_and(|live| live != step.proposal.hash());
+            let superseded = later && !planted::is(Bug::AdoptedAgainstLater);
             let ours = at == self.chain.head() && !superseded;
             return Ok(if ours { Heard::Adopt } else { Heard::Nothing });
         }
@@ -275,7 +302,9 @@ impl Seat {
         let seated_before = |key: &PeerId| self.chain.seated_since(key).is_some_and(|epoch| epoch <= base_epoch);
         let departed: Vec<PeerId> = next.members.iter().map(|member| member.key).filter(seated_before).collect();
         if split {
-            self.outhosted |= theirs_hosts;
+            if theirs_hosts && !self.stays {
+                self.better_half = Some(next);
+            }
             return Ok(Heard::Split { theirs_hosts });
         }
         Ok(self.departed(departed, how))
@@ -326,12 +355,32 @@ impl Seat {
         HeadMeans::GoneOn
     }
 
+    /// Somebody says over their own link on which roster they are, who has no seat here: of a better half that we know of,
+    /// this shows that it is there.
+    pub fn hear_head_of_other_half(&mut self, by: PeerId, at: RosterHash) {
+        let Some(half) = &self.better_half else { return };
+        if is_member(half, &by) && (at == half.hash() || self.chain.roster(&at).is_none()) {
+            self.is_there = true;
+        }
+    }
+
+    /// Nobody is where the others seem to have gone: they are gone, or about to give way to us. We stay, and go on without
+    /// those who left.
+    pub fn stay(&mut self) {
+        self.better_half = None;
+        self.is_there = false;
+        self.stays = true;
+    }
+
     /// What becomes of this seat, by all that was heard.
     pub fn fate(&self) -> Fate {
         let mut others = self.chain.current().members.iter().map(|member| member.key).filter(|key| *key != self.me);
         let all_left = self.chain.current().members.len() > 1 && others.all(|key| self.left.contains_key(&key));
-        if self.outhosted || all_left && self.left.values().any(|how| *how == Departed::WentOn) {
+        let went_on = all_left && self.left.values().any(|how| *how == Departed::WentOn);
+        if self.better_half.is_some() && self.is_there {
             Fate::Abandoned
+        } else if self.better_half.is_some() || went_on && !self.stays {
+            Fate::Doubtful
         } else if all_left && self.left.values().any(|how| *how == Departed::RemovedUs) {
             Fate::Removed
         } else {

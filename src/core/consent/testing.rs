@@ -1,8 +1,9 @@
 //! People, rooms and steps for the tests of everything that stands on consent.
 
 use super::roster::{first_roster, verify_step, yes};
+use crate::core::io::{KeptRoom, StepNote};
 use crate::identity::{Ed25519, Identity, Signer, Verified};
-use crate::wire::{Genesis, Knock, Proposal, Roster, Settings, Step};
+use crate::wire::{Drop, DropReason, Few, Genesis, Knock, Proposal, Roster, Settings, Step};
 
 /// The person with this number.
 pub(crate) fn person(number: u8) -> Identity {
@@ -57,4 +58,28 @@ pub(crate) fn step_signed_by(proposal: &Proposal, people: &[Identity]) -> Step {
         .map(|member| Verified::sign(yes(proposal, member.id()), member).as_signed().signature())
         .collect();
     Step { proposal: proposal.clone(), signatures: signatures.try_into().unwrap() }
+}
+
+/// What the founder of a room keeps of it: p2, p3 and p4 came in, then p2 was removed.
+pub(crate) fn history() -> (KeptRoom, Vec<Identity>) {
+    let (mut people, genesis, first) = room_of(1);
+    let mut roster = first.clone();
+    let mut steps = Vec::new();
+    let at_ms = 1_795_226_400_123;
+    let mut take = |roster: &mut Roster, step: Step| {
+        *roster = verify_step(roster, &step, genesis.size, &Ed25519).unwrap();
+        let heard_ms = vec![at_ms; step.signatures.len()];
+        steps.push((step, StepNote { at_ms, heard_ms, left: vec![] }));
+    };
+    for number in 2..=4 {
+        let knock = knock_at(&roster, &person(number), &format!("p{number}"));
+        take(&mut roster, step_signed_by(&knock, &people));
+        people.push(person(number));
+    }
+    let dropped = Few::first_of([people[1].id()]);
+    let drop = Drop { room: roster.room, roster: roster.hash(), dropped, why: DropReason::Removal, nonce: 0 };
+    let stay = [clone(&people[0]), clone(&people[2]), clone(&people[3])];
+    take(&mut roster, step_signed_by(&Proposal::Drop(drop), &stay));
+    let genesis = genesis.as_signed().clone();
+    (KeptRoom { genesis, base: first, steps, consents: vec![], head_counter: 0 }, people)
 }

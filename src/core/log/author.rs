@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
-use crate::core::consent::chain::Chain;
+use super::audiences::Rosters;
+use super::forks::Forks;
 use crate::core::consent::roster::is_member;
 use crate::identity::{PeerId, Signature};
 use crate::limits::{RECENT_ENTRIES_MAX, RUN_BYTES_MAX, RUN_ENTRIES_MAX};
-use crate::wire::{Entry, EntryId, Few, RosterHash, Run, encode};
+use crate::planted::{self, Bug};
+use crate::wire::{Entry, EntryId, Few, RosterHash, Run, encoded_len};
 
 /// An entry that was verified, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,12 +50,73 @@ pub struct AuthorLog {
     recent: VecDeque<KeptEntry>,
     /// Where each audience begins, in ascending order of number.
     audiences: Vec<(u64, RosterHash)>,
+    /// Up to where a hole is taken, since nobody has what is missing.
+    hole_to: u64,
+    /// Entries on other branches than this one, which the author signed too.
+    forks: Forks,
 }
 
 impl AuthorLog {
-    /// From what the store kept: where each audience begins, and the newest entries, oldest first.
-    pub fn reopen(audiences: Vec<(u64, RosterHash)>, recent: Vec<KeptEntry>) -> Self {
-        AuthorLog { recent: recent.into(), audiences }
+    /// From what the store kept: where each audience begins, the newest entries, oldest first, and those of other branches.
+    pub fn reopen(audiences: Vec<(u64, RosterHash)>, recent: Vec<KeptEntry>, forks: Vec<KeptEntry>) -> Self {
+        AuthorLog { recent: recent.into(), audiences, hole_to: 0, forks: Forks::reopen(forks) }
+    }
+
+    /// The newest entries, oldest first.
+    pub fn newest(&self) -> impl DoubleEndedIterator<Item = &KeptEntry> + Clone {
+        self.recent.iter()
+    }
+
+    /// The number of the oldest entry; 1 for none.
+    pub fn first_seq(&self) -> u64 {
+        self.audiences.first().map_or(1, |(seq, _)| *seq)
+    }
+
+    /// Entries before this number are no longer in the store.
+    pub(super) fn forget_before(&mut self, seq: u64) {
+        let begin_later = self.audiences.partition_point(|(start, _)| *start <= seq);
+        self.audiences.drain(..begin_later.saturating_sub(1));
+        if let Some((start, _)) = self.audiences.first_mut() {
+            *start = seq.max(*start);
+        }
+    }
+
+    /// Nobody has anything before this number that is not here.
+    pub(super) fn take_hole(&mut self, up_to: u64) {
+        self.hole_to = up_to;
+    }
+
+    /// The first number after `has` that is here, as far as memory tells: beyond `has + 1` there is a hole, or a beginning.
+    pub fn begins_after(&self, has: u64) -> u64 {
+        let (next, first) = (has.saturating_add(1), self.first_seq());
+        match self.recent.front() {
+            _ if first > next => first,
+            Some(oldest) if oldest.entry.seq <= next => {
+                let at = self.recent.partition_point(|kept| kept.entry.seq <= has);
+                self.recent.get(at).map_or(next, |kept| kept.entry.seq)
+            }
+            _ => next,
+        }
+    }
+
+    /// Whether a hole up to this number is taken already.
+    pub fn takes_hole_to(&self, up_to: u64) -> bool {
+        self.hole_to == up_to
+    }
+
+    /// Whether a hole before this number is taken.
+    pub fn has_hole_before(&self, seq: u64) -> bool {
+        self.head_seq() < seq && seq <= self.hole_to
+    }
+
+    /// Entries on other branches.
+    pub fn forks(&self) -> &Forks {
+        &self.forks
+    }
+
+    /// Keeps an entry of another branch; `false` when there is no room for it.
+    pub(super) fn append_fork(&mut self, kept: KeptEntry) -> bool {
+        self.forks.append(kept)
     }
 
     /// The newest entry.
@@ -68,7 +131,8 @@ impl AuthorLog {
 
     /// The entry of this number, if it is still in memory.
     pub fn recent(&self, seq: u64) -> Option<&KeptEntry> {
-        self.recent.iter().rev().take_while(|kept| kept.entry.seq >= seq).find(|kept| kept.entry.seq == seq)
+        let at = self.recent.partition_point(|kept| kept.entry.seq < seq);
+        self.recent.get(at).filter(|kept| kept.entry.seq == seq)
     }
 
     /// Appends an entry that was checked against [`AuthorLog::head`].
@@ -82,6 +146,24 @@ impl AuthorLog {
         }
     }
 
+    /// Puts an entry into a hole.
+    pub(super) fn fill(&mut self, kept: KeptEntry) {
+        let (seq, audience) = (kept.entry.seq, kept.entry.audience);
+        match self.audiences.iter_mut().find(|(_, known)| *known == audience) {
+            Some((start, _)) => *start = seq.min(*start),
+            None => self.audiences.push((seq, audience)),
+        }
+        self.audiences.sort();
+        let at = self.recent.partition_point(|recent| recent.entry.seq < seq);
+        // What is older than all in memory is in the store, like all that is older.
+        if at > 0 {
+            self.recent.insert(at, kept);
+        }
+        if self.recent.len() > RECENT_ENTRIES_MAX {
+            self.recent.pop_front();
+        }
+    }
+
     /// Puts the author's signature on the newest entry, which ends a run.
     pub fn sign_head(&mut self, signature: Signature) {
         if let Some(head) = self.recent.back_mut() {
@@ -90,26 +172,44 @@ impl AuthorLog {
     }
 
     /// The first entries after number `after` that `reader` may have, as one run.
-    pub fn next_for(&self, reader: &PeerId, after: u64, chain: &Chain) -> Next {
-        let Some(from) = self.first_readable(reader, after, chain) else { return Next::Nothing };
-        match self.recent.front() {
-            Some(oldest) if oldest.entry.seq <= from => {
-                let start = self.recent.partition_point(|kept| kept.entry.seq < from);
-                run_of(self.recent.range(start..)).map_or(Next::Nothing, Next::Run)
+    pub fn next_for(&self, reader: &PeerId, after: u64, rosters: &impl Rosters) -> Next {
+        let mut after = after;
+        while let Some(from) = self.first_readable(reader, after, rosters) {
+            if self.recent.front().is_none_or(|oldest| oldest.entry.seq > from) {
+                return Next::Fetch(from);
             }
-            _ => Next::Fetch(from),
+            let start = self.recent.partition_point(|kept| kept.entry.seq < from);
+            let Some(first) = self.recent.get(start) else { return Next::Nothing };
+            // The rest of what the reader may have may be missing here: what follows the hole is for others.
+            if may_read(rosters, &first.entry.audience, reader) {
+                return run_of(self.recent.range(start..)).map_or(Next::Nothing, Next::Run);
+            }
+            after = first.entry.seq - 1;
         }
+        Next::Nothing
+    }
+
+    /// A run with the entry of this number in it, and as much as fits from there on; from memory.
+    pub fn run_from(&self, seq: u64) -> Option<Run> {
+        self.recent(seq)?;
+        let start = self.recent.partition_point(|kept| kept.entry.seq < seq);
+        run_of(self.recent.range(start..))
     }
 
     /// The number of the first entry after `after` whose audience has `reader` in it.
-    fn first_readable(&self, reader: &PeerId, after: u64, chain: &Chain) -> Option<u64> {
+    fn first_readable(&self, reader: &PeerId, after: u64, rosters: &impl Rosters) -> Option<u64> {
         let last = self.head_seq();
         let ends = self.audiences.iter().skip(1).map(|(start, _)| start - 1).chain([last]);
         self.audiences.iter().zip(ends).find_map(|((start, audience), end)| {
-            let may_read = chain.roster(audience).is_some_and(|roster| is_member(roster, reader));
+            let may_read = may_read(rosters, audience, reader);
             (end > after && may_read).then_some((*start).max(after.saturating_add(1)))
         })
     }
+}
+
+/// Whether a reader is in an audience.
+fn may_read(rosters: &impl Rosters, audience: &RosterHash, reader: &PeerId) -> bool {
+    planted::is(Bug::AudienceIgnored) || rosters.roster(audience).is_some_and(|roster| is_member(roster, reader))
 }
 
 /// The longest run that begins with the first of `entries`: consecutive, of one audience, within the bounds, and ending
@@ -119,7 +219,7 @@ pub fn run_of<'k>(entries: impl IntoIterator<Item = &'k KeptEntry>) -> Option<Ru
     let mut bytes = 0;
     let mut signed = None;
     for kept in entries {
-        bytes += encode(&kept.entry).len();
+        bytes += encoded_len(&kept.entry);
         let fits = run.len() < RUN_ENTRIES_MAX && bytes <= RUN_BYTES_MAX;
         let follows = run
             .last()

@@ -7,7 +7,7 @@ use crate::core::io::Output;
 use crate::core::room::{Ctx, Room};
 use crate::core::time::Now;
 use crate::identity::{RoomName, Verified};
-use crate::limits::TEXT_BYTES_MAX;
+use crate::limits::{HISTORY_SHOWN_MAX, TEXT_BYTES_MAX};
 use crate::wire::{Deletion, ProposalHash, RoomId, ToServer};
 
 impl Node {
@@ -25,8 +25,8 @@ impl Node {
                 self.in_room(now, room, out, |room, ctx| room.reform(ctx, new, &without))
             }
             Command::RefuseReform(room) => self.in_room(now, room, out, Room::refuse_reform),
-            Command::Remember { room, name, rule } => {
-                self.in_room(now, room, out, |room, ctx| room.remember(ctx, &name, rule))
+            Command::Remember { room, name, fingerprint, rule } => {
+                self.in_room(now, room, out, |room, ctx| room.remember(ctx, &name, fingerprint, rule))
             }
             Command::Rules(room) => self.look_at(now, room, out, Room::tell_rules),
             Command::Pending(room) => self.look_at(now, room, out, Room::tell_pending),
@@ -43,6 +43,8 @@ impl Node {
             Command::List => self.ask_server(ToServer::List(()), out),
             Command::Members(room) => self.members(now, room, out),
             Command::Delete(room) => self.delete(room, out),
+            Command::Last { room, count } => self.recall(room, count, None, out),
+            Command::Search { room, words, count } => self.recall(room, count, Some(words), out),
             // Answered by the driver, before the node ever sees the server.
             Command::Pin { .. } => Ok(()),
             Command::Quit => {
@@ -150,6 +152,18 @@ impl Node {
         let (epoch, size) = (room.chain().current().epoch, room.chain().genesis().size);
         let members = room.people(&ctx);
         ctx.tell(Event::Members { room: room.name.clone(), epoch, size, members });
+        Ok(())
+    }
+
+    fn recall(
+        &self,
+        name: RoomName,
+        count: usize,
+        words: Option<String>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        let room = self.room_named(&name).ok_or_else(|| Failure::NotInRoom(name.clone()))?;
+        out.push(Output::Recall { room, name, count: count.min(HISTORY_SHOWN_MAX), words });
         Ok(())
     }
 

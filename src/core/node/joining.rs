@@ -1,7 +1,6 @@
 //! Getting into a room: looking it up, founding it, knocking, and checking the admission ourselves (DESIGN.md §4 rules 1,
 //! 3 and 9).
 
-use super::reforming::{REFORM_PATIENCE_MS, REFORM_RETRY_MS};
 use super::{Node, ctx};
 use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::room_id;
@@ -17,6 +16,12 @@ use crate::wire::{
 
 /// Milliseconds beyond the room's own timeout after which a silent server is taken for a refusal.
 const SERVER_SLACK_MS: u64 = 15_000;
+
+/// Milliseconds between two attempts to get into a room that must be there, or is about to be.
+const RETRY_MS: u64 = 2_000;
+
+/// Milliseconds after which they end.
+const PATIENCE_MS: u64 = 180_000;
 
 /// Times a knock is renewed within one request because the roster has changed meanwhile.
 const RENEWALS_MAX: u32 = 64;
@@ -40,8 +45,10 @@ pub(super) struct Joining {
     timeout_s: u16,
     /// When we stop waiting, on the monotonic clock.
     pub gives_up_at: Option<u64>,
-    /// A room that is being founded anew: which it must be, and until when it is tried again.
-    anew: Option<(RoomId, u64)>,
+    /// A room that is being founded anew: which it must be.
+    must_be: Option<RoomId>,
+    /// A room that must be there, or is about to be: until when it is tried again.
+    patient_until: Option<u64>,
     /// When it is looked up again.
     pub retry_at: Option<u64>,
 }
@@ -117,7 +124,7 @@ impl Node {
 
     /// The server shows a room: ours, just founded, or one to knock at.
     pub(super) fn on_shown(&mut self, now: Now, shown: RoomShown, out: &mut Vec<Output>) {
-        if self.delete_shown(&shown.name, shown.room, out) {
+        if self.delete_shown(&shown.name, shown.room, out) || self.looked_up(now, &shown, out) {
             return;
         }
         let Some(joining) = self.joining.get_mut(&shown.name) else { return self.shown_another(&shown.name, out) };
@@ -130,7 +137,7 @@ impl Node {
             return self.found(now, genesis, out);
         }
         // A name may have been taken by somebody else meanwhile.
-        if joining.anew.is_some_and(|(room, _)| room != shown.room) {
+        if joining.must_be.is_some_and(|room| room != shown.room) {
             return self.refuse(&shown.name, Refusal::RoomExists, out);
         }
         if shown.members >= shown.size {
@@ -252,8 +259,8 @@ impl Node {
 
     /// Knocks at a room that somebody else is about to found anew.
     pub(super) fn follow_to(&mut self, now: Now, name: RoomName, room: RoomId, out: &mut Vec<Output>) {
-        let anew = Some((room, now.after_ms(REFORM_PATIENCE_MS)));
-        self.joining.insert(name.clone(), Joining { asked: true, anew, ..Joining::default() });
+        let (must_be, patient_until) = (Some(room), Some(now.after_ms(PATIENCE_MS)));
+        self.joining.insert(name.clone(), Joining { asked: true, must_be, patient_until, ..Joining::default() });
         let _ = self.ask_server(ToServer::LookUp(name), out);
     }
 
@@ -271,18 +278,25 @@ impl Node {
         }
     }
 
-    /// Puts a refusal off if the room is being founded anew, and many knock at once; `false` if it is final.
+    /// Does not take a first no for an answer: the room must be there, or is about to be.
+    pub(super) fn be_patient(&mut self, now: Now, name: &RoomName) {
+        if let Some(joining) = self.joining.get_mut(name) {
+            joining.patient_until = Some(now.after_ms(PATIENCE_MS));
+        }
+    }
+
+    /// Puts a refusal off if the room must be there, or is about to be; `false` if it is final.
     fn put_off(&mut self, now: Now, room: &RoomName, reason: Refusal) -> bool {
-        let passing =
-            matches!(reason, Refusal::NoSuchRoom | Refusal::TooMany | Refusal::Expired | Refusal::NobodyThere);
+        let passing = matches!(reason, Refusal::NoSuchRoom | Refusal::TooMany | Refusal::NobodyThere)
+            || reason == Refusal::Expired && self.joining.get(room).is_some_and(|joining| joining.must_be.is_some());
         let Some(joining) = self.joining.get_mut(room) else { return false };
-        let patient = joining.anew.is_some_and(|(_, until)| now.mono_ms < until);
+        let patient = joining.patient_until.is_some_and(|until| now.mono_ms < until);
         if !passing || !patient {
             return false;
         }
         joining.knock = None;
         joining.gives_up_at = None;
-        let wait = REFORM_RETRY_MS + rand::RngExt::random_range(&mut self.rng, 0..REFORM_RETRY_MS);
+        let wait = RETRY_MS + rand::RngExt::random_range(&mut self.rng, 0..RETRY_MS);
         joining.retry_at = Some(now.after_ms(wait));
         true
     }

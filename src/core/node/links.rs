@@ -53,7 +53,8 @@ pub(super) struct Dialling {
 
 impl Node {
     /// A connection stands. Both sides may have dialled: the one that the lower key dialled is kept, and both sides see
-    /// that alike; what was on its way on the other is sent again from the frontiers.
+    /// that alike; what was on its way on the other is sent again from the frontiers. A peer whose program was started
+    /// anew has nothing at its end of the old one: then the new one is the only one.
     pub(super) fn link_up(&mut self, now: Now, peer: PeerId, id: LinkId, link: Link, out: &mut Vec<Output>) {
         if !self.is_known(&peer) {
             return self.hold_stranger(now, peer, id, link, out);
@@ -62,7 +63,7 @@ impl Node {
         let link = Link { since: now.mono_ms, failed, ..link };
         let by_lower = |link: &Link| link.dialled == (self.signer.id() < peer);
         if let Some(old) = self.links.get(&peer) {
-            if by_lower(old) && !by_lower(&link) {
+            if old.life == link.life && by_lower(old) && !by_lower(&link) {
                 return out.push(Output::Close { link: id, why: CloseReason::Duplicate });
             }
             out.push(Output::Close { link: old.id, why: CloseReason::Duplicate });
@@ -115,11 +116,13 @@ impl Node {
             stranger.said.push(message.clone());
         }
         let Some(room) = room_of(&message) else { return };
-        if let PeerMessage::Step((_, step)) = message
-            && let Some(room) = self.rooms.get_mut(&room).filter(|room| room.is_acquainted(&peer))
-        {
+        if let Some(room) = self.rooms.get_mut(&room).filter(|room| room.is_acquainted(&peer)) {
             let mut ctx = ctx!(self, now, out);
-            room.on_step(&mut ctx, step, None);
+            match message {
+                PeerMessage::Step((_, step)) => room.on_step(&mut ctx, step, None),
+                PeerMessage::Head(head) => room.on_strangers_head(&ctx, peer, head),
+                _ => {}
+            }
         }
         self.tell_farewell(now, id, room, out);
     }
@@ -139,7 +142,9 @@ impl Node {
     }
 
     pub(super) fn link_down(&mut self, now: Now, id: LinkId, out: &mut Vec<Output>) {
-        self.strangers.remove(&id);
+        if let Some(stranger) = self.strangers.remove(&id) {
+            self.dial_failed(now, stranger.peer);
+        }
         // A connection that was replaced is not in use any more.
         let Some(peer) = self.peers.remove(&id) else { return };
         let Some(link) = self.links.remove(&peer) else { return };
@@ -189,6 +194,10 @@ impl Node {
             PeerMessage::Run(run) => room.on_run(&mut ctx, peer, run),
             PeerMessage::Links((_, roster, bits)) => room.on_links(&mut ctx, peer, roster, &bits),
             PeerMessage::Candidates((_, addresses)) => drop(room.addresses.insert(peer, addresses.into_vec())),
+            PeerMessage::Floor((_, floors)) => room.on_floor(&mut ctx, peer, &floors),
+            PeerMessage::Trace((_, hash)) => room.on_trace(&mut ctx, peer, hash),
+            PeerMessage::Past((_, roster)) => room.on_past(&mut ctx, peer, roster),
+            PeerMessage::Want((_, ids)) => room.on_want(&mut ctx, peer, &ids),
             PeerMessage::Reform(reform) => room.on_reform(&mut ctx, peer, reform),
             PeerMessage::Bye(_) => {}
         }
@@ -221,8 +230,11 @@ impl Node {
     pub(super) fn tend_links(&mut self, now: Now, out: &mut Vec<Output>) {
         self.welcome_strangers(now, out);
         let overdue = |stranger: &Stranger| stranger.until <= now.mono_ms;
-        for (id, _) in self.strangers.extract_if(.., |_, stranger| overdue(stranger)) {
+        let gone: Vec<(LinkId, Stranger)> = self.strangers.extract_if(.., |_, stranger| overdue(stranger)).collect();
+        for (id, stranger) in gone {
             out.push(Output::Close { link: id, why: CloseReason::NotMember });
+            // Whom we looked for may not have heard us, or have moved since: they are looked for again.
+            self.dial_failed(now, stranger.peer);
         }
         let wanted: BTreeSet<PeerId> = self.everybody().map(|member| member.key).collect();
         for (_, link) in self.links.extract_if(.., |peer, _| !wanted.contains(peer)) {
@@ -307,6 +319,10 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         PeerMessage::Step((room, _))
         | PeerMessage::Frontier((room, _))
         | PeerMessage::Links((room, _, _))
+        | PeerMessage::Floor((room, _))
+        | PeerMessage::Trace((room, _))
+        | PeerMessage::Past((room, _))
+        | PeerMessage::Want((room, _))
         | PeerMessage::Candidates((room, _)) => Some(*room),
         PeerMessage::Bye(_) => None,
     }

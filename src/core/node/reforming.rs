@@ -9,12 +9,6 @@ use crate::core::room::Ctx;
 use crate::core::time::Now;
 use crate::wire::{RoomId, ToServer};
 
-/// Milliseconds between two attempts to get into a room that is being founded anew.
-pub(super) const REFORM_RETRY_MS: u64 = 2_000;
-
-/// Milliseconds after which they end.
-pub(super) const REFORM_PATIENCE_MS: u64 = 120_000;
-
 impl Node {
     /// Goes over to every room that was agreed on.
     pub(super) fn go_over(&mut self, now: Now, out: &mut Vec<Output>) {

@@ -7,7 +7,10 @@ use crate::core::io::Output;
 use crate::core::room::Ctx;
 use crate::core::time::Now;
 use crate::identity::{RoomName, Signed, Verified};
-use crate::wire::{Deletion, FromServer, Hello, Member, RefusalCode, RoomId, RosterHash, Text, ToServer};
+use crate::wire::{Deletion, FromServer, Hello, Member, RefusalCode, RoomId, RoomShown, RosterHash, Text, ToServer};
+
+/// Milliseconds between two occasions of telling a server how we came from its roster to ours.
+const BRING_AGAIN_MS: u64 = 1_000;
 
 /// Milliseconds after which a server that is on a roster unknown to us is asked again.
 const ASK_AGAIN_MS: u64 = 30_000;
@@ -30,6 +33,8 @@ impl Node {
             room.online.clear();
             room.ask_server_at = None;
             room.elsewhere = false;
+            room.looking = false;
+            room.look_at = 0;
         }
     }
 
@@ -121,6 +126,9 @@ impl Node {
             return self.on_join_refused(now, room, code, out);
         }
         if let Some(room) = &room {
+            if code == RefusalCode::NoSuchRoom && self.nobody_is_there(room, out) {
+                return;
+            }
             self.deleting.remove(room);
         }
         let seated = room.as_ref().and_then(|room| self.room_named(room));
@@ -142,12 +150,58 @@ impl Node {
         }
     }
 
+    /// Others seem to have gone on without us: before our seat is given up, the server is asked whether anybody is
+    /// where they went. Who was only just coming back has nothing to lose.
+    pub(super) fn look_before_leaving(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        if !room.settled {
+            return self.abandon(now, id, out);
+        }
+        if self.server_up && room.look_at <= now.mono_ms {
+            room.look_at = now.after_ms(ASK_AGAIN_MS);
+            room.looking = true;
+            out.push(Output::ToServer(ToServer::LookUp(room.name.clone())));
+        }
+    }
+
+    /// The server shows a room that we are in, since we asked who is there; `false` if we didn't.
+    pub(super) fn looked_up(&mut self, now: Now, shown: &RoomShown, out: &mut Vec<Output>) -> bool {
+        let Some(room) = self.rooms.get_mut(&shown.room).filter(|room| room.looking) else { return false };
+        room.looking = false;
+        let ours = room.chain().roster(&shown.roster).is_some();
+        match (ours, shown.online) {
+            (true, _) => room.stay(),
+            // They may all be away for a moment.
+            (false, 0) => {}
+            (false, _) => self.abandon(now, shown.room, out),
+        }
+        true
+    }
+
+    /// The server knows no room of this name: if we asked because others seemed to be there, nobody is, and we keep it.
+    fn nobody_is_there(&mut self, name: &RoomName, out: &mut Vec<Output>) -> bool {
+        let Some(room) = self.rooms.values_mut().find(|room| room.name == *name && room.looking) else { return false };
+        room.looking = false;
+        room.stay();
+        out.push(Output::ToServer(ToServer::Attach((room.id(), room.chain().head()))));
+        true
+    }
+
     /// The roster that the server knows the room to be on.
     fn on_roster_is(&mut self, now: Now, id: RoomId, roster: RosterHash, out: &mut Vec<Output>) {
         let mut ctx = ctx!(self, now, out);
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let head = room.chain().head();
-        let already = room.brought.replace((roster, head)) == Some((roster, head));
+        let already = room.brought.is_some_and(|(at, to, _)| (at, to) == (roster, head));
+        let lately = room.brought.is_some_and(|(.., when)| ctx.now.mono_ms < when.saturating_add(BRING_AGAIN_MS));
+        if !already && lately && roster != head {
+            // A server that says this now and that then is asked again later, and not told everything each time.
+            room.ask_server_at = Some(ctx.now.after_ms(BRING_AGAIN_MS));
+            return;
+        }
+        if !already {
+            room.brought = Some((roster, head, ctx.now.mono_ms));
+        }
         let Some(missed) = room.chain().steps_after(&roster).map(<[_]>::to_vec) else {
             // It is on a roster that we know nothing of, although it has told us all the steps it has from ours: those
             // who keep the name have gone another way. It is told of ours first, and may find that we host.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::kept::PastStep;
 use crate::identity::PeerId;
 use crate::limits::{STEPS_BYTES_KEPT_MAX, STEPS_KEPT_MAX};
-use crate::wire::{Proposal, RosterHash, Step, encode};
+use crate::wire::{Proposal, RosterHash, Step, encoded_len};
 
 /// Steps in a row, the last one leading to the room's roster.
 #[derive(Debug, Clone, Default)]
@@ -26,17 +26,17 @@ impl History {
 
     /// The next step was taken; the oldest are given up beyond the limits, never this one.
     pub(super) fn push(&mut self, step: PastStep) {
-        self.bytes += encode(&step.step).len();
+        self.bytes += encoded_len(&step.step);
         self.steps.push_back(step);
         while self.steps.len() > 1 && (self.steps.len() > STEPS_KEPT_MAX || self.bytes > STEPS_BYTES_KEPT_MAX) {
-            self.bytes -= self.steps.pop_front().map_or(0, |oldest| encode(&oldest.step).len());
+            self.bytes -= self.steps.pop_front().map_or(0, |oldest| encoded_len(&oldest.step));
         }
     }
 
     /// Takes back the steps from this epoch on.
     pub(super) fn forget_from(&mut self, epoch: u64) {
         while self.steps.back().is_some_and(|last| last.epoch >= epoch) {
-            self.bytes -= self.steps.pop_back().map_or(0, |last| encode(&last.step).len());
+            self.bytes -= self.steps.pop_back().map_or(0, |last| encoded_len(&last.step));
         }
     }
 

@@ -146,20 +146,25 @@ impl Room {
         if self.fate() != Fate::On {
             return;
         }
-        let reachable = self.reachable(ctx);
-        for due in self.seat.drops_to_refuse(&ctx.me(), &reachable) {
-            if let Due::Refuse(hash) = due {
-                self.answer(ctx, hash, Decision::No);
+        let grace = self.grace_ms();
+        let lapses = |absence: &Absence| absence.since + grace;
+        let lapsed: BTreeSet<PeerId> =
+            self.absent.iter().filter(|(_, one)| lapses(one) <= ctx.now.mono_ms).map(|(key, _)| *key).collect();
+        let due = self.seat.drop_due(&lapsed, ctx.scheme);
+        // Nearly always nothing is open, and whom we reach takes a while to find out in a large room.
+        let open = self.seat.ballots().iter().next().is_some();
+        let refused = if open { self.seat.drops_to_refuse(&ctx.me(), &self.reachable(ctx)) } else { Vec::new() };
+        for wrong in refused {
+            // Those who are locked together may part with somebody they reach.
+            let ours = due.as_ref().is_some_and(|due| due.proposal() == wrong.proposal());
+            if !ours {
+                self.answer(ctx, wrong.proposal(), Decision::No);
                 self.drop_not_before = ctx.now.after_ms(DROP_RETRY_MS.0);
             }
         }
         if ctx.now.mono_ms < self.drop_not_before {
             return;
         }
-        let grace = self.grace_ms();
-        let lapses = |absence: &Absence| absence.since + grace;
-        let lapsed: BTreeSet<PeerId> =
-            self.absent.iter().filter(|(_, one)| lapses(one) <= ctx.now.mono_ms).map(|(key, _)| *key).collect();
         // Two who were lost together are dropped together: a signature on the first drop would stand in the way of the
         // second, should the first come back meanwhile.
         let soon = self.absent.values().map(lapses).filter(|at| *at > ctx.now.mono_ms).min();
@@ -167,7 +172,7 @@ impl Room {
             self.drop_not_before = soon;
             return;
         }
-        if let Some(Due::Sign(drop)) = self.seat.drop_due(&lapsed, ctx.scheme) {
+        if let Some(Due::Sign(drop)) = due {
             let wait = (DROP_RETRY_MS.0 << drop.nonce.min(16)).min(DROP_RETRY_MS.1);
             self.drop_not_before = ctx.now.after_ms(wait + rand::RngExt::random_range(ctx.rng, 0..wait));
             self.sign_drop(ctx, drop);
@@ -197,9 +202,14 @@ impl Room {
 
     /// The earliest moment at which [`Room::absences_due`] has something to do.
     pub(super) fn absence_due(&self) -> Option<u64> {
+        let untold = self.absent.values().filter(|absence| !absence.told).map(|absence| absence.since + QUIET_MS).min();
+        // Nothing is signed about anybody before it is clear whether our seat stands.
+        if self.fate() != Fate::On {
+            return untold;
+        }
         let grace = self.grace_ms();
-        let told = |absence: &Absence| if absence.told { absence.since + grace } else { absence.since + QUIET_MS };
-        let due = self.absent.values().map(told).chain(self.seat.left().keys().map(|_| 0)).min()?;
-        Some(due.max(self.drop_not_before))
+        let told = self.absent.values().filter(|absence| absence.told).map(|absence| absence.since + grace);
+        let drop = told.chain(self.seat.left().keys().map(|_| 0)).min().map(|due| due.max(self.drop_not_before));
+        untold.into_iter().chain(drop).min()
     }
 }

@@ -75,14 +75,7 @@ impl Room {
             return;
         }
         match consent.verify(ctx.scheme) {
-            Ok(consent) => {
-                // Whoever has no link with the signer hears it from us; each passes it on once, since it is known then.
-                let message = PeerMessage::Consent(consent.as_signed().clone());
-                let apart = |peer: &&PeerId| **peer != by && Some(**peer) != from && self.are_apart(peer, &by);
-                let missing: Vec<PeerId> = self.readers.keys().filter(apart).copied().collect();
-                missing.iter().for_each(|peer| ctx.tell_peer(peer, message.clone()));
-                self.note(ctx, consent);
-            }
+            Ok(consent) => self.note(ctx, consent),
             Err(_) => self.blame(ctx, from, Misdeed::BadSignature),
         }
     }
@@ -107,7 +100,13 @@ impl Room {
         let asked = ballot.prompted || consent.by == ctx.me();
         match self.seat.note(consent.clone()) {
             Ok(Noted::Known) => return,
-            Ok(Noted::New) => self.note_heard(ctx, consent.proposal, consent.by),
+            Ok(Noted::New) => {
+                self.note_heard(ctx, consent.proposal, consent.by);
+                // Whoever has no link with the signer hears it from us; each passes it on once, since it is known then.
+                let message = PeerMessage::Consent(consent.as_signed().clone());
+                let apart = |peer: &&PeerId| **peer != consent.by && self.are_apart(peer, &consent.by);
+                self.readers.keys().filter(apart).for_each(|peer| ctx.tell_peer(peer, message.clone()));
+            }
             Ok(Noted::Contradicts) => self.blame(ctx, Some(consent.by), Misdeed::TwoAnswers),
             Err(_) => return,
         }
@@ -159,9 +158,14 @@ impl Room {
         }
         let (room, signed) = (self.id(), consent.as_signed().clone());
         ctx.persist(Change::Consented { room, proposal: proposal.clone(), consent: signed.clone() });
-        if let Proposal::Drop(drop) = proposal {
-            ctx.tell_server(ToServer::Drop(drop.clone()));
-            self.tell_all(ctx, &PeerMessage::Drop(drop));
+        match proposal {
+            // Whoever never heard of it could not refuse it either, and our yes would stand for ever.
+            Proposal::Admit(knock) if decision == Decision::Yes => self.tell_all(ctx, &PeerMessage::Knock(knock)),
+            Proposal::Admit(_) => {}
+            Proposal::Drop(drop) => {
+                ctx.tell_server(ToServer::Drop(drop.clone()));
+                self.tell_all(ctx, &PeerMessage::Drop(drop));
+            }
         }
         ctx.tell_server(ToServer::Consent(signed.clone()));
         self.tell_all(ctx, &PeerMessage::Consent(signed));

@@ -8,6 +8,7 @@ use crate::core::event::{Event, Failure};
 use crate::core::time::left_s;
 use crate::identity::{Name, PeerId, Signed};
 use crate::limits::{CLOCK_SLACK_S, DENIALS_BEFORE_MUTE, KNOCKS_WAITING_MAX, MUTE_S, PROMPTS_PER_MINUTE_MAX};
+use crate::planted::{self, Bug};
 use crate::wire::{Decision, Knock, PeerMessage, Proposal, ProposalHash};
 
 impl Room {
@@ -86,17 +87,21 @@ impl Room {
             self.prompts.pop_front();
         }
         let waiting = |ballot: &Ballot| ballot.prompted && ballot.answer(&me).is_none() && ballot.refused().is_none();
-        if self.seat.ballots().live().is_some() || self.seat.ballots().iter().any(|(_, ballot)| waiting(ballot)) {
+        let decided = self.seat.ballots().live().is_some() && !planted::is(Bug::TwoAdmissions);
+        if decided || self.seat.ballots().iter().any(|(_, ballot)| waiting(ballot)) {
             return;
         }
         if self.prompts.len() >= PROMPTS_PER_MINUTE_MAX {
             return;
         }
+        // A removal is signed by nobody but those who agree: before one of them does, nobody has proposed it.
+        let stood_for = |ballot: &Ballot| ballot.signers.iter().any(|key| ballot.answer(key) == Some(Decision::Yes));
         let askable = |ballot: &Ballot| {
             ballot.waits_for(&me)
                 && !ballot.prompted
                 && ballot.refused().is_none()
                 && ballot.deadline.is_some_and(|deadline| deadline > ctx.now.mono_ms)
+                && (ballot.knock().is_some() || stood_for(ballot))
         };
         let next = self.seat.ballots().iter().find(|(_, ballot)| askable(ballot)).map(|(hash, _)| *hash);
         let Some(hash) = next else { return };

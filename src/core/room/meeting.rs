@@ -10,9 +10,9 @@ use super::{Ctx, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::consent::seat::Adopted;
 use crate::core::event::Departure;
-use crate::identity::PeerId;
+use crate::identity::{PeerId, Signed};
 use crate::limits::CANDIDATES_MAX;
-use crate::wire::{PeerMessage, Step, ToServer};
+use crate::wire::{Head, PeerMessage, Step, ToServer};
 
 /// Milliseconds for which we look for somebody we parted with: an afternoon's train ride.
 const LOOK_FOR_MS: u64 = 4 * 3_600_000;
@@ -63,12 +63,20 @@ impl Room {
         self.approved.contains(key) || self.chain().parted_by(key).is_some()
     }
 
+    /// Somebody without a seat says, over their own link, on which roster they are.
+    pub fn on_strangers_head(&mut self, ctx: &Ctx<'_>, by: PeerId, head: Signed<Head>) {
+        if let Ok(head) = head.verify(ctx.scheme)
+            && head.by == by
+        {
+            self.seat.hear_head_of_other_half(by, head.roster);
+        }
+    }
+
     /// What somebody without a seat is told on a connection: where we are, and by which step they were parted with.
     pub fn farewell(&mut self, ctx: &mut Ctx<'_>, key: &PeerId) -> Vec<PeerMessage> {
         if self.has(key) || !self.is_acquainted(key) {
             return Vec::new();
         }
-        self.lost.remove(key);
         let step = self.chain().parted_by(key).cloned().map(|step| PeerMessage::Step((self.id(), step)));
         let head = PeerMessage::Head(self.sign_head(ctx));
         step.into_iter().chain([head]).collect()

@@ -5,15 +5,21 @@
 
 mod absence;
 mod answers;
+mod feeding;
+mod hearing;
+mod holes;
 mod knocks;
 mod meeting;
 mod moving;
 mod names;
+mod numbers;
+mod past;
+mod reader;
 mod record;
 mod reforming;
 mod removing;
 mod rules;
-mod talk;
+mod saying;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -29,16 +35,22 @@ use super::log::Log;
 use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signed, Signer, Verified};
 use crate::limits::CANDIDATES_MAX;
-use crate::wire::{Consent, Few, Head, PeerMessage, Proposal, ProposalHash, RoomId, RosterHash, Run, ToServer};
+use crate::planted::{self, Bug};
+use crate::wire::{
+    Consent, EntryId, Few, Head, PeerMessage, Proposal, ProposalHash, RoomId, RosterHash, Run, ToServer,
+};
 
 pub(super) use super::consent::seat::Fate;
 
 use absence::Absence;
+use hearing::Wanted;
 use meeting::Lost;
+use numbers::Unlevel;
+use reader::Reader;
 use record::Heard;
 use reforming::Reforming;
 pub(super) use rules::Rules;
-use talk::{Pending, Reader};
+use saying::Pending;
 
 /// What a room needs of the node around it, for the time of one input.
 pub(super) struct Ctx<'n> {
@@ -63,6 +75,8 @@ pub(super) struct Ctx<'n> {
 pub(super) struct Link {
     /// Which.
     pub id: LinkId,
+    /// Which life of the peer's program is at the other end.
+    pub life: [u8; 32],
     /// Whether this side dialled it.
     pub dialled: bool,
     /// Where the peer is.
@@ -129,12 +143,24 @@ pub(super) struct Room {
     pub addresses: BTreeMap<PeerId, Vec<SocketAddr>>,
     /// Our own texts that not everybody has yet, by number.
     pending: BTreeMap<u64, Pending>,
+    /// What waits until it is sure how long our own log is.
+    unlevel: Option<Unlevel>,
     /// How far each member has our own log.
     delivered: BTreeMap<PeerId, u64>,
     /// Runs for a roster we are not on yet, and who passed them on.
     early: VecDeque<(PeerId, Run)>,
-    /// Authors who have signed two entries under one number.
-    forked: BTreeSet<PeerId>,
+    /// Entries that something told us names, and that are missing here.
+    wanted: BTreeMap<EntryId, Wanted>,
+    /// Those of them that every linked member was asked for, since there are holes in the logs.
+    asked_all: BTreeSet<EntryId>,
+    /// Where each log goes on after a gap: how far we had it, and since when.
+    gaps: BTreeMap<PeerId, (u64, u64)>,
+    /// Whether a hole was taken in any log since the start.
+    holed: bool,
+    /// Who told us last of something that waits.
+    wanted_from: PeerId,
+    /// Which roster from before our chain was asked for last, and when.
+    traced: Option<(RosterHash, u64)>,
     /// How knocks are answered without asking.
     pub rules: Rules,
     /// When proposals and answers came.
@@ -155,12 +181,23 @@ pub(super) struct Room {
     heads: BTreeMap<PeerId, u64>,
     /// When what we have of the logs is to be told to the others.
     frontier_due: Option<u64>,
+    /// How far each author's log was when frontiers were last sent.
+    told_soon: BTreeMap<PeerId, u64>,
+    /// Members who sent something that they would not have, had they known how far we are.
+    told_wrong: BTreeSet<PeerId>,
+    /// When everybody is told what only authors are told at once.
+    gossip_due: Option<u64>,
     /// Not before this moment is another drop proposed.
     drop_not_before: u64,
-    /// The roster of the server's from which we last brought it forward, and to which: telling it twice would not help.
-    pub brought: Option<(RosterHash, RosterHash)>,
+    /// The roster of the server's from which we last brought it forward, to which, and when: telling it twice would not
+    /// help.
+    pub brought: Option<(RosterHash, RosterHash, u64)>,
     /// Answers that the server still owes us about how we parted with those on a roster that we don't know.
     pub owed: usize,
+    /// Whether the server was asked who is where the others seem to have gone, and has yet to answer.
+    pub looking: bool,
+    /// Not before this moment is it asked again.
+    pub look_at: u64,
     /// Whether the server is on a roster that we don't know.
     pub elsewhere: bool,
     /// When to ask the server for the roster it is on, unless it says that it has followed our last step.
@@ -187,9 +224,15 @@ impl Room {
             advertised: BTreeSet::new(),
             addresses: BTreeMap::new(),
             pending: BTreeMap::new(),
+            unlevel: None,
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
-            forked: BTreeSet::new(),
+            wanted: BTreeMap::new(),
+            asked_all: BTreeSet::new(),
+            gaps: BTreeMap::new(),
+            holed: false,
+            wanted_from: me,
+            traced: None,
             rules: Rules::new(),
             heard: BTreeMap::new(),
             reforming: None,
@@ -200,10 +243,15 @@ impl Room {
             head_counter: 0,
             heads: BTreeMap::new(),
             frontier_due: None,
+            told_soon: BTreeMap::new(),
+            told_wrong: BTreeSet::new(),
+            gossip_due: None,
             drop_not_before: 0,
             brought: None,
             owed: 0,
             elsewhere: false,
+            looking: false,
+            look_at: 0,
             ask_server_at: None,
             settled: false,
             lost: BTreeMap::new(),
@@ -225,6 +273,11 @@ impl Room {
     /// The rosters so far.
     pub fn chain(&self) -> &Chain {
         self.seat.chain()
+    }
+
+    /// Nobody is where the others seem to have gone.
+    pub fn stay(&mut self) {
+        self.seat.stay();
     }
 
     /// What became of our seat.
@@ -275,7 +328,7 @@ impl Room {
     pub fn link_up(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
         let Some(link) = ctx.links.get(&peer) else { return };
         let rtt_ms = link.rtt_ms;
-        let replaced = self.readers.insert(peer, Reader::new(ctx.now)).is_some();
+        let replaced = self.readers.insert(peer, Reader::default()).is_some();
         self.adverts.remove(&peer);
         // A better connection to somebody who is linked already is no news.
         if let (Some(name), false) = (self.name_of(&peer), replaced) {
@@ -323,7 +376,11 @@ impl Room {
             return;
         }
         self.heads.insert(from, head.counter);
-        match self.seat.hear_head(from, head.roster, ctx.scheme) {
+        let means = match planted::is(Bug::NoHeads) {
+            false => self.seat.hear_head(from, head.roster, ctx.scheme),
+            true => HeadMeans::Ahead,
+        };
+        match means {
             HeadMeans::Level => {
                 self.confirm_seat(ctx);
                 // Links are told by their places in a roster: who has only just come to this one could not read ours.
@@ -335,7 +392,11 @@ impl Room {
                     ctx.tell_peer(&from, PeerMessage::Step((room, step.clone())));
                 }
             }
-            HeadMeans::Ahead => {}
+            // The rest of the signatures may never come this way: who sees where we are sends the step.
+            HeadMeans::Ahead => {
+                let head = self.sign_head(ctx);
+                ctx.tell_peer(&from, PeerMessage::Head(head));
+            }
             HeadMeans::GoneOn => self.weigh_drops(ctx),
         }
         // Whoever opens a room while the link already stands has missed our greeting.
@@ -370,6 +431,8 @@ impl Room {
     /// We have just come in, or back: links that stand already are links of this room, and whoever has none has the
     /// grace to come.
     pub fn seats_taken_up(&mut self, ctx: &mut Ctx<'_>) {
+        self.recall_pending(ctx);
+        self.await_own_log(ctx);
         let current = self.seat.chain().current().clone();
         self.seats_changed(ctx, &current);
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Ctx, Room};
 use crate::core::consent::ballots::Ballot;
-use crate::core::consent::roster::{is_member, signers};
-use crate::core::event::{Event, Path, Question, Record, RecordKind, Undecided};
+use crate::core::consent::past::records;
+use crate::core::consent::roster::signers;
+use crate::core::event::{Event, Path, Question, Undecided};
 use crate::core::io::StepNote;
 use crate::identity::{Name, PeerId};
 use crate::wire::{Decision, DropReason, Proposal, ProposalHash, Roster, Step};
@@ -69,38 +70,7 @@ impl Room {
 
     /// Tells how the room came to its members, as far as we were there.
     pub fn tell_membership(&self, ctx: &mut Ctx<'_>) {
-        let rosters: Vec<&Roster> = self.chain().rosters().collect();
-        let begin = rosters[0];
-        let mut records = vec![Record {
-            epoch: begin.epoch,
-            at_ms: None,
-            what: RecordKind::Begin,
-            who: begin.members.iter().map(|member| (member.name.clone(), member.key)).collect(),
-            signed: Vec::new(),
-        }];
-        let steps = self.chain().steps_after(&begin.hash()).unwrap_or_default();
-        let unnoted = StepNote::default();
-        for (at, step) in steps.iter().enumerate() {
-            let note = self.step_notes.get(at).unwrap_or(&unnoted);
-            records.push(record(rosters[at], rosters[at + 1], step, note));
-        }
+        let records = records(self.chain(), &self.step_notes);
         ctx.tell(Event::Membership { room: self.name.clone(), records });
     }
-}
-
-fn record(before: &Roster, after: &Roster, step: &Step, note: &StepNote) -> Record {
-    let new = after.members.iter().filter(|member| !is_member(before, &member.key));
-    let gone = before.members.iter().filter(|member| !is_member(after, &member.key));
-    let who: Vec<(Name, PeerId)> = new.chain(gone).map(|member| (member.name.clone(), member.key)).collect();
-    let what = match &step.proposal {
-        Proposal::Admit(_) => RecordKind::Admitted,
-        Proposal::Drop(drop) if drop.why == DropReason::Removal => RecordKind::Removed,
-        Proposal::Drop(drop) if drop.dropped.iter().all(|key| note.left.contains(key)) => RecordKind::Left,
-        Proposal::Drop(_) => RecordKind::Dropped,
-    };
-    let heard = note.heard_ms.iter().map(|at| Some(*at).filter(|at| *at > 0)).chain(std::iter::repeat(None));
-    let by = signers(before, &step.proposal);
-    let by = before.members.iter().filter(|member| by.contains(&member.key));
-    let signed = by.zip(heard).map(|(member, at)| (member.name.clone(), member.key, at)).collect();
-    Record { epoch: after.epoch, at_ms: Some(note.at_ms).filter(|at| *at > 0), what, who, signed }
 }

@@ -3,14 +3,15 @@
 //! A rule is the user's own word, given in advance for one key in one room. It is signed like any answer, one at a time, and
 //! bound to the knock it answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Ctx, Room};
 use crate::core::consent::ballots::Ballot;
 use crate::core::event::{Event, Failure, Rule};
 use crate::core::io::Change;
-use crate::identity::{Name, PeerId};
+use crate::identity::{Fingerprint, Name, PeerId};
 use crate::limits::RULES_MAX;
+use crate::planted::{self, Bug};
 use crate::wire::{Decision, ProposalHash};
 
 /// The rules of one room, by key: that of the newcomer, or of the member who is followed.
@@ -20,9 +21,15 @@ impl Room {
     /// Sets how somebody's knocks are answered from now on.
     ///
     /// # Errors
-    /// [`Failure`] when nobody of that name is known here, or too many rules are.
-    pub fn remember(&mut self, ctx: &mut Ctx<'_>, name: &Name, rule: Rule) -> Result<(), Failure> {
-        let key = self.known_by(ctx, name).ok_or_else(|| Failure::NoSuchMember(name.clone()))?;
+    /// [`Failure`] when nobody of that name is known here, or several are, or too many rules are.
+    pub fn remember(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        name: &Name,
+        fingerprint: Option<Fingerprint>,
+        rule: Rule,
+    ) -> Result<(), Failure> {
+        let key = self.known_by(ctx, name, fingerprint)?;
         if rule == Rule::Follow && !self.has(&key) {
             return Err(Failure::NoSuchMember(name.clone()));
         }
@@ -41,14 +48,23 @@ impl Room {
         Ok(())
     }
 
-    /// A newcomer that knocks, or a member, present or past, of this name; the newest.
-    fn known_by(&self, ctx: &Ctx<'_>, name: &Name) -> Option<PeerId> {
-        let me = ctx.me();
+    /// The newcomer that knocks, or member, present or past, of this name. A rule lets in unasked whoever holds the key, so
+    /// where several keys have borne the name, it takes the fingerprint to choose.
+    fn known_by(&self, ctx: &Ctx<'_>, name: &Name, fingerprint: Option<Fingerprint>) -> Result<PeerId, Failure> {
         let knocking = self.seat.ballots().iter().filter_map(|(_, ballot)| ballot.knock());
-        let knocking = knocking.filter(|knock| knock.name == *name).map(|knock| knock.key).last();
-        let rosters = self.chain().rosters().rev();
-        let members = rosters.flat_map(|roster| roster.members.iter()).filter(|member| member.name == *name);
-        knocking.or_else(|| members.map(|member| member.key).find(|key| *key != me))
+        let knocking = knocking.map(|knock| (&knock.name, knock.key));
+        let members = self.chain().rosters().flat_map(|roster| roster.members.iter());
+        let members = members.map(|member| (&member.name, member.key));
+        let fits = |(known, key): &(&Name, PeerId)| {
+            *known == name && *key != ctx.me() && fingerprint.is_none_or(|shown| shown == key.fingerprint())
+        };
+        let found: BTreeSet<PeerId> = knocking.chain(members).filter(fits).map(|(_, key)| key).collect();
+        let mut found = found.into_iter();
+        match (found.next(), found.next()) {
+            (Some(key), None) => Ok(key),
+            (None, _) => Err(Failure::NoSuchMember(name.clone())),
+            (Some(_), Some(_)) => Err(Failure::AmbiguousName(name.clone())),
+        }
     }
 
     /// Tells the user which rules there are.
@@ -84,6 +100,9 @@ impl Room {
     /// The rule that answers a knock, and whose it is. A rule for the newcomer goes before following anybody.
     fn rule_for(&self, ballot: &Ballot) -> Option<(PeerId, Rule)> {
         let newcomer = ballot.knock()?.key;
+        if planted::is(Bug::ConsentForAnyKnock) && self.approved.contains(&newcomer) {
+            return Some((newcomer, Rule::Session));
+        }
         if let Some(rule) = self.rules.get(&newcomer).filter(|rule| **rule != Rule::Follow) {
             return Some((newcomer, *rule));
         }

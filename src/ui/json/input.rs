@@ -2,24 +2,111 @@
 
 use serde::Deserialize;
 
-use crate::peer::api::{Command, Creation, KnockRef, Name, ProposalHash, RoomName};
+use crate::peer::api::limits::HISTORY_SHOWN_DEFAULT;
+use crate::peer::api::{Command, Creation, Fingerprint, KnockRef, Name, ProposalHash, RoomName, Rule};
 use crate::ui::words::{Said, shown};
 
 /// One line of input.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 enum Input {
-    Say { room: RoomName, text: String },
-    Approve { knock: String },
-    Deny { knock: String },
-    Create { room: RoomName, size: Option<u16>, consent_timeout: Option<u16>, grace: Option<u32> },
-    Join { room: RoomName },
-    Leave { room: RoomName },
+    Say {
+        room: RoomName,
+        text: String,
+    },
+    Approve {
+        knock: String,
+    },
+    Deny {
+        knock: String,
+    },
+    Create {
+        room: RoomName,
+        size: Option<u16>,
+        consent_timeout: Option<u16>,
+        grace: Option<u32>,
+    },
+    Join {
+        room: RoomName,
+    },
+    Leave {
+        room: RoomName,
+    },
     List {},
-    Members { room: RoomName },
-    Delete { room: RoomName },
-    Pin { accept: bool },
+    Members {
+        room: RoomName,
+    },
+    Remove {
+        room: RoomName,
+        names: Vec<Name>,
+    },
+    Keep {
+        room: RoomName,
+        names: Vec<Name>,
+    },
+    Reform {
+        room: RoomName,
+        new: RoomName,
+        #[serde(default)]
+        without: Vec<Name>,
+    },
+    RefuseReform {
+        room: RoomName,
+    },
+    Remember {
+        room: RoomName,
+        name: Name,
+        fingerprint: Option<String>,
+        rule: RuleWord,
+    },
+    Rules {
+        room: RoomName,
+    },
+    Pending {
+        room: RoomName,
+    },
+    Membership {
+        room: RoomName,
+    },
+    Last {
+        room: RoomName,
+        count: Option<usize>,
+    },
+    Search {
+        room: RoomName,
+        words: String,
+        count: Option<usize>,
+    },
+    Delete {
+        room: RoomName,
+    },
+    Pin {
+        accept: bool,
+    },
     Quit {},
+}
+
+/// How knocks are answered.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RuleWord {
+    Ask,
+    Session,
+    Always,
+    Never,
+    Follow,
+}
+
+impl RuleWord {
+    fn rule(self) -> Rule {
+        match self {
+            RuleWord::Ask => Rule::Ask,
+            RuleWord::Session => Rule::Session,
+            RuleWord::Always => Rule::Always,
+            RuleWord::Never => Rule::Never,
+            RuleWord::Follow => Rule::Follow,
+        }
+    }
 }
 
 /// Understands one line; `creation` fills in what `create` leaves out.
@@ -48,6 +135,21 @@ pub fn parse(line: &str, creation: Creation) -> Result<Command, Said> {
         Input::Leave { room } => Command::Leave(room),
         Input::List {} => Command::List,
         Input::Members { room } => Command::Members(room),
+        Input::Last { room, count } => Command::Last { room, count: count.unwrap_or(HISTORY_SHOWN_DEFAULT) },
+        Input::Search { room, words, count } => {
+            Command::Search { room, words, count: count.unwrap_or(HISTORY_SHOWN_DEFAULT) }
+        }
+        Input::Remove { room, names } => Command::Remove { room, who: names },
+        Input::Keep { room, names } => Command::Keep { room, who: names },
+        Input::Reform { room, new, without } => Command::Reform { room, new, without },
+        Input::RefuseReform { room } => Command::RefuseReform(room),
+        Input::Remember { room, name, fingerprint, rule } => {
+            let fingerprint = fingerprint.as_deref().map(words_of_key).transpose()?;
+            Command::Remember { room, name, fingerprint, rule: rule.rule() }
+        }
+        Input::Rules { room } => Command::Rules(room),
+        Input::Pending { room } => Command::Pending(room),
+        Input::Membership { room } => Command::Membership(room),
         Input::Delete { room } => Command::Delete(room),
         Input::Pin { accept } => Command::Pin { accept },
         Input::Quit {} => Command::Quit,
@@ -61,4 +163,8 @@ fn knock_id(text: &str) -> Result<KnockRef, Said> {
         let message = format!("`knock` must be the id of a knock, 64 hex digits{known}");
         Said::new("bad_input", message, Some("it is in the field `knock` of the `knock` object".to_owned()))
     })
+}
+
+fn words_of_key(text: &str) -> Result<Fingerprint, Said> {
+    text.parse().map_err(|_| Said::new("bad_input", "`fingerprint` must be eight words joined by hyphens", None))
 }

@@ -1,8 +1,10 @@
 //! The JSON face: one object a line in both directions, for programs.
 #![doc = include_str!("../JSON.md")]
 
+mod decisions;
 mod input;
 mod output;
+mod past;
 
 use std::io::{ErrorKind, Write};
 
@@ -18,7 +20,10 @@ use super::words::{self, Said, shown};
 use crate::peer::api::limits::JSON_LINE_BYTES_MAX;
 use crate::peer::api::{Chat, Command, Creation, Ending, Event};
 
+pub(super) use decisions::kind_word;
 pub use output::{VERSION, error_line as error_text, rooms_line, whoami_line};
+pub(super) use output::{line as object, rfc3339};
+pub use past::{export_line, history_line};
 
 /// Runs until the chat has ended. `creation` is what rooms are created like when the program doesn't say.
 pub async fn run(

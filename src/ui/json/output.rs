@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::decisions;
+use super::past;
 use crate::peer::api::*;
 use crate::ui::words::{self, Said};
 
@@ -18,6 +20,14 @@ enum Output<'a> {
         name: &'a str,
         fingerprint: String,
         version: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ephemeral: Option<bool>,
+    },
+    HistoryDamaged {
+        why: &'a str,
+        aside: String,
+        saved: u64,
+        seats: bool,
     },
     PinWanted {
         server: &'a str,
@@ -110,6 +120,10 @@ enum Output<'a> {
         text: &'a str,
         sent_at: String,
         mine: bool,
+        epoch: u64,
+        depth: u64,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        forked: bool,
     },
     Delivered {
         room: &'a str,
@@ -179,8 +193,14 @@ struct PathFields<'a> {
 /// The line for `event`, without its line break.
 pub fn event_line(event: &Event) -> String {
     let output = match event {
-        Event::Ready { name, fingerprint } => {
-            Output::Ready { name: name.as_str(), fingerprint: fingerprint.to_string(), version: VERSION }
+        Event::Ready { name, fingerprint, ephemeral } => Output::Ready {
+            name: name.as_str(),
+            fingerprint: fingerprint.to_string(),
+            version: VERSION,
+            ephemeral: ephemeral.then_some(true),
+        },
+        Event::HistoryDamaged { why, aside, saved, seats } => {
+            Output::HistoryDamaged { why, aside: aside.display().to_string(), saved: *saved, seats: *seats }
         }
         Event::PinWanted { server, fingerprint } => Output::PinWanted { server, fingerprint: fingerprint.to_string() },
         Event::Pinned { server, fingerprint } => Output::Pinned { server, fingerprint: fingerprint.to_string() },
@@ -191,7 +211,7 @@ pub fn event_line(event: &Event) -> String {
         | Event::Reform { .. }
         | Event::Rules { .. }
         | Event::Pending { .. }
-        | Event::Membership { .. } => return String::new(),
+        | Event::Membership { .. } => return decisions::event_line(event),
         Event::ServerUp { server } => Output::Server { server, state: "up" },
         Event::ServerDown { server } => Output::Server { server, state: "down" },
         Event::Rooms { rooms, people } => {
@@ -216,11 +236,7 @@ pub fn event_line(event: &Event) -> String {
             knock: knock.to_string(),
             name: name.as_str(),
             by: by.as_str(),
-            decision: match decision {
-                Answer::Yes => "yes",
-                Answer::No => "no",
-                Answer::Silent => "silent",
-            },
+            decision: answer(*decision),
         },
         Event::KnockOver { room, knock, name, how } => Output::KnockOver {
             room: room.as_str(),
@@ -262,7 +278,7 @@ pub fn event_line(event: &Event) -> String {
         Event::Link { room, name, path, grace_s } => {
             Output::Link { room: room.as_str(), name: name.as_str(), path: path_fields(path), grace_s: *grace_s }
         }
-        Event::Message { room, id, from, key, mine, seq, text, sent_at_ms } => Output::Message {
+        Event::Message { room, id, from, key, mine, seq, text, sent_at_ms, place, forked } => Output::Message {
             room: room.as_str(),
             id: id.to_string(),
             from: from.as_str(),
@@ -271,7 +287,11 @@ pub fn event_line(event: &Event) -> String {
             text,
             sent_at: rfc3339(*sent_at_ms),
             mine: *mine,
+            epoch: place.epoch,
+            depth: place.depth,
+            forked: *forked,
         },
+        Event::History { room, why, messages, more } => return past::history(room, *why, messages, *more),
         Event::Delivered { room, id, to, of } => {
             Output::Delivered { room: room.as_str(), id: id.to_string(), to: *to, of: *of }
         }
@@ -328,7 +348,7 @@ fn room_line(summary: &RoomSummary) -> RoomLine<'_> {
     RoomLine { room: room.as_str(), members: *members, size: *size, knocking: *knocking }
 }
 
-fn names(names: &[Name]) -> Vec<&str> {
+pub(super) fn names(names: &[Name]) -> Vec<&str> {
     names.iter().map(Name::as_str).collect()
 }
 
@@ -349,7 +369,15 @@ fn path_fields(path: &Path) -> PathFields<'_> {
     }
 }
 
-fn reason(refusal: Refusal) -> &'static str {
+pub(super) fn answer(decision: Answer) -> &'static str {
+    match decision {
+        Answer::Yes => "yes",
+        Answer::No => "no",
+        Answer::Silent => "silent",
+    }
+}
+
+pub(super) fn reason(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Denied => "denied",
         Refusal::Expired => "expired",
@@ -380,14 +408,14 @@ fn misdeed(what: Misdeed) -> &'static str {
 }
 
 /// RFC 3339, in UTC with three digits of milliseconds. A moment that no calendar has reads as 1970.
-fn rfc3339(ms: u64) -> String {
+pub(in crate::ui) fn rfc3339(ms: u64) -> String {
     let moment = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
     format!("{moment:.3}")
 }
 
 /// JSON lets everything above U+001F stand as it is. What acts on a terminal is written by number all the same, which any
 /// reader undoes: somebody will look at this stream in a terminal.
-fn line(output: &Output<'_>) -> String {
+pub(in crate::ui) fn line(output: &impl Serialize) -> String {
     let plain = serde_json::to_string(output).expect("strings, numbers and lists have a JSON form");
     if !plain.chars().any(acts) {
         return plain;

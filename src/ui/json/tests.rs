@@ -38,11 +38,49 @@ fn a_text_survives_its_escapes() {
 }
 
 #[test]
+fn an_exported_entry_has_its_pinned_line() {
+    let mut exported = Exported {
+        room: RoomId([1; 32]),
+        id: EntryId([2; 32]),
+        author: PeerId([3; 32]),
+        name: Some(corpus::name("bob")),
+        seq: 7,
+        epoch: 2,
+        depth: 8,
+        sent_at_ms: 1_795_226_400_123,
+        text: Some(corpus::EVIL.to_owned()),
+        previous: EntryId([4; 32]),
+        signature: Some([5; 64]),
+        entry: vec![6, 7],
+    };
+    let hex = |byte: &str| byte.repeat(32);
+    let (room, id, author, previous) = (hex("01"), hex("02"), hex("03"), hex("04"));
+    let line = export_line(&corpus::lobby(), &exported);
+    let begin = format!(r#"{{"type":"entry","room":"lobby","room_id":"{room}","id":"{id}","author":"{author}","#);
+    assert!(
+        line.starts_with(&format!(
+            r#"{begin}"name":"bob","seq":7,"epoch":2,"depth":8,"sent_at_ms":1795226400123,"text":""#
+        )),
+        "{line}"
+    );
+    assert!(line.ends_with(&format!(r#""previous":"{previous}","signature":"{}","entry":"0607"}}"#, "05".repeat(64))));
+    assert!(!line.chars().any(char::is_control));
+    (exported.name, exported.text, exported.signature) = (None, None, None);
+    let line = export_line(&corpus::lobby(), &exported);
+    assert!(
+        line.contains(r#""seq":7,"epoch":2,"depth":8,"sent_at_ms":1795226400123,"text":null,"#)
+            && line.contains(r#""signature":null"#)
+    );
+}
+
+#[test]
 fn every_input_is_understood() {
     let room = corpus::lobby;
     let id = "04".repeat(32);
     let knock = || KnockRef::Id(ProposalHash([4; 32]));
     let settings = Settings { consent_timeout_s: 5, grace_s: 7 };
+    let who = || vec![corpus::name("bob")];
+    let remember = |fingerprint, rule| Command::Remember { room: room(), name: corpus::name("bob"), fingerprint, rule };
     let pinned = [
         (
             r#"{"do":"say","room":"lobby","text":" a\nb "}"#.to_owned(),
@@ -62,6 +100,33 @@ fn every_input_is_understood() {
         (r#"{"do":"leave","room":"lobby"}"#.to_owned(), Command::Leave(room())),
         (r#"{"do":"members","room":"lobby"}"#.to_owned(), Command::Members(room())),
         (r#"{"do":"delete","room":"lobby"}"#.to_owned(), Command::Delete(room())),
+        (r#"{"do":"last","room":"lobby"}"#.to_owned(), Command::Last { room: room(), count: 20 }),
+        (
+            r#"{"do":"search","room":"lobby","words":"a*","count":3}"#.to_owned(),
+            Command::Search { room: room(), words: "a*".into(), count: 3 },
+        ),
+        (r#"{"do":"remove","room":"lobby","names":["bob"]}"#.to_owned(), Command::Remove { room: room(), who: who() }),
+        (r#"{"do":"keep","room":"lobby","names":["bob"]}"#.to_owned(), Command::Keep { room: room(), who: who() }),
+        (
+            r#"{"do":"reform","room":"lobby","new":"annex","without":["bob"]}"#.to_owned(),
+            Command::Reform { room: room(), new: corpus::annex(), without: who() },
+        ),
+        (
+            r#"{"do":"reform","room":"lobby","new":"annex"}"#.to_owned(),
+            Command::Reform { room: room(), new: corpus::annex(), without: vec![] },
+        ),
+        (r#"{"do":"refuse_reform","room":"lobby"}"#.to_owned(), Command::RefuseReform(room())),
+        (r#"{"do":"remember","room":"lobby","name":"bob","rule":"follow"}"#.to_owned(), remember(None, Rule::Follow)),
+        (
+            format!(
+                r#"{{"do":"remember","room":"lobby","name":"bob","fingerprint":"{}","rule":"never"}}"#,
+                corpus::words(2)
+            ),
+            remember(Some(corpus::words(2)), Rule::Never),
+        ),
+        (r#"{"do":"rules","room":"lobby"}"#.to_owned(), Command::Rules(room())),
+        (r#"{"do":"pending","room":"lobby"}"#.to_owned(), Command::Pending(room())),
+        (r#"{"do":"membership","room":"lobby"}"#.to_owned(), Command::Membership(room())),
         (r#"{"do":"list"}"#.to_owned(), Command::List),
         (r#"{"do":"pin","accept":true}"#.to_owned(), Command::Pin { accept: true }),
         (r#" {"do":"quit"} "#.to_owned(), Command::Quit),
@@ -87,6 +152,8 @@ fn bad_input_is_told_by_its_code() {
         (r#"{"do":"create","room":"lobby","sise":3}"#, "bad_input"),
         (r#"{"do":"create","room":"lobby","size":70000}"#, "bad_input"),
         (r#"{"do":"approve","knock":"bob"}"#, "bad_input"),
+        (r#"{"do":"remember","room":"lobby","name":"bob","rule":"sometimes"}"#, "bad_input"),
+        (r#"{"do":"remember","room":"lobby","name":"bob","rule":"never","fingerprint":"acid-otter"}"#, "bad_input"),
         ("{\"do\":\"\\u001b[2J\"}", "bad_input"),
     ];
     for (line, code) in table {

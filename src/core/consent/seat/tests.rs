@@ -158,7 +158,13 @@ fn of_two_halves_that_parted_the_junior_one_gives_way_and_the_senior_one_stays()
     let (senior, junior) = (half([0, 1], [2, 3]), half([2, 3], [0, 1]));
     assert_eq!(table.seats[0].hear_step(&junior, &Ed25519), Ok(Heard::Split { theirs_hosts: false }));
     assert_eq!(table.seats[2].hear_step(&senior, &Ed25519), Ok(Heard::Split { theirs_hosts: true }));
-    assert_eq!((table.seats[0].fate(), table.seats[2].fate()), (Fate::On, Fate::Abandoned));
+    assert_eq!((table.seats[0].fate(), table.seats[2].fate()), (Fate::On, Fate::Doubtful));
+    let (who, at) = (table.people[0].id(), table.seats[0].chain().head());
+    table.seats[2].hear_head_of_other_half(who, at);
+    assert_eq!(table.seats[2].fate(), Fate::Abandoned, "they are there");
+    table.seats[3].hear_step(&senior, &Ed25519).unwrap();
+    table.seats[3].stay();
+    assert_eq!(table.seats[3].fate(), Fate::On, "nobody is there to give way to");
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! Entries that were verified and wait for entries they name: bounded per author, so that nobody fills another's share.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::author::KeptEntry;
+use crate::identity::PeerId;
+use crate::limits::HELD_BYTES_MAX;
+use crate::wire::{EntryId, encoded_len};
+
+/// What waits.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Held {
+    /// By author.
+    authors: BTreeMap<PeerId, Waiting>,
+    /// Where each entry is.
+    by_id: BTreeMap<EntryId, (PeerId, u64)>,
+    /// What each entry waits for, the other way round: one thing at a time.
+    waits_for: BTreeMap<EntryId, BTreeSet<EntryId>>,
+}
+
+/// What waits of one author.
+#[derive(Debug, Clone, Default)]
+struct Waiting {
+    /// By number, then by id: of a liar there may be several under one number.
+    entries: BTreeMap<(u64, EntryId), KeptEntry>,
+    /// The sum of their bytes.
+    bytes: usize,
+}
+
+impl Held {
+    /// Holds entries of one author, all or none; whether there was room.
+    pub(super) fn hold(&mut self, author: PeerId, entries: Vec<KeptEntry>) -> bool {
+        let bytes: usize = entries.iter().map(|kept| encoded_len(&kept.entry)).sum();
+        let waits = self.authors.get(&author).map_or(0, |waiting| waiting.bytes);
+        if waits + bytes > HELD_BYTES_MAX {
+            return false;
+        }
+        let waiting = self.authors.entry(author).or_default();
+        for kept in entries {
+            let (id, seq, bytes) = (kept.id, kept.entry.seq, encoded_len(&kept.entry));
+            if waiting.entries.insert((seq, id), kept).is_none() {
+                waiting.bytes += bytes;
+                self.by_id.insert(id, (author, seq));
+            }
+        }
+        true
+    }
+
+    /// An entry waits for another one, or for what the store says of itself.
+    pub(super) fn wait(&mut self, id: EntryId, on: EntryId) {
+        self.waits_for.entry(on).or_default().insert(id);
+    }
+
+    /// What waited for this: it may go on, or wait for something else.
+    pub(super) fn released_by(&mut self, id: &EntryId) -> BTreeSet<EntryId> {
+        self.waits_for.remove(id).unwrap_or_default()
+    }
+
+    /// What is waited for and does not wait here itself, but for the store.
+    pub(super) fn missing(&self) -> impl Iterator<Item = &EntryId> {
+        self.waits_for
+            .iter()
+            .filter(|(on, waiting)| !self.by_id.contains_key(*on) || waiting.contains(*on))
+            .map(|(on, _)| on)
+    }
+
+    /// The entry of this id, if it waits.
+    pub(super) fn get(&self, id: &EntryId) -> Option<&KeptEntry> {
+        let (author, seq) = self.by_id.get(id)?;
+        self.authors.get(author)?.entries.get(&(*seq, *id))
+    }
+
+    /// Takes an entry out.
+    pub(super) fn remove(&mut self, id: &EntryId) -> Option<KeptEntry> {
+        let (author, seq) = self.by_id.remove(id)?;
+        let waiting = self.authors.get_mut(&author)?;
+        let kept = waiting.entries.remove(&(seq, *id))?;
+        waiting.bytes -= encoded_len(&kept.entry);
+        if waiting.entries.is_empty() {
+            self.authors.remove(&author);
+        }
+        Some(kept)
+    }
+}

@@ -1,0 +1,147 @@
+//! Where entries stand in the transcript: the newest by id, in memory; older ones the store is asked for.
+//!
+//! Also the ends of what was said: entries of the current audience that no other entry has named, which are what the next
+//! own entry names as seen.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::author::{KeptEntry, Place};
+use crate::identity::PeerId;
+use crate::limits::{FORK_ENDS_MAX, IDS_REMEMBERED_MAX, PLACES_KEPT_MAX, SEEN_HEADS_MAX};
+use crate::wire::{EntryId, RosterHash};
+
+/// What is known of an entry without its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Who wrote it.
+    pub author: PeerId,
+    /// Its number in its author's log.
+    pub seq: u64,
+    /// Whom it is for.
+    pub audience: RosterHash,
+    /// Where it stands.
+    pub place: Place,
+}
+
+impl Known {
+    /// What is known of a kept entry.
+    pub fn of(kept: &KeptEntry) -> Self {
+        let entry = &kept.entry;
+        Known { author: entry.author, seq: entry.seq, audience: entry.audience, place: kept.place }
+    }
+}
+
+/// The newest entries by id, and what was found out about others.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Places {
+    /// By id.
+    by_id: BTreeMap<EntryId, Known>,
+    /// In the order they came; the oldest goes first.
+    order: VecDeque<EntryId>,
+    /// Entries that the store does not have.
+    absent: BTreeSet<EntryId>,
+    /// Entries on branches beyond what is kept: nobody waits for them, and they are not taken.
+    waived: BTreeSet<EntryId>,
+    /// Entries that nobody seemed to have: nobody waits for them, but they are taken if they come.
+    given_up: BTreeSet<EntryId>,
+    /// Entries of which the store says that nothing stands at their number.
+    in_holes: BTreeSet<EntryId>,
+}
+
+impl Places {
+    pub(super) fn get(&self, id: &EntryId) -> Option<&Known> {
+        self.by_id.get(id)
+    }
+
+    pub(super) fn insert(&mut self, id: EntryId, known: Known) {
+        self.absent.remove(&id);
+        if self.by_id.insert(id, known).is_none() {
+            self.order.push_back(id);
+        }
+        if self.order.len() > PLACES_KEPT_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.by_id.remove(&oldest);
+        }
+    }
+
+    pub(super) fn is_absent(&self, id: &EntryId) -> bool {
+        self.absent.contains(id)
+    }
+
+    pub(super) fn note_absent(&mut self, id: EntryId) {
+        remember(&mut self.absent, id);
+    }
+
+    pub(super) fn is_waived(&self, id: &EntryId) -> bool {
+        self.waived.contains(id)
+    }
+
+    /// Whether an entry that is not here is not waited for.
+    pub(super) fn is_excused(&self, id: &EntryId) -> bool {
+        self.waived.contains(id) || self.given_up.contains(id)
+    }
+
+    pub(super) fn give_up(&mut self, id: EntryId) {
+        remember(&mut self.given_up, id);
+    }
+
+    pub(super) fn is_in_hole(&self, id: &EntryId) -> bool {
+        self.in_holes.contains(id)
+    }
+
+    pub(super) fn note_in_hole(&mut self, id: EntryId) {
+        remember(&mut self.in_holes, id);
+    }
+
+    pub(super) fn waive(&mut self, id: EntryId) {
+        remember(&mut self.waived, id);
+    }
+}
+
+fn remember(ids: &mut BTreeSet<EntryId>, id: EntryId) {
+    if ids.len() >= IDS_REMEMBERED_MAX {
+        ids.clear();
+    }
+    ids.insert(id);
+}
+
+/// Entries of others that no entry known here has named, by the chain or as seen.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ends(BTreeMap<EntryId, Known>);
+
+impl Ends {
+    /// What nobody has named among the newest entries of others.
+    pub(super) fn among<'k>(recent: impl Iterator<Item = &'k KeptEntry> + Clone, me: &PeerId) -> Self {
+        let named: BTreeSet<EntryId> =
+            recent.clone().flat_map(|kept| kept.entry.seen.iter().copied().chain([kept.entry.previous])).collect();
+        let unnamed = recent.filter(|kept| kept.entry.author != *me && !named.contains(&kept.id));
+        Ends(unnamed.map(|kept| (kept.id, Known::of(kept))).collect())
+    }
+
+    /// An entry of somebody else came.
+    pub(super) fn note(&mut self, kept: &KeptEntry) {
+        let entry = &kept.entry;
+        self.0.remove(&entry.previous);
+        self.0.retain(|id, _| !entry.seen.contains(id));
+        let of_this_author = self.0.values().filter(|known| known.author == entry.author).count();
+        if of_this_author < FORK_ENDS_MAX {
+            self.0.insert(kept.id, Known::of(kept));
+        }
+    }
+
+    /// The entries that an own entry for `audience` names, in ascending order, and the depth of the deepest: at most as
+    /// many as an entry may name, those first that stand first. The rest waits for the next entry. Entries for older
+    /// audiences come before all of this one's anyway, and newcomers could not look them up.
+    pub(super) fn take(&mut self, audience: &RosterHash) -> (Vec<EntryId>, u64) {
+        self.0.retain(|_, known| known.audience == *audience);
+        let mut ends: Vec<(Place, EntryId)> = self.0.iter().map(|(id, known)| (known.place, *id)).collect();
+        ends.sort();
+        ends.truncate(SEEN_HEADS_MAX);
+        let depth = ends.last().map_or(0, |(place, _)| place.depth);
+        let mut seen: Vec<EntryId> = ends.into_iter().map(|(_, id)| id).collect();
+        seen.sort();
+        self.0.retain(|id, _| !seen.contains(id));
+        (seen, depth)
+    }
+}

@@ -1,0 +1,253 @@
+//! Feeding: each linked member gets what they lack and we are to give, as far as the window goes; frontiers say what that
+//! is, and acknowledge (DESIGN.md §5).
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Ctx, Fate, Room};
+use crate::core::consent::roster::is_member;
+use crate::core::io::Output;
+use crate::core::log::{KeptEntry, Next, run_of};
+use crate::identity::PeerId;
+use crate::limits::ROOM_SIZE_MAX;
+use crate::wire::{Few, PeerMessage, Run, encoded_len};
+
+/// Milliseconds for which acknowledgements are gathered into one frontier.
+const FRONTIER_WAIT_MS: u64 = 20;
+
+/// Milliseconds after which members are told of what they need not know at once.
+const GOSSIP_WAIT_MS: u64 = 10_000;
+
+impl Room {
+    pub(super) fn frontier_soon(&mut self, ctx: &Ctx<'_>) {
+        let due = ctx.now.after_ms(FRONTIER_WAIT_MS);
+        self.frontier_due.get_or_insert(due);
+    }
+
+    /// Tells one member, on a new link, all we have.
+    pub(super) fn send_frontier(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
+        let frontier: Vec<(PeerId, u64)> = self.log.frontier().collect();
+        if let Some(reader) = self.readers.get_mut(&peer) {
+            reader.told = frontier.iter().copied().collect();
+            let frontier = Few::first_of(frontier);
+            ctx.tell_peer(&peer, PeerMessage::Frontier((self.seat.chain().room(), frontier)));
+        }
+    }
+
+    /// Tells linked members what is new in our logs since we last told them: an author at once, and everybody at once of
+    /// an author whom somebody has no link with, since then it matters who has what. Otherwise everybody gets an author's
+    /// entries from the author, and the others are told in their own time: in a room of 32, each line would be followed by
+    /// a thousand frontiers.
+    pub fn frontier_flush(&mut self, ctx: &mut Ctx<'_>) {
+        let passed = |due: Option<u64>| due.is_some_and(|due| due <= ctx.now.mono_ms);
+        let all = passed(self.gossip_due);
+        if !all && !passed(self.frontier_due) {
+            return;
+        }
+        self.frontier_due = None;
+        let me = ctx.me();
+        let grown = self.log.frontier().filter(|(author, seq)| self.told_soon.get(author) != Some(seq));
+        let grown: Vec<(PeerId, u64)> = grown.collect();
+        let mut whom = std::mem::take(&mut self.told_wrong);
+        whom.extend(grown.iter().map(|(author, _)| *author));
+        if all || grown.iter().any(|(author, _)| *author != me && !self.all_hear(author)) {
+            whom.extend(self.readers.keys());
+        }
+        self.told_soon.extend(grown.iter().copied());
+        let room = self.seat.chain().room();
+        // More than one frontier may name is left for the next.
+        let mut later = !all && !grown.is_empty();
+        for peer in whom {
+            let Some(reader) = self.readers.get_mut(&peer) else { continue };
+            let news = self.log.frontier().filter(|(author, seq)| reader.told.get(author) != Some(seq));
+            let news: Vec<(PeerId, u64)> = news.take(usize::from(ROOM_SIZE_MAX)).collect();
+            later |= news.len() == usize::from(ROOM_SIZE_MAX);
+            if !news.is_empty() {
+                reader.told.extend(news.iter().copied());
+                ctx.tell_peer(&peer, PeerMessage::Frontier((room, Few::first_of(news))));
+            }
+        }
+        let due = self.gossip_due.filter(|_| !all);
+        self.gossip_due = due.or_else(|| later.then(|| ctx.now.after_ms(GOSSIP_WAIT_MS)));
+    }
+
+    /// Whether all members that we are linked with have a link with this author, as we do.
+    fn all_hear(&self, author: &PeerId) -> bool {
+        let linked = |links: &BTreeSet<PeerId>| links.contains(author);
+        self.readers.contains_key(author)
+            && self.readers.keys().filter(|key| *key != author).all(|key| self.adverts.get(key).is_some_and(linked))
+    }
+
+    /// A member says what they have.
+    pub fn on_frontier(&mut self, ctx: &mut Ctx<'_>, from: PeerId, frontier: &[(PeerId, u64)]) {
+        let Some(reader) = self.readers.get_mut(&from) else { return };
+        let first = !std::mem::replace(&mut reader.asked, true);
+        let before = self.delivered.get(&from).copied().unwrap_or(0);
+        let mut delivered = before;
+        for (author, seq) in frontier {
+            // What is no log of this room is nothing to keep account of, and could be anything in any number.
+            if self.log.author(author).is_none() && !self.has(author) {
+                continue;
+            }
+            let forked = self.log.is_accused(author);
+            let Some(reader) = self.readers.get_mut(&from) else { return };
+            // Nobody can have more of a log than was written; of others' logs we may simply know less.
+            reader.acknowledge(*author, *seq, forked, ctx.now);
+            if *author == ctx.signer.id() {
+                delivered = delivered.max(*seq);
+            }
+        }
+        if first {
+            self.show_forks(ctx, &from);
+        }
+        self.level_due(ctx);
+        if delivered > before {
+            self.delivered.insert(from, delivered);
+            self.tell_delivered(ctx, before, delivered);
+        }
+        self.feed(ctx, from);
+    }
+
+    /// Gives every linked member what they lack and we are to give.
+    pub(super) fn feed_all(&mut self, ctx: &mut Ctx<'_>) {
+        let peers: Vec<PeerId> = self.readers.keys().copied().collect();
+        for peer in peers {
+            self.feed(ctx, peer);
+        }
+    }
+
+    /// Passes on what is new of one author to those who have no link with them.
+    pub(super) fn pass_on(&mut self, ctx: &mut Ctx<'_>, author: PeerId) {
+        let apart =
+            |peer: &&PeerId| **peer != author && self.adverts.get(peer).is_some_and(|links| !links.contains(&author));
+        let peers: Vec<PeerId> = self.readers.keys().filter(apart).copied().collect();
+        for peer in peers {
+            self.feed(ctx, peer);
+        }
+    }
+
+    /// Gives one linked member what they lack and we are to give, as far as the window goes.
+    pub(super) fn feed(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
+        self.tell_floors(ctx, peer);
+        let authors: Vec<PeerId> = self.log.frontier().map(|(author, _)| author).collect();
+        for author in authors {
+            self.feed_log(ctx, peer, author);
+        }
+    }
+
+    fn feed_log(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, author: PeerId) {
+        loop {
+            let Some(reader) = self.readers.get(&peer) else { return };
+            let given = reader.given(&author);
+            if given >= self.log.head_seq(&author) || !reader.takes(&author) {
+                return;
+            }
+            if !reader.asks_for_more(&author) && !self.is_mine_to_give(ctx, &peer, &author) {
+                return;
+            }
+            let Some(log) = self.log.author(&author) else { return };
+            match log.next_for(&peer, given, &self.audiences()) {
+                Next::Run(run) => self.give(ctx, peer, run),
+                Next::Nothing => return,
+                Next::Fetch(from) => {
+                    if let Some(reader) = self.readers.get_mut(&peer) {
+                        reader.fetching = Some((author, from));
+                    }
+                    ctx.out.push(Output::Fetch { room: self.id(), reader: peer, author, from });
+                    return;
+                }
+            }
+        }
+    }
+
+    fn give(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, run: Run) {
+        let Some(last) = run.entries.last() else { return };
+        let (author, up_to) = (last.author, last.seq);
+        let bytes = run.entries.iter().map(encoded_len).sum();
+        if let Some(reader) = self.readers.get_mut(&peer) {
+            reader.sent(author, up_to, bytes, ctx.now);
+            ctx.tell_peer(&peer, PeerMessage::Run(run));
+        }
+    }
+
+    /// Entries that the store was asked for.
+    pub fn on_fetched(&mut self, ctx: &mut Ctx<'_>, reader: PeerId, author: PeerId, entries: &[KeptEntry]) {
+        if reader == ctx.me() {
+            return self.on_recalled(ctx, entries);
+        }
+        let Some(state) = self.readers.get_mut(&reader) else { return };
+        let first = entries.first().map(|kept| (author, kept.entry.seq));
+        if first.is_some_and(|first| state.looking.remove(&first)) {
+            if let Some(run) = run_of(entries) {
+                self.show(ctx, &reader, &run);
+            }
+            return;
+        }
+        // The answer to a question of an earlier link, which this one did not ask.
+        let Some((_, from)) = state.fetching.take_if(|(whose, _)| *whose == author) else { return };
+        if let Some(begins) = entries.first().map(|kept| kept.entry.seq).filter(|seq| *seq > from) {
+            // What was asked for has been removed from the store.
+            self.log.forget_before(&author, begins);
+            self.tell_floors(ctx, reader);
+        }
+        let Some(first) = entries.first().map(|kept| &kept.entry) else { return };
+        if !self.audience(&first.audience).is_some_and(|roster| is_member(roster, &reader)) {
+            // Behind a hole there may be something that is not for them.
+            if let Some(state) = self.readers.get_mut(&reader) {
+                state.skip(author, first.seq);
+            }
+        } else if let Some(run) = run_of(entries) {
+            self.give(ctx, reader, run);
+        } else {
+            return;
+        }
+        self.feed(ctx, reader);
+    }
+
+    /// Whether a member is to get an author's entries from us: our own always; another's when the two have no link and,
+    /// of all who have the entries and a link to the reader, we have the highest hash. Everybody computes the same.
+    fn is_mine_to_give(&self, ctx: &Ctx<'_>, reader: &PeerId, author: &PeerId) -> bool {
+        let me = ctx.me();
+        if *author == me {
+            return true;
+        }
+        let Some(readers_links) = self.adverts.get(reader) else { return false };
+        if readers_links.contains(author) {
+            return false;
+        }
+        let wanted = self.log.head_seq(author);
+        let rank =
+            |key: &PeerId| Sha256::new().chain_update(author.0).chain_update(reader.0).chain_update(key.0).finalize();
+        let mine = rank(&me);
+        let rivals = self.readers.iter().filter(|(key, state)| {
+            *key != reader && readers_links.contains(key) && (*key == author || state.has(author) >= wanted)
+        });
+        rivals.map(|(key, _)| rank(key)).all(|rival| rival < mine)
+    }
+
+    /// Time passed: what was sent and never acknowledged is sent again.
+    pub fn resend_due(&mut self, ctx: &mut Ctx<'_>) {
+        let late = self.readers.iter_mut().filter_map(|(peer, reader)| reader.forget_late(ctx.now).then_some(*peer));
+        let late: Vec<PeerId> = late.collect();
+        for peer in late {
+            self.feed(ctx, peer);
+        }
+    }
+
+    /// The earliest moment at which a frontier, a resend or a question is due.
+    pub(super) fn talk_due(&self) -> Option<u64> {
+        let resends = self.readers.values().filter_map(super::reader::Reader::resend_due);
+        let later = self.wanted_due().into_iter().chain(self.unlevel_due()).chain(self.gossip_due);
+        resends.chain(self.frontier_due).chain(later).min()
+    }
+
+    /// The earliest moment at which anything in this room is due.
+    pub fn due(&self) -> Option<u64> {
+        let look_again = (self.look_at > 0 && self.fate() == Fate::Doubtful).then_some(self.look_at);
+        [self.talk_due(), self.absence_due(), self.membership_due(), self.reform_wake(), self.ask_server_at, look_again]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}

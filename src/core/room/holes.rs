@@ -1,0 +1,124 @@
+//! Holes: members that no longer have the beginning of a log say so, and who lacks it goes on without once nobody has it.
+
+use super::{Ctx, Reader, Room};
+use crate::identity::PeerId;
+use crate::limits::WANTED_MAX;
+use crate::wire::{EntryId, Few, PeerMessage, Run};
+
+/// Milliseconds that members have to come up with an entry that is named after a hole.
+const GIVE_UP_AFTER_MS: u64 = 5_000;
+
+/// Milliseconds that an author who has a seat and no link with us has to come with what is missing.
+const AUTHOR_WITHIN_MS: u64 = 60_000;
+
+impl Room {
+    /// Tells a member which logs begin, here, later than what they have of them ends.
+    pub(super) fn tell_floors(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
+        let Some(reader) = self.readers.get_mut(&peer).filter(|reader| reader.asked) else { return };
+        let mut floors = Vec::new();
+        for (author, head) in self.log.frontier().filter(|(author, _)| *author != peer) {
+            let has = reader.has(&author);
+            let begins = self.log.author(&author).map_or(1, |log| log.begins_after(has));
+            if head > has && begins > has.saturating_add(1) && reader.told_floors.insert(author, begins) != Some(begins)
+            {
+                floors.push((author, begins));
+            }
+        }
+        if !floors.is_empty() {
+            ctx.tell_peer(&peer, PeerMessage::Floor((self.id(), Few::first_of(floors))));
+        }
+    }
+
+    /// A member says where logs begin for them.
+    pub fn on_floor(&mut self, ctx: &mut Ctx<'_>, from: PeerId, floors: &[(PeerId, u64)]) {
+        for (author, seq) in floors {
+            if self.log.author(author).is_none() && !self.has(author) {
+                continue;
+            }
+            if let Some(reader) = self.readers.get_mut(&from) {
+                reader.floors.insert(*author, *seq);
+            }
+        }
+        self.frontier_soon(ctx);
+    }
+
+    /// Takes a hole in an author's log if every linked member that has more of it, by its own word, has nothing of what is
+    /// missing here; whether it did.
+    pub(super) fn takes_hole(&mut self, ctx: &Ctx<'_>, author: &PeerId) -> bool {
+        let head = self.log.head_seq(author);
+        let (at, since) = *self.gaps.entry(*author).or_insert((head, ctx.now.mono_ms));
+        if at != head {
+            self.gaps.insert(*author, (head, ctx.now.mono_ms));
+            return self.takes_hole(ctx, author);
+        }
+        let may_come = self.has(author) && !self.readers.contains_key(author);
+        if may_come && ctx.now.mono_ms < since.saturating_add(AUTHOR_WITHIN_MS) {
+            return false;
+        }
+        let mut lowest = None;
+        for (_, reader) in self.readers.iter().filter(|(_, reader)| reader.has(author) > head) {
+            let floor = reader.floors.get(author).copied().filter(|floor| *floor > head.saturating_add(1));
+            let Some(floor) = floor else { return false };
+            lowest = Some(lowest.unwrap_or(u64::MAX).min(floor));
+        }
+        let news = lowest.filter(|floor| !self.log.author(author).is_some_and(|log| log.takes_hole_to(*floor)));
+        let Some(floor) = news else { return false };
+        self.log.take_hole(*author, floor);
+        self.holed = true;
+        true
+    }
+
+    /// Whoever gave us this can't give what is before it: members that say they have it are asked, since they leave the
+    /// giving to whoever did.
+    pub(super) fn ask_past_gap(&self, ctx: &mut Ctx<'_>, run: &Run) {
+        let Some(first) = run.entries.first() else { return };
+        let head = self.log.head_seq(&first.author);
+        let lacks =
+            |reader: &Reader| reader.floors.get(&first.author).is_some_and(|floor| *floor > head.saturating_add(1));
+        if !self.readers.values().any(lacks) {
+            return;
+        }
+        let question = PeerMessage::Want((self.id(), Few::first_of([first.previous])));
+        for (peer, _) in self.readers.iter().filter(|(_, reader)| reader.has(&first.author) > head && !lacks(reader)) {
+            ctx.tell_peer(peer, question.clone());
+        }
+    }
+
+    /// Whether a run leaves out what was said to an earlier seat of ours, for all that whoever gives it knows: their log
+    /// begins there.
+    pub(super) fn skips_too_far(&self, from: &PeerId, run: &Run) -> bool {
+        let Some(first) = run.entries.first() else { return false };
+        let next = self.log.head_seq(&first.author).saturating_add(1);
+        let floor = self.readers.get(from).and_then(|reader| reader.floors.get(&first.author));
+        let taken = self.log.author(&first.author).is_some_and(|log| log.has_hole_before(first.seq));
+        let had_a_seat = self.log.past().iter().next().is_some();
+        had_a_seat && !taken && first.seq > next && floor.is_some_and(|floor| *floor > next)
+    }
+
+    /// Time passed, and there are holes: every linked member is asked once, and what nobody has is given up.
+    pub(super) fn wants_due_past_holes(&mut self, ctx: &mut Ctx<'_>) {
+        let due: Vec<EntryId> =
+            self.wanted.iter().filter(|(_, wanted)| wanted.at <= ctx.now.mono_ms).map(|(id, _)| *id).collect();
+        let (lost, new): (Vec<EntryId>, Vec<EntryId>) = due.into_iter().partition(|id| self.asked_all.contains(id));
+        for id in &lost {
+            self.wanted.remove(id);
+            self.asked_all.remove(id);
+            let heard = self.log.give_up_on(*id, self.seat.chain(), &ctx.me());
+            self.on_heard(ctx, None, heard);
+        }
+        for ids in new.chunks(WANTED_MAX) {
+            let question = PeerMessage::Want((self.id(), Few::first_of(ids.iter().copied())));
+            self.readers.keys().for_each(|peer| ctx.tell_peer(peer, question.clone()));
+        }
+        for id in new {
+            if let Some(wanted) = self.wanted.get_mut(&id) {
+                wanted.at = ctx.now.after_ms(GIVE_UP_AFTER_MS);
+                self.asked_all.insert(id);
+            }
+        }
+        if !lost.is_empty() {
+            self.frontier_soon(ctx);
+            self.seek(ctx, self.wanted_from);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Rosters from before our chain, in which we had a seat before: learned backwards, each by the hash that the one after it
+//! names, so that what was said to us then can be taken when members give it back.
+
+use super::{Ctx, Room, Rules};
+use crate::core::consent::roster::is_member;
+use crate::core::io::Change;
+use crate::core::log::{Audiences, Memory};
+use crate::identity::PeerId;
+use crate::wire::{PeerMessage, Roster, RosterHash, Run};
+
+/// Milliseconds to wait for an answer before the same is asked again.
+const ASK_AGAIN_MS: u64 = 5_000;
+
+impl Room {
+    /// What outlives our seat.
+    pub fn into_memory(self) -> (Memory, Rules) {
+        (self.log.into_memory(self.seat.chain()), self.rules)
+    }
+
+    /// Everybody an entry may be for.
+    pub(super) fn audiences(&self) -> Audiences<'_> {
+        Audiences { chain: self.seat.chain(), past: self.log.past() }
+    }
+
+    /// The roster of an audience.
+    pub(super) fn audience(&self, hash: &RosterHash) -> Option<&Roster> {
+        self.audiences().find(hash)
+    }
+
+    /// A member gave us something of an audience that we don't know: it may be one of ours from before.
+    pub(super) fn trace(&mut self, ctx: &mut Ctx<'_>, from: PeerId) {
+        let Some((hash, _)) = self.log.past().unknown_before(self.seat.chain()) else { return };
+        // When it was asked for first stays: what comes after it does not wait for ever.
+        let asked_lately =
+            |(asked, at): (RosterHash, u64)| asked == hash && ctx.now.mono_ms < at.saturating_add(ASK_AGAIN_MS);
+        if !self.traced.is_some_and(asked_lately) {
+            if self.traced.is_none_or(|(asked, _)| asked != hash) {
+                self.traced = Some((hash, ctx.now.mono_ms));
+            }
+            ctx.tell_peer(&from, PeerMessage::Trace((self.id(), hash)));
+        }
+    }
+
+    /// Whether a run comes after another one of its author whose audience is being found out: taken first, it would leave a
+    /// hole.
+    pub(super) fn waits_for_past(&self, ctx: &Ctx<'_>, run: &Run) -> bool {
+        let Some(first) = run.entries.first() else { return false };
+        let earlier = |(_, early): &(PeerId, Run)| {
+            early.entries.last().is_some_and(|last| last.author == first.author && last.seq < first.seq)
+        };
+        let asking = self.traced.is_some_and(|(_, at)| ctx.now.mono_ms < at.saturating_add(ASK_AGAIN_MS));
+        asking && self.early.iter().any(earlier)
+    }
+
+    /// A member asks for a roster from before their chain: whoever had a seat in it, or before it, may know.
+    pub fn on_trace(&mut self, ctx: &mut Ctx<'_>, from: PeerId, hash: RosterHash) {
+        let Some(roster) = self.audience(&hash) else { return };
+        let mut known = self.seat.chain().rosters().chain(self.log.past().iter());
+        if known.any(|earlier| earlier.epoch <= roster.epoch && is_member(earlier, &from)) {
+            ctx.tell_peer(&from, PeerMessage::Past((self.id(), roster.clone())));
+        }
+    }
+
+    /// A roster from before our chain, if it is the one that we know the hash of.
+    pub fn on_past(&mut self, ctx: &mut Ctx<'_>, from: PeerId, roster: Roster) {
+        let Some((hash, epoch)) = self.log.past().unknown_before(self.seat.chain()) else { return };
+        if (roster.room, roster.epoch, roster.hash()) != (self.id(), epoch, hash) {
+            return;
+        }
+        self.log.keep_past(roster.clone());
+        ctx.persist(Change::Past { room: self.id(), rosters: vec![roster] });
+        // What it was needed for comes from the buffer; if that is not all, on we go.
+        self.replay_early(ctx);
+        if !self.early.is_empty() {
+            self.trace(ctx, from);
+        }
+    }
+}

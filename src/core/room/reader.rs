@@ -1,0 +1,211 @@
+//! How far one linked member is with each author's log: what was sent, what they have, what to send again and when.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::core::time::Now;
+use crate::identity::PeerId;
+use crate::limits::LINK_QUEUE_BYTES_MAX;
+use crate::wire::EntryId;
+
+/// First and longest time without an acknowledgement after which what was sent is taken for lost and sent again, in
+/// milliseconds; doubled each time, since a member may have a reason not to take it.
+const RESEND_MS: (u64, u64) = (5_000, 60_000);
+
+/// How far one linked member is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reader {
+    /// By author.
+    feeds: BTreeMap<PeerId, Feed>,
+    /// The authors of whose logs something is on its way: few, where there may be many feeds, and asked for at every turn.
+    under_way: BTreeSet<PeerId>,
+    /// Whether they have told us what they have, without which nothing is sent.
+    pub asked: bool,
+    /// Whether they have greeted us on this link.
+    pub greeted: bool,
+    /// What is being fetched for them: whose log, and from which number on.
+    pub fetching: Option<(PeerId, u64)>,
+    /// Before which number they have nothing of an author's log, by their own word.
+    pub floors: BTreeMap<PeerId, u64>,
+    /// Before which number we told them that we have nothing.
+    pub told_floors: BTreeMap<PeerId, u64>,
+    /// Entries they asked for by id that the store was asked for: whose, and which number.
+    pub looking: BTreeSet<(PeerId, u64)>,
+    /// Entries they asked for by id that the store is to say where they stand.
+    pub sought: BTreeSet<EntryId>,
+    /// What we last told them of each author's log.
+    pub told: BTreeMap<PeerId, u64>,
+}
+
+/// How far one linked member is with one author's log.
+#[derive(Debug, Clone, Default)]
+struct Feed {
+    /// How far they have it, by their own word.
+    acked: u64,
+    /// How far we have sent it.
+    sent: u64,
+    /// What is on its way: last number, bytes.
+    in_flight: VecDeque<(u64, usize)>,
+    /// When something was last acknowledged, or began to wait for it.
+    progress_at: u64,
+    /// How long to wait for an acknowledgement, beyond the first time.
+    wait_ms: Option<u64>,
+    /// Up to where they asked us for it, whoever else should give it.
+    asked_up_to: u64,
+    /// Whether they are on another branch of it, so that more of ours is of no use to them.
+    apart: bool,
+}
+
+impl Feed {
+    fn resend_at(&self) -> Option<u64> {
+        (!self.in_flight.is_empty()).then(|| self.progress_at.saturating_add(self.wait_ms.unwrap_or(RESEND_MS.0)))
+    }
+
+    fn bytes(&self) -> usize {
+        self.in_flight.iter().map(|(_, bytes)| bytes).sum()
+    }
+}
+
+impl Reader {
+    /// How far they have an author's log.
+    pub fn has(&self, author: &PeerId) -> u64 {
+        self.feeds.get(author).map_or(0, |feed| feed.acked)
+    }
+
+    /// How far they have it, or will have with what is on its way.
+    pub fn given(&self, author: &PeerId) -> u64 {
+        self.feeds.get(author).map_or(0, |feed| feed.acked.max(feed.sent))
+    }
+
+    /// Whether more of an author's log may be sent now. What was sent in vain fills no window: it is tried one run at a
+    /// time, so that nothing else waits for it.
+    pub fn takes(&self, author: &PeerId) -> bool {
+        let feed = self.feeds.get(author);
+        if feed.is_some_and(|feed| feed.apart) || !self.asked || self.fetching.is_some() {
+            return false;
+        }
+        if let Some(late) = feed.filter(|feed| feed.wait_ms.is_some()) {
+            return late.in_flight.is_empty();
+        }
+        let in_flight: usize = self.under_way().filter(|feed| feed.wait_ms.is_none()).map(Feed::bytes).sum();
+        in_flight < LINK_QUEUE_BYTES_MAX
+    }
+
+    /// Nothing of an author's log up to this number is for them.
+    pub fn skip(&mut self, author: PeerId, up_to: u64) {
+        let feed = self.feeds.entry(author).or_default();
+        feed.sent = feed.sent.max(up_to);
+    }
+
+    fn under_way(&self) -> impl Iterator<Item = &Feed> {
+        self.under_way.iter().filter_map(|author| self.feeds.get(author))
+    }
+
+    /// They asked for an entry of this number of an author's log.
+    pub fn ask_up_to(&mut self, author: PeerId, seq: u64) {
+        let feed = self.feeds.entry(author).or_default();
+        feed.asked_up_to = feed.asked_up_to.max(seq);
+    }
+
+    /// Whether they asked us for what comes next of an author's log.
+    pub fn asks_for_more(&self, author: &PeerId) -> bool {
+        self.feeds.get(author).is_some_and(|feed| feed.asked_up_to > feed.acked.max(feed.sent))
+    }
+
+    /// A run was sent.
+    pub fn sent(&mut self, author: PeerId, up_to: u64, bytes: usize, now: Now) {
+        let feed = self.feeds.entry(author).or_default();
+        if feed.in_flight.is_empty() {
+            feed.progress_at = now.mono_ms;
+        }
+        feed.sent = up_to;
+        feed.in_flight.push_back((up_to, bytes));
+        self.under_way.insert(author);
+    }
+
+    /// They say how far they have an author's log. `forked`: whether there are branches of it.
+    pub fn acknowledge(&mut self, author: PeerId, seq: u64, forked: bool, now: Now) {
+        let feed = self.feeds.entry(author).or_default();
+        if seq > feed.acked {
+            feed.acked = seq;
+            feed.progress_at = now.mono_ms;
+            feed.wait_ms = None;
+            feed.apart = false;
+        } else if forked && !feed.in_flight.is_empty() {
+            // They were given more, and say that they are where they were.
+            feed.in_flight.clear();
+            feed.apart = true;
+        }
+        let acked = feed.acked;
+        feed.in_flight.retain(|(up_to, _)| *up_to > acked);
+        if feed.in_flight.is_empty() {
+            self.under_way.remove(&author);
+        }
+    }
+
+    /// What was sent and not acknowledged in time is forgotten, so that it is sent again; whether there was any.
+    pub fn forget_late(&mut self, now: Now) -> bool {
+        let mut any = false;
+        for author in std::mem::take(&mut self.under_way) {
+            let Some(feed) = self.feeds.get_mut(&author) else { continue };
+            if feed.resend_at().is_none_or(|at| at > now.mono_ms) {
+                self.under_way.insert(author);
+            } else {
+                any = true;
+                feed.sent = 0;
+                feed.in_flight.clear();
+                feed.progress_at = now.mono_ms;
+                feed.wait_ms = Some(feed.wait_ms.map_or(2 * RESEND_MS.0, |wait| (2 * wait).min(RESEND_MS.1)));
+            }
+        }
+        // A question that the store has not answered by then is lost.
+        if any {
+            self.fetching = None;
+        }
+        any
+    }
+
+    /// When something is to be sent again.
+    pub fn resend_due(&self) -> Option<u64> {
+        self.under_way().filter_map(Feed::resend_at).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANN: PeerId = PeerId([1; 32]);
+    const BEN: PeerId = PeerId([2; 32]);
+
+    fn at(mono_ms: u64) -> Now {
+        Now { mono_ms, wall_ms: 0 }
+    }
+
+    #[test]
+    fn what_is_never_acknowledged_is_tried_ever_more_seldom() {
+        let mut reader = Reader { asked: true, ..Reader::default() };
+        let (mut now, mut tries) = (0, Vec::new());
+        for _ in 0..6 {
+            reader.sent(ANN, 1, 100, at(now));
+            let due = reader.resend_due().unwrap();
+            tries.push(due - now);
+            now = due;
+            assert!(reader.forget_late(at(now)));
+        }
+        assert_eq!(tries, [5_000, 10_000, 20_000, 40_000, 60_000, 60_000]);
+        reader.acknowledge(ANN, 1, false, at(now));
+        reader.sent(ANN, 2, 100, at(now));
+        assert_eq!(reader.resend_due(), Some(now + 5_000), "progress begins anew");
+    }
+
+    #[test]
+    fn what_is_sent_in_vain_keeps_nothing_else_waiting() {
+        let mut reader = Reader { asked: true, ..Reader::default() };
+        reader.sent(ANN, 1, LINK_QUEUE_BYTES_MAX, at(0));
+        assert!(!reader.takes(&BEN));
+        reader.forget_late(at(5_000));
+        reader.sent(ANN, 1, LINK_QUEUE_BYTES_MAX, at(5_000));
+        assert!(reader.takes(&BEN));
+        assert!(!reader.takes(&ANN));
+    }
+}

@@ -1,0 +1,175 @@
+//! What the driver does with the history besides writing it: showing parts of it, and forgetting what is too old or too much.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::HISTORY_FILE_NAME;
+use super::api::Options;
+use super::driver::Driver;
+use crate::core::event::{BadSearch, Ending, Event, Failure, Recall};
+use crate::identity::{Ed25519, RoomName};
+use crate::limits::{FORGETTING_EVERY_S, FORGETTING_PAUSE_MS};
+use crate::store::StoreError;
+use crate::store::peer::{Forgetting, Keep, Part, PeerStore, Salvaged};
+use crate::wire::RoomId;
+
+/// What the driver remembers of it.
+pub(super) struct Keeping {
+    /// Where the history is, unless it is in memory.
+    file: Option<PathBuf>,
+    /// How many texts of earlier are shown on coming into a room.
+    scrollback: usize,
+    /// The number of the newest entry when the program began.
+    begun_at_number: i64,
+    /// Rooms of which the texts of earlier were shown.
+    scrolled_back: BTreeSet<RoomId>,
+    /// How much is kept.
+    keep: Keep,
+    /// What is being forgotten.
+    forgetting: Option<Forgetting>,
+    /// When there is something to forget next, or to look for it.
+    pub(super) forget_at: Instant,
+}
+
+impl Keeping {
+    /// At the start.
+    pub(super) fn new(options: &Options, store: &PeerStore) -> Self {
+        let lasting = !options.ephemeral && !options.visiting;
+        Keeping {
+            file: lasting.then(|| options.data_dir.join(HISTORY_FILE_NAME)),
+            scrollback: options.scrollback,
+            // A history that can't say it fails louder elsewhere.
+            begun_at_number: store.newest_number().unwrap_or_default(),
+            scrolled_back: BTreeSet::new(),
+            keep: options.keep,
+            forgetting: None,
+            forget_at: Instant::now(),
+        }
+    }
+}
+
+impl Driver {
+    /// Whether an error was damage to the history, which is saved then as far as it can be, so that what failed may be tried
+    /// again. Should our seats not be among what was saved, this run ends: what it had signed is no longer on disk.
+    pub(super) async fn repair(&mut self, error: &StoreError) -> bool {
+        let Some(file) = self.keeping.file.clone().filter(|_| error.is_damage()) else { return false };
+        let me = self.node.id();
+        let salvaged = tokio::task::block_in_place(|| {
+            // Whoever still has it open would write to what is set aside.
+            self.store = PeerStore::in_memory()?;
+            PeerStore::salvage(&file, me, &today(), &Ed25519, error)
+        });
+        match salvaged {
+            Ok((store, salvaged)) => {
+                self.store = store;
+                let seats = salvaged.seats;
+                self.tell(damaged(salvaged)).await;
+                if !seats {
+                    self.ended = true;
+                    self.tell(Event::Ended(Ending::Undelivered)).await;
+                }
+                seats
+            }
+            Err(error) => {
+                self.tell(unreadable(&error)).await;
+                self.ended = true;
+                self.tell(Event::Ended(Ending::Undelivered)).await;
+                false
+            }
+        }
+    }
+
+    /// Shows what the history has of what was asked for.
+    pub(super) async fn recall(&mut self, room: RoomId, name: RoomName, count: usize, words: Option<String>) {
+        let mut found = self.look_up(&room, count, words.as_deref());
+        if let Err(error) = &found
+            && self.repair(error).await
+        {
+            found = self.look_up(&room, count, words.as_deref());
+        }
+        let why = if words.is_some() { Recall::Search } else { Recall::Last };
+        let event = match found {
+            Ok(Ok(Part { messages, more })) => Event::History { room: name, why, messages, more },
+            Ok(Err(why)) => Event::Failed(Failure::BadSearch(why)),
+            Err(error) => unreadable(&error),
+        };
+        self.tell(event).await;
+    }
+
+    fn look_up(&self, room: &RoomId, count: usize, words: Option<&str>) -> Result<Result<Part, BadSearch>, StoreError> {
+        let me = self.node.id();
+        tokio::task::block_in_place(|| match words {
+            Some(words) => self.store.search(room, &me, words, count),
+            None => self.store.last(room, &me, count, None).map(Ok),
+        })
+    }
+
+    /// Shows what was said in a room before this program began: once, since all that came after it was shown as it came.
+    pub(super) async fn scroll_back(&mut self, name: RoomName) {
+        let Some(room) = self.node.room_named(&name) else { return };
+        let Keeping { scrollback, begun_at_number, scrolled_back, .. } = &mut self.keeping;
+        if *scrollback == 0 || !scrolled_back.insert(room) {
+            return;
+        }
+        let (store, me) = (&self.store, self.node.id());
+        let event = match tokio::task::block_in_place(|| store.last(&room, &me, *scrollback, Some(*begun_at_number))) {
+            Ok(Part { messages, .. }) if messages.is_empty() => return,
+            Ok(Part { messages, more }) => Event::History { room: name, why: Recall::Joined, messages, more },
+            Err(error) => {
+                self.repair(&error).await;
+                unreadable(&error)
+            }
+        };
+        self.tell(event).await;
+    }
+
+    /// Forgets a little of what is too old or too much, and says to itself when to go on.
+    pub(super) async fn forget_some(&mut self) {
+        let (store, me, Keeping { keep, forgetting, .. }) = (&mut self.store, self.node.id(), &mut self.keeping);
+        let more = tokio::task::block_in_place(|| {
+            let mut left = match forgetting.take() {
+                Some(left) => left,
+                None => store.begin_forgetting(keep, wall_ms())?,
+            };
+            let more = store.forget_some(&mut left, &me)?;
+            Ok::<_, StoreError>(more.then_some(left))
+        });
+        match more {
+            Ok(more) => *forgetting = more,
+            Err(error) => {
+                tracing::error!(%error, "what is old can't be forgotten");
+                self.repair(&error).await;
+            }
+        }
+        let wait = match self.keeping.forgetting {
+            Some(_) => Duration::from_millis(FORGETTING_PAUSE_MS),
+            None => Duration::from_secs(FORGETTING_EVERY_S),
+        };
+        self.keeping.forget_at = Instant::now() + wait;
+    }
+}
+
+/// What is told of a damaged history.
+pub(super) fn damaged(salvaged: Salvaged) -> Event {
+    let Salvaged { why, aside, entries, seats } = salvaged;
+    tracing::error!(%why, ?aside, entries, seats, "the history was damaged");
+    Event::HistoryDamaged { why, aside, saved: entries, seats }
+}
+
+/// The day, for the name of what is set aside.
+pub(super) fn today() -> String {
+    jiff::Zoned::now().date().to_string()
+}
+
+fn wall_ms() -> u64 {
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn unreadable(error: &StoreError) -> Event {
+    tracing::error!(%error, "the history can't be read");
+    Event::Failed(Failure::HistoryUnreadable { why: error.to_string() })
+}

@@ -1,0 +1,412 @@
+//! A damaged history: noticed, set aside with all that is in it, and what can still be read put into a new one.
+//!
+//! Of what was said that is every entry that fits its id and its author's signature. What is missing then is asked for again,
+//! since another's log ends at the first hole; of our own the newest counts most, because no number may be used twice. Our
+//! seats are saved only if nothing of them can be missing: who forgets a signature of their own could sign against it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, Row, params};
+
+use super::rows::{self, ENTRY_COLUMNS};
+use super::{PeerStore, rows_of};
+use crate::core::consent::chain::Chain;
+use crate::core::event::Rule;
+use crate::core::io::{Kept, KeptRoom};
+use crate::core::log::KeptEntry;
+use crate::identity::{PeerId, Scheme, Signed};
+use crate::store::sqlite::StoreError;
+use crate::wire::{RoomId, Roster, Tip};
+
+/// Bytes of a page, as SQLite makes them unless told otherwise.
+const PAGE_BYTES: usize = 4096;
+
+/// What became of a damaged history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Salvaged {
+    /// What was wrong with it.
+    pub why: String,
+    /// Where it is now.
+    pub aside: PathBuf,
+    /// Texts and other entries that were saved.
+    pub entries: u64,
+    /// Whether our seats in rooms, and all that we had signed in them, were saved too.
+    pub seats: bool,
+}
+
+impl PeerStore {
+    /// Opens the database in `file`, or makes it, and reads what a peer goes on from. One that is damaged is set aside, with
+    /// the day in its name, and replaced by what could be saved of it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk refuses, or the file is of another version.
+    pub fn open_or_salvage(
+        file: &Path,
+        me: PeerId,
+        day: &str,
+        scheme: &dyn Scheme,
+    ) -> Result<(PeerStore, Kept, Option<Salvaged>), StoreError> {
+        match open_checked(file, me) {
+            Ok((store, kept)) => Ok((store, kept, None)),
+            Err(why) if why.is_damage() => {
+                let (store, salvaged) = PeerStore::salvage(file, me, day, scheme, &why)?;
+                let kept = store.load()?;
+                Ok((store, kept, Some(salvaged)))
+            }
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Sets the database in `file` aside, which nobody has open any more, and saves what can be read of it into a new one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk refuses.
+    pub fn salvage(
+        file: &Path,
+        me: PeerId,
+        day: &str,
+        scheme: &dyn Scheme,
+        why: &StoreError,
+    ) -> Result<(PeerStore, Salvaged), StoreError> {
+        let aside = set_aside(file, day)?;
+        let mut store = PeerStore { own: Some(me), ..PeerStore::open(file)? };
+        let found = match read_all(&aside) {
+            Some(found) => found,
+            None => read_all_by_a_new_schema(&aside, file, &store).unwrap_or_default(),
+        };
+        let (entries, seats) = put_back(&mut store, found, me, scheme)?;
+        Ok((store, Salvaged { why: why.to_string(), aside, entries, seats }))
+    }
+}
+
+fn open_checked(file: &Path, me: PeerId) -> Result<(PeerStore, Kept), StoreError> {
+    let wal = beside(file, "-wal");
+    let size = |file: &Path| fs::metadata(file).map(|metadata| metadata.len()).ok();
+    // No program of this kind leaves it empty, or leaves a journal of nothing.
+    if size(file) == Some(0) || (size(file).is_none() && size(&wal).is_some_and(|size| size > 0)) {
+        return Err(StoreError::Damaged { what: "nothing at all" });
+    }
+    if size(file).is_some() {
+        // Which versions of SQLite may read and write it: with another number there it can be opened, and never written.
+        let mut versions = [0; 2];
+        let read = File::open(file)?.read_exact_at(&mut versions, 18);
+        if read.is_err() || versions.iter().any(|version| !(1..=2).contains(version)) {
+            return Err(StoreError::Damaged { what: "a header" });
+        }
+    }
+    // Whoever closes it well leaves no journal.
+    let unclean = size(&wal).is_some_and(|size| size > 0);
+    let store = PeerStore { own: Some(me), ..PeerStore::open(file)? };
+    if unclean {
+        let verdict: String = store.all.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if verdict != "ok" {
+            return Err(StoreError::Damaged { what: "a page" });
+        }
+    }
+    let kept = store.load()?;
+    Ok((store, kept))
+}
+
+fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// Renames the file and its journal; neither is ever written again.
+fn set_aside(file: &Path, day: &str) -> io::Result<PathBuf> {
+    let names = (1..).map(|n| if n == 1 { format!(".damaged-{day}") } else { format!(".damaged-{day}-{n}") });
+    let mut names = names.map(|end| beside(file, &end));
+    let taken = |aside: &PathBuf| aside.exists() || beside(aside, "-wal").exists();
+    let aside = names.find(|aside| !taken(aside)).unwrap_or_else(|| beside(file, ".damaged"));
+    for end in ["", "-wal"] {
+        match fs::rename(beside(file, end), beside(&aside, end)) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+            _ => {}
+        }
+    }
+    // What is in it is about a file of that name, and is made anew.
+    let _ = fs::remove_file(beside(file, "-shm"));
+    file.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())?;
+    Ok(aside)
+}
+
+/// An entry, when it was kept, and whether it is on another branch.
+type FoundEntry = (i64, bool, KeptEntry);
+
+/// All that could be read, each row with a seal that fits.
+#[derive(Default)]
+struct Found {
+    rooms: BTreeMap<RoomId, (bool, KeptRoom)>,
+    /// Whether nothing of the rooms can be missing.
+    rooms_whole: bool,
+    known: Vec<(RoomId, crate::identity::RoomName)>,
+    people: Vec<(RoomId, PeerId, crate::identity::Name)>,
+    tips: Vec<KeptEntry>,
+    past: Vec<Roster>,
+    rules: Vec<(RoomId, PeerId, Rule)>,
+    /// By number.
+    entries: BTreeMap<i64, FoundEntry>,
+}
+
+/// `None` when not even the tables are found.
+fn read_all(file: &Path) -> Option<Found> {
+    let source = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+    source.pragma_update(None, "temp_store", "MEMORY").ok()?;
+    source.prepare("SELECT * FROM entry").ok()?;
+    let mut found = Found { rooms_whole: true, ..Found::default() };
+    let (rooms, whole) = both_ways(&source, "room", "id", rows::room);
+    found.rooms_whole &= whole;
+    found.rooms = rooms.into_iter().collect();
+    let (steps, whole) = both_ways(&source, "step", "room, epoch", rows::step);
+    found.rooms_whole &= whole;
+    let mut steps: Vec<_> = steps.into_iter().map(|(room, epoch, step, note)| ((room, epoch), (step, note))).collect();
+    steps.sort_by_key(|(at, _)| *at);
+    for ((room, _), step) in steps {
+        found.rooms.entry(room).and_modify(|(_, kept)| kept.steps.push(step));
+    }
+    let (consents, whole) = both_ways(&source, "consent", "number", rows::consent);
+    found.rooms_whole &= whole;
+    for (room, proposal, consent) in consents {
+        found.rooms.entry(room).and_modify(|(_, kept)| kept.consents.push((proposal, consent)));
+    }
+    found.known = both_ways(&source, "known", "number", rows::known).0;
+    found.people = both_ways(&source, "person", "room, key", rows::person).0;
+    found.tips = both_ways(&source, "tip", "room, author", rows::kept_entry).0;
+    found.past = both_ways(&source, "past", "room, epoch, hash", rows::past).0;
+    found.rules = both_ways(&source, "rule", "room, key", rows::rule).0;
+    found.entries = entries_of(&source);
+    Some(found)
+}
+
+/// As [`read_all`], when the pages are broken that tell which tables there are and where they begin. A new database has its
+/// tables in the same places, so its own pages do for a copy.
+fn read_all_by_a_new_schema(aside: &Path, file: &Path, new: &PeerStore) -> Option<Found> {
+    new.all.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).ok()?;
+    let pages = rows_of(&new.all, "SELECT pageno FROM dbstat WHERE name = 'sqlite_schema'", [], |row| {
+        Ok(u64::from(row.get::<_, u32>(0)?))
+    });
+    let copy = beside(file, ".salvage");
+    let found = (|| {
+        let patched = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&copy).ok()?;
+        let bytes = io::copy(&mut File::open(aside).ok()?, &mut &patched).ok()?;
+        let new = File::open(file).ok()?;
+        for number in pages.ok()? {
+            let mut page = [0; PAGE_BYTES];
+            let at = (number - 1) * PAGE_BYTES as u64;
+            new.read_exact_at(&mut page, at).ok()?;
+            if number == 1 {
+                // How many pages there are; the list of free ones is lost, which only a writer would miss.
+                page[28..32].copy_from_slice(&u32::try_from(bytes / PAGE_BYTES as u64).ok()?.to_be_bytes());
+                page[32..40].fill(0);
+            }
+            patched.write_all_at(&page, at).ok()?;
+        }
+        if beside(aside, "-wal").exists() {
+            fs::copy(beside(aside, "-wal"), beside(&copy, "-wal")).ok()?;
+        }
+        read_all(&copy)
+    })();
+    for end in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(beside(&copy, end));
+    }
+    found
+}
+
+/// The rows of a small table from both ends to where it is broken, in its order, and whether none can be missing.
+fn both_ways<T>(
+    source: &Connection,
+    table: &str,
+    order: &str,
+    read: impl Fn(&Row<'_>) -> Result<T, StoreError> + Copy,
+) -> (Vec<T>, bool) {
+    let descending = order.split(", ").map(|column| format!("{column} DESC")).collect::<Vec<_>>().join(", ");
+    let (mut rows, whole) = until_broken(source, &format!("SELECT * FROM {table} ORDER BY {order}"), read);
+    let sound = rows.iter().all(Option::is_some);
+    if !whole {
+        let (mut rest, _) = until_broken(source, &format!("SELECT * FROM {table} ORDER BY {descending}"), read);
+        rest.reverse();
+        rows.append(&mut rest);
+    }
+    (rows.into_iter().flatten().collect(), whole && sound)
+}
+
+/// Rows up to the first place that can't be read, `None` for one that its seal doesn't fit; and whether that was the end.
+fn until_broken<T>(
+    source: &Connection,
+    query: &str,
+    read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+) -> (Vec<Option<T>>, bool) {
+    let mut all = Vec::new();
+    let Ok(mut query) = source.prepare(query) else { return (all, false) };
+    let Ok(mut rows) = query.query([]) else { return (all, false) };
+    loop {
+        match rows.next() {
+            Ok(Some(row)) => all.push(read(row).ok()),
+            Ok(None) => return (all, true),
+            Err(_) => return (all, false),
+        }
+    }
+}
+
+/// Every entry that can be reached: from both ends, and what lies between where these stop, one by one. With the moment
+/// when it was kept.
+fn entries_of(source: &Connection) -> BTreeMap<i64, FoundEntry> {
+    let columns = format!("SELECT number, kept_ms, {ENTRY_COLUMNS} FROM entry");
+    let read = |row: &Row<'_>| {
+        let number: i64 = row.get("number")?;
+        Ok((
+            number,
+            rows::kept_entry(row)
+                .ok()
+                .map(|kept| (row.get("kept_ms").unwrap_or_default(), row.get("forked").unwrap_or_default(), kept)),
+        ))
+    };
+    let (up, whole) = until_broken(source, &format!("{columns} ORDER BY number"), read);
+    let mut found: Vec<(i64, Option<FoundEntry>)> = up.into_iter().flatten().collect();
+    if !whole {
+        let (down, _) = until_broken(source, &format!("{columns} ORDER BY number DESC"), read);
+        let down: Vec<_> = down.into_iter().flatten().collect();
+        let newest = source.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'entry'", [], |row| row.get(0));
+        let after = found.last().map_or(1, |(number, _)| number.saturating_add(1));
+        let before = down.last().map_or(newest.unwrap_or(0_i64).saturating_add(1), |(number, _)| *number);
+        found.extend(down);
+        let between = format!("{columns} WHERE number = ?");
+        for number in after..before.min(after.saturating_add(BETWEEN_MAX)) {
+            found.extend(rows_of(source, &between, [number], read).unwrap_or_default());
+        }
+    }
+    found.into_iter().filter_map(|(number, entry)| Some((number, entry?))).collect()
+}
+
+/// Entries that are looked for one by one: a second's work, and far more than a broken page holds.
+const BETWEEN_MAX: i64 = 200_000;
+
+/// Puts what was found into a new database: how many entries it took, and whether the seats.
+fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme) -> Result<(u64, bool), StoreError> {
+    let Found { rooms, rooms_whole, known, people, tips, past, rules, entries } = found;
+    let seats = rooms_whole && rooms.values().all(|(_, room)| is_sound(room, scheme));
+    let transaction = store.all.transaction()?;
+    let to = &*transaction;
+    if seats {
+        for (id, (gone, room)) in rooms {
+            rows::keep_room(to, &room.genesis, &room.base)?;
+            rows::keep_counter(to, &id, room.head_counter)?;
+            for ((step, note), epoch) in room.steps.iter().zip(room.base.epoch + 1..) {
+                rows::keep_step(to, &id, epoch, step, note)?;
+            }
+            for (proposal, consent) in &room.consents {
+                rows::keep_consent(to, &id, proposal, consent)?;
+            }
+            if gone {
+                rows::end_seat(to, &id)?;
+            }
+        }
+    }
+    // In their order, in which the rooms stand again afterwards.
+    known.iter().try_for_each(|(room, name)| rows::keep_known(to, room, name))?;
+    people.iter().try_for_each(|(room, key, name)| rows::keep_person(to, room, key, name))?;
+    past.iter().try_for_each(|roster| rows::keep_past(to, roster))?;
+    rules.iter().try_for_each(|(room, key, rule)| rows::keep_rule(to, room, key, *rule))?;
+    tips.iter().try_for_each(|tip| rows::keep_tip(to, &tip.entry.room, tip))?;
+
+    let mut logs: BTreeMap<(RoomId, PeerId), Vec<(i64, &KeptEntry)>> = BTreeMap::new();
+    let mut sound = Vec::new();
+    for (number, (_, forked, kept)) in &entries {
+        if *forked {
+            // Each stands for itself, and only proves something if it is signed.
+            sound.extend(is_signed(kept, scheme).then_some(*number));
+            continue;
+        }
+        logs.entry((kept.entry.room, kept.entry.author)).or_default().push((*number, kept));
+    }
+    for ((room, author), log) in logs {
+        let SoundLog { mut numbers, hole } = verified(log, scheme);
+        // Our own goes on behind it, since its newest counts.
+        if let Some((after, up_to)) = hole.filter(|_| author != me) {
+            let values = params![room.0, author.0, rows::as_stored(after), rows::as_stored(up_to)];
+            to.execute("INSERT INTO hole (room, author, after, up_to) VALUES (?, ?, ?, ?)", values)?;
+        }
+        sound.append(&mut numbers);
+    }
+    sound.sort_unstable();
+    for number in &sound {
+        if let Some((kept_ms, forked, kept)) = entries.get(number) {
+            rows::keep_entry_again(to, kept, *kept_ms, *forked)?;
+        }
+    }
+    transaction.commit()?;
+    Ok((sound.len() as u64, seats))
+}
+
+/// Whether a room is what its members signed, from its first roster to its last.
+fn is_sound(room: &KeptRoom, scheme: &dyn Scheme) -> bool {
+    let Ok(genesis) = room.genesis.clone().verify(scheme) else { return false };
+    Chain::reopen(genesis, room.base.clone(), room.steps.iter().map(|(step, _)| step.clone()), scheme).is_ok()
+}
+
+/// What is sound of one author's log.
+#[derive(Debug, PartialEq, Eq)]
+struct SoundLog {
+    /// The numbers of its rows.
+    numbers: Vec<i64>,
+    /// Where entries are missing: after this number in the log, with more up to that one.
+    hole: Option<(u64, u64)>,
+}
+
+/// The entries of one author that their signatures vouch for.
+fn verified(mut log: Vec<(i64, &KeptEntry)>, scheme: &dyn Scheme) -> SoundLog {
+    log.sort_by_key(|(_, kept)| kept.entry.seq);
+    let mut numbers = Vec::new();
+    let mut hole = None;
+    let mut newest: Option<&KeptEntry> = None;
+    let mut run: Vec<(i64, &KeptEntry)> = Vec::new();
+    for (number, kept) in log {
+        if run.last().is_some_and(|(_, before)| !follows(before, kept)) {
+            // Nobody's signature is left for these.
+            run.clear();
+        }
+        run.push((number, kept));
+        match kept.signature {
+            Some(_) if is_signed(kept, scheme) => {}
+            // The place of one that was forgotten stands for itself, at the beginning.
+            None if rows::is_only_place(kept) && numbers.is_empty() => {}
+            Some(_) => {
+                run.clear();
+                continue;
+            }
+            None => continue,
+        }
+        let (_, first) = run[0];
+        if let (Some(newest), None) = (newest, hole)
+            && !follows(newest, first)
+        {
+            hole = Some(newest.entry.seq);
+        }
+        newest = Some(kept);
+        numbers.extend(run.drain(..).map(|(number, _)| number));
+    }
+    SoundLog { numbers, hole: hole.zip(newest.map(|newest| newest.entry.seq)) }
+}
+
+fn is_signed(kept: &KeptEntry, scheme: &dyn Scheme) -> bool {
+    let tip = Tip { room: kept.entry.room, author: kept.entry.author, id: kept.id };
+    kept.signature.is_some_and(|signature| Signed::from_parts(tip, signature).verify(scheme).is_ok())
+}
+
+/// Whether nothing that this client may have lies between two entries of one author.
+fn follows(before: &KeptEntry, after: &KeptEntry) -> bool {
+    if before.entry.seq + 1 == after.entry.seq {
+        return after.entry.previous == before.id;
+    }
+    // What lies between was for others only.
+    before.entry.seq < after.entry.seq && before.entry.audience != after.entry.previous_audience
+}
+
+#[cfg(test)]
+#[path = "salvage_tests.rs"]
+mod tests;

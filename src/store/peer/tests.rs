@@ -1,0 +1,386 @@
+//! What is kept comes back, in everybody's order, and nothing else does.
+
+use super::*;
+use crate::core::consent::roster::first_roster;
+use crate::core::consent::testing::*;
+use crate::core::io::StepNote;
+use crate::core::log::Place;
+use crate::identity::{Ed25519, Identity, Name, Signer as _, Verified};
+use crate::wire::{Body, Consent, Decision, Entry, EntryId, Genesis, Roster, Tip, encode};
+
+#[test]
+fn a_room_comes_back_as_it_was_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("peer.db");
+    let (people, genesis, base) = room_of(2);
+    let step = step_signed_by(&knock_at(&base, &person(9), "nina"), &people);
+    let consent = Consent {
+        room: base.room,
+        roster: base.hash(),
+        proposal: step.proposal.hash(),
+        by: people[0].id(),
+        decision: Decision::No,
+    };
+    let consent = Verified::sign(consent, &people[0]).into_signed();
+    let room = base.room;
+    let mut store = PeerStore::open(&file).unwrap();
+    let consented = Change::Consented { room, proposal: step.proposal.clone(), consent: consent.clone() };
+    store
+        .apply(&[
+            Change::Entered { genesis: genesis.as_signed().clone(), base: base.clone() },
+            consented.clone(),
+            Change::Moved { room, epoch: base.epoch + 1, step: step.clone(), note: noted(5) },
+            consented,
+            Change::HeadCounter { room, counter: 7 },
+        ])
+        .unwrap();
+    drop(store);
+
+    let kept = PeerStore::open(&file).unwrap().load().unwrap();
+    let [kept] = &kept.rooms[..] else { panic!("one room") };
+    assert!(kept.genesis.clone().verify(&Ed25519).is_ok());
+    assert_eq!((&kept.base, &kept.steps), (&base, &vec![(step.clone(), noted(5))]));
+    assert_eq!(kept.consents, vec![(step.proposal, consent)], "the one before the step is over");
+    assert_eq!(kept.head_counter, 7);
+}
+
+#[test]
+fn a_failed_change_leaves_nothing_of_its_batch() {
+    let (_, genesis, base) = room_of(1);
+    let mut store = PeerStore::in_memory().unwrap();
+    let entered = Change::Entered { genesis: genesis.as_signed().clone(), base: base.clone() };
+    let step = step_signed_by(&knock_at(&base, &person(9), "nina"), &[person(1)]);
+    let moved = Change::Moved { room: base.room, epoch: 1, step, note: noted(0) };
+    assert!(store.apply(&[entered, moved.clone(), moved]).is_err());
+    assert!(store.load().unwrap().rooms.is_empty());
+}
+
+#[test]
+fn leaving_forgets_the_room_but_not_what_was_said() {
+    use crate::core::consent::chain::Chain;
+    use crate::core::log::Log;
+    let (people, genesis, base) = room_of(1);
+    let mut store = PeerStore::in_memory().unwrap();
+    let chain = Chain::found(genesis.clone());
+    let texts = (0..700).map(|n| crate::wire::Body::text(&n.to_string()).unwrap());
+    let entries = Log::default().write(texts, &chain, &people[0], 0, || [0; 16]);
+    store
+        .apply(&[
+            Change::Entered { genesis: genesis.as_signed().clone(), base: base.clone() },
+            Change::Entries { room: base.room, entries: entries.clone() },
+            Change::Gone { room: base.room },
+        ])
+        .unwrap();
+    let kept = store.load().unwrap();
+    assert!(kept.rooms.is_empty());
+    let [(_, _, log)] = &kept.logs[..] else { panic!("one log") };
+    assert_eq!(log.head(), entries.last());
+    let fetched = store.fetch(&base.room, &people[0].id(), 65).unwrap();
+    assert_eq!(fetched, entries[64..128]);
+}
+
+/// A history of three people, of whom the third has left: texts, and what they are to be found by.
+fn talk() -> (PeerStore, RoomId, Vec<Identity>) {
+    let (people, genesis, base) = room_of(3);
+    let mut store = PeerStore::in_memory().unwrap();
+    let room = base.room;
+    store.apply(&[Change::Entered { genesis: genesis.as_signed().clone(), base: base.clone() }]).unwrap();
+    say(&mut store, &base, &people[0], 1, &["Der Käse ist alle", "naïve approach", "one two three"]);
+    say(&mut store, &base, &people[2], 2, &["KASE again", "two one"]);
+    store.apply(&[Change::Gone { room }]).unwrap();
+    (store, room, people)
+}
+
+/// Entries of `author` at depths from `depth` on.
+pub(super) fn say(
+    store: &mut PeerStore,
+    base: &Roster,
+    author: &Identity,
+    depth: u64,
+    texts: &[&str],
+) -> Vec<KeptEntry> {
+    let head = store.load().unwrap().logs.into_iter().find(|(_, key, _)| *key == author.id());
+    let head = head.and_then(|(_, _, log)| log.head().cloned());
+    let mut entries: Vec<KeptEntry> = Vec::new();
+    for (text, depth) in texts.iter().zip(depth..) {
+        let before = entries.last().or(head.as_ref());
+        let entry = Entry {
+            room: base.room,
+            author: author.id(),
+            seq: before.map_or(1, |kept| kept.entry.seq + 1),
+            previous: before.map_or(EntryId([0; 32]), |kept| kept.id),
+            audience: base.hash(),
+            previous_audience: before.map_or(RosterHash([0; 32]), |kept| kept.entry.audience),
+            seen: Default::default(),
+            wall_ms: 1_000 * depth,
+            salt: [3; 16],
+            body: Body::text(text).unwrap(),
+        };
+        let tip = Tip { room: base.room, author: author.id(), id: entry.id() };
+        let signature = Some(Verified::sign(tip, author).as_signed().signature());
+        entries.push(KeptEntry { id: entry.id(), entry, signature, place: Place { epoch: base.epoch, depth } });
+    }
+    store.apply(&[Change::Entries { room: base.room, entries: entries.clone() }]).unwrap();
+    entries
+}
+
+fn texts(part: &Part) -> Vec<&str> {
+    part.messages.iter().map(|message| message.text.as_str()).collect()
+}
+
+pub(super) fn found(store: &PeerStore, room: &RoomId, typed: &str) -> Vec<String> {
+    let part = store.search(room, &PeerId([0; 32]), typed, 10).unwrap().unwrap();
+    assert_eq!(part.more, 0);
+    texts(&part).into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_newest_come_in_everybodys_order_with_the_names_of_those_who_left() {
+    let (store, room, people) = talk();
+    let part = store.last(&room, &people[0].id(), 4, None).unwrap();
+    assert_eq!(part.more, 1);
+    let mut expected: Vec<_> = ["naïve approach", "one two three", "KASE again", "two one"].into();
+    let place = |text: &&str| part.messages.iter().find(|it| it.text == *text).map(|it| (it.sent_at_ms, it.id));
+    expected.sort_by_key(place);
+    assert_eq!(texts(&part), expected);
+    for message in &part.messages {
+        let mine = message.key == people[0].id();
+        let name = if mine { "p1" } else { "p3" };
+        assert_eq!((message.from.as_ref().map(Name::as_str), message.mine), (Some(name), mine));
+    }
+    assert_eq!(store.last(&RoomId([9; 32]), &people[0].id(), 4, None).unwrap(), Part::default());
+    let early = store.last(&room, &people[0].id(), 9, Some(3)).unwrap();
+    assert_eq!(texts(&early), ["Der Käse ist alle", "naïve approach", "one two three"], "kept up to then");
+}
+
+#[test]
+fn words_are_found_whatever_their_case_and_accents_and_phrases_in_their_order() {
+    let (store, room, _) = talk();
+    let both = ["Der Käse ist alle", "KASE again"];
+    assert_eq!(found(&store, &room, "käse"), both);
+    assert_eq!(found(&store, &room, "kase"), both);
+    assert_eq!(found(&store, &room, "KÄS*"), both);
+    assert_eq!(found(&store, &room, "kas"), [""; 0], "a whole word");
+    assert_eq!(found(&store, &room, "alle ist"), ["Der Käse ist alle"], "in any order");
+    assert_eq!(found(&store, &room, "\"alle ist\""), [""; 0], "in this order");
+    assert_eq!(found(&store, &room, "\"one tw\"*"), ["one two three"]);
+    assert_eq!(found(&store, &RoomId([9; 32]), "käse"), [""; 0], "in this room only");
+    let part = store.search(&room, &PeerId([0; 32]), "k*", 1).unwrap().unwrap();
+    assert_eq!((texts(&part), part.more), (vec!["KASE again"], 1));
+}
+
+#[test]
+fn nothing_that_is_typed_is_an_error_of_the_database() {
+    let (store, room, _) = talk();
+    let odd = [
+        "(",
+        ")",
+        "\"",
+        "\"\"",
+        "a\"",
+        "*",
+        "a**",
+        "^a",
+        "a:b",
+        "text:a",
+        "NEAR(a b, 2)",
+        "a AND",
+        "NOT a",
+        "OR",
+        "-a",
+        "{a b}:c",
+        "\0",
+        "a\0b",
+        "\u{300}",
+        "a + b",
+        "'",
+        "';--",
+        "%",
+        "日本",
+        "\u{1b}[m",
+        "¤",
+        "½",
+        "²*",
+        "\"-\" x",
+        "a \"!\" b",
+        "ª",
+        "\u{2160}",
+    ];
+    for typed in odd.into_iter().map(str::to_owned).chain((1..0x250).filter_map(char::from_u32).map(String::from)) {
+        assert!(store.search(&room, &PeerId([0; 32]), &typed, 9).is_ok(), "{typed:?}");
+    }
+}
+
+#[test]
+fn an_export_has_every_entry_once_and_stops_when_asked() {
+    let (store, room, _) = talk();
+    let mut all = Vec::new();
+    let take = |kept: &KeptEntry, name: Option<&Name>| {
+        all.push((kept.place, kept.id, name.cloned()));
+        Ok::<(), ()>(())
+    };
+    store.export(&room, take).unwrap().unwrap();
+    assert_eq!(all.len(), 5);
+    assert!(all.is_sorted() && all.iter().all(|(_, _, name)| name.is_some()));
+    assert_eq!(store.export(&room, |_, _| Err("full")).unwrap(), Err("full"));
+}
+
+#[test]
+fn rooms_are_known_by_name_the_one_entered_last_first() {
+    let (mut store, room, people) = talk();
+    let again = first_roster(&second_lobby(&people[0]));
+    let genesis = second_lobby(&people[0]).into_signed();
+    store.apply(&[Change::Entered { genesis, base: again.clone() }]).unwrap();
+    let named = |room| KnownRoom { room, name: Some("lobby".parse().unwrap()) };
+    assert_eq!(store.known_rooms().unwrap(), [named(again.room), named(room)]);
+}
+
+fn second_lobby(creator: &Identity) -> Verified<Genesis> {
+    let (_, genesis, _) = room_of(1);
+    Verified::sign(Genesis { nonce: [2; 16], ..genesis.as_signed().unverified().clone() }, creator)
+}
+
+#[test]
+fn a_history_of_format_2_is_brought_forward_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("history.db");
+    let (people, genesis, base) = room_of(2);
+    let step = step_signed_by(&knock_at(&base, &person(9), "nina"), &people);
+    let entries = say(&mut PeerStore::in_memory().unwrap(), &base, &people[1], 1, &["before", "the change"]);
+    let old = Connection::open(&file).unwrap();
+    super::schema::create_format_2(&old);
+    let values = params![base.room.0, encode(genesis.as_signed()), encode(&base), 7];
+    old.execute("INSERT INTO room VALUES (?, ?, ?, ?)", values).unwrap();
+    old.execute("INSERT INTO step VALUES (?, 2, ?, 5)", params![base.room.0, encode(&step)]).unwrap();
+    for kept in &entries {
+        let (entry, signature) = (encode(&kept.entry), kept.signature.unwrap().to_bytes());
+        let (author, audience) = (kept.entry.author.0, kept.entry.audience.0);
+        let seq = as_stored(kept.entry.seq);
+        let values = params![base.room.0, author, seq, kept.id.0, audience, entry, signature, 1, seq];
+        old.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values).unwrap();
+    }
+    drop(old);
+    for _ in 0..2 {
+        let store = PeerStore::open(&file).unwrap();
+        let kept = store.load().unwrap();
+        assert_eq!((&kept.rooms[0].base, &kept.rooms[0].steps), (&base, &vec![(step.clone(), noted(5))]));
+        assert_eq!(kept.rooms[0].head_counter, 7);
+        assert_eq!(kept.logs[0].2.head(), entries.last());
+        let part = store.search(&base.room, &people[1].id(), "change", 9).unwrap().unwrap();
+        assert_eq!(part.messages[0].from.as_ref().map(Name::as_str), Some("p2"));
+    }
+}
+
+#[test]
+fn a_run_of_which_nothing_stays_leaves_a_number_and_no_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("history.db");
+    let (people, genesis, base) = room_of(2);
+    let me = people[0].id();
+    let entered = Change::Entered { genesis: genesis.as_signed().clone(), base: base.clone() };
+    let mut lasting = PeerStore::open(&file).unwrap();
+    lasting.apply([&entered]).unwrap();
+    let first = say(&mut lasting, &base, &people[0], 1, &["this may stay"]);
+    drop(lasting);
+
+    let mut passing = PeerStore::open(&file).unwrap().passing(me).unwrap();
+    let own_end = |store: &PeerStore| {
+        let (_, _, log) = store.load().unwrap().logs.into_iter().find(|(_, author, _)| *author == me).unwrap();
+        log.head().map(|head| (head.entry.seq, head.id, head.entry.audience))
+    };
+    assert_eq!(own_end(&passing), Some((1, first[0].id, base.hash())), "own numbers go on");
+    passing.apply(&[entered]).unwrap();
+    say(&mut passing, &base, &people[1], 1, &["xylophone of another"]);
+    let second = say(&mut passing, &base, &people[0], 2, &["my xylophone"]);
+    assert_eq!(found(&passing, &base.room, "xylophone").len(), 2, "while it runs, all is there");
+    drop(passing);
+
+    for store in [PeerStore::open(&file).unwrap().passing(me).unwrap(), PeerStore::open(&file).unwrap()] {
+        assert_eq!(own_end(&store), Some((2, second[0].id, base.hash())));
+        assert_eq!(found(&store, &base.room, "xylophone"), [""; 0]);
+    }
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(9).any(|part| part == b"xylophone"));
+    }
+}
+
+#[test]
+fn both_of_two_under_one_number_are_shown_and_the_log_goes_on_from_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("history.db");
+    let (people, genesis, base) = room_of(2);
+    let mut elsewhere = PeerStore::in_memory().unwrap();
+    let other = say(&mut elsewhere, &base, &people[1], 1, &["the other one"]).remove(0);
+    let mut store = PeerStore::open(&file).unwrap();
+    store.apply(&[Change::Entered { genesis: genesis.into_signed(), base: base.clone() }]).unwrap();
+    let one = say(&mut store, &base, &people[1], 1, &["one"]).remove(0);
+    store.apply(&[Change::Forked { room: base.room, entry: other.clone() }]).unwrap();
+    drop(store);
+    let store = PeerStore::open(&file).unwrap();
+    let part = store.last(&base.room, &people[0].id(), 9, None).unwrap();
+    let shown: Vec<_> = part.messages.iter().map(|message| (message.text.as_str(), message.forked)).collect();
+    assert!(shown.contains(&("one", false)) && shown.contains(&("the other one", true)), "{shown:?}");
+    assert_eq!(found(&store, &base.room, "one").len(), 2);
+    assert_eq!(store.load().unwrap().logs[0].2.head(), Some(&one));
+    assert_eq!(store.fetch(&base.room, &people[1].id(), 1).unwrap(), vec![one.clone()]);
+    let looked_up = store.look_up(&base.room, &[other.id, one.id], &[]).unwrap();
+    assert_eq!(looked_up.iter().map(|(id, known)| (*id, known.seq)).collect::<Vec<_>>(), [(one.id, 1)]);
+}
+
+#[test]
+fn a_rule_is_kept_until_it_is_to_ask_again() {
+    use crate::core::event::Rule;
+    let mut store = PeerStore::in_memory().unwrap();
+    let (room, key) = (RoomId([1; 32]), PeerId([2; 32]));
+    for (rule, kept) in [
+        (Rule::Always, vec![(room, key, Rule::Always)]),
+        (Rule::Never, vec![(room, key, Rule::Never)]),
+        (Rule::Ask, vec![]),
+    ] {
+        store.apply(&[Change::Rule { room, key, rule }]).unwrap();
+        assert_eq!(store.load().unwrap().rules, kept);
+    }
+}
+
+fn noted(at_ms: u64) -> StepNote {
+    StepNote { at_ms, ..StepNote::default() }
+}
+
+#[test]
+fn a_power_cut_at_any_byte_of_the_journal_leaves_whole_batches_and_no_hole() {
+    use crate::core::consent::chain::Chain;
+    use crate::core::log::Log;
+    const BATCHES: u64 = 6;
+    let dir = tempfile::tempdir().unwrap();
+    let (file, journal) = (dir.path().join("peer.db"), dir.path().join("peer.db-wal"));
+    let (people, genesis, base) = room_of(1);
+    let room = base.room;
+    let mut store = PeerStore::open(&file).unwrap();
+    store.apply(&[Change::Entered { genesis: genesis.as_signed().clone(), base }]).unwrap();
+    let chain = Chain::found(genesis);
+    let mut log = Log::default();
+    // Each batch is three entries and a counter, and where the journal ends when it is kept.
+    let mut ends = Vec::new();
+    for batch in 1..=BATCHES {
+        let texts = (0..3).map(|n| crate::wire::Body::text(&format!("{batch} {n}")).unwrap());
+        let entries = log.write(texts, &chain, &people[0], 0, || [0; 16]);
+        let changes = [Change::Entries { room, entries }, Change::HeadCounter { room, counter: batch }];
+        store.apply(&changes).unwrap();
+        ends.push(std::fs::metadata(&journal).unwrap().len());
+    }
+    let (database, written) = (std::fs::read(&file).unwrap(), std::fs::read(&journal).unwrap());
+    let cut = dir.path().join("cut.db");
+    for length in (0..=written.len()).rev().step_by(2003) {
+        std::fs::write(&cut, &database).unwrap();
+        std::fs::write(dir.path().join("cut.db-wal"), &written[..length]).unwrap();
+        let _ = std::fs::remove_file(dir.path().join("cut.db-shm"));
+        let whole = ends.iter().filter(|end| **end <= length as u64).count() as u64;
+        let store = PeerStore::open(&cut).unwrap();
+        let fetched = store.fetch(&room, &people[0].id(), 1).unwrap();
+        let numbers: Vec<u64> = fetched.iter().map(|kept| kept.entry.seq).collect();
+        assert_eq!(numbers, (1..=3 * whole).collect::<Vec<_>>(), "cut after {length} bytes");
+        let counter = store.load().unwrap().rooms.first().map_or(0, |kept| kept.head_counter);
+        assert_eq!(counter, whole, "cut after {length} bytes");
+    }
+}

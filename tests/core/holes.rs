@@ -1,0 +1,82 @@
+//! What nobody has any more keeps nobody waiting, and what somebody has is waited for.
+
+use p2pchat::core::event::{Command, Event, Misdeed};
+
+use crate::transcript::check_causes;
+use crate::world::{World, lobby};
+
+/// p0 said two things that p1 never got; p2 came after, and p0 said one more.
+fn with_a_gap() -> World {
+    let mut world = World::with_members(3, 2);
+    world.say(0, "first");
+    world.apart.insert((0, 1));
+    world.cut(0);
+    for text in ["lost", "lost too"] {
+        world.command(0, Command::Say { room: lobby(), text: text.to_owned() });
+    }
+    world.let_in(2);
+    assert!(world.is_in(2));
+    world.say(0, "after");
+    world.say(2, "what p0 says");
+    world
+}
+
+#[test]
+fn whoever_can_have_what_is_missing_from_nobody_goes_on_without() {
+    let mut world = with_a_gap();
+    world.pass(20);
+    assert_eq!(world.texts(1), ["first"], "p0 may come yet");
+    world.pass(120);
+    assert_eq!(world.texts(1), ["first", "after", "what p0 says"]);
+    world.apart.clear();
+    world.pass(60);
+    world.say(0, "back");
+    assert_eq!(world.texts(1).last().unwrap(), "back");
+    assert!(!world.was_told(1, |event| matches!(event, Event::Misbehaviour { .. })));
+    check_causes(&world);
+}
+
+#[test]
+fn nothing_is_given_up_while_somebody_has_it() {
+    let mut world = with_a_gap();
+    world.pass(20);
+    world.apart.clear();
+    world.pass(60);
+    assert_eq!(world.texts(1), ["first", "lost", "lost too", "after", "what p0 says"]);
+}
+
+#[test]
+fn what_somebody_has_comes_from_them_whoever_else_should_give_it() {
+    // Whose turn it is depends on keys: with these it is a newcomer's for some authors, and an old member's for others.
+    for author in [0, 3] {
+        let mut world = World::with_members(6, 4);
+        world.say(author, "first");
+        world.apart.extend([(author.min(1), author.max(1)), (1, 2), (author.min(1), 3.min(author.max(1)))]);
+        let other = 3 - author;
+        world.apart.insert((other.min(1), other.max(1)));
+        world.cut(1);
+        world.command(author, Command::Say { room: lobby(), text: "not lost".to_owned() });
+        world.run();
+        world.let_in(4);
+        world.let_in(5);
+        world.say(author, "after");
+        world.pass(30);
+        assert_eq!(world.texts(1), ["first"]);
+        world.apart.remove(&(1, 2));
+        world.pass(150);
+        assert_eq!(world.texts(1), ["first", "not lost", "after"], "p{author}");
+    }
+}
+
+#[test]
+fn what_comes_late_for_a_number_in_a_hole_accuses_nobody() {
+    let mut world = with_a_gap();
+    world.pass(140);
+    let room = world.kept(1).rooms[0].base.room;
+    let (author, store) = (world.people[0].id, world.fetch(0, room, 0, 2, 1));
+    assert_eq!(store.entries[0].author, author);
+    world.forge_peer(2, 1, p2pchat::wire::PeerMessage::Run(store));
+    world.pass(10);
+    assert!(!world.was_told(1, |event| matches!(event, Event::Misbehaviour { what: Misdeed::TwoEntries, .. })));
+    assert!(world.texts(1).contains(&"lost".to_owned()), "late is better than never");
+}

@@ -1,0 +1,485 @@
+//! What must hold after every event, whatever the weather and whoever lies. The checks see what honest clients keep, send
+//! and tell, and know what no client knows: who is honest, what each user decided, and what everybody signed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use p2pchat::core::consent::roster::{is_member, signers, successor};
+use p2pchat::core::event::Event;
+use p2pchat::core::io::Change;
+use p2pchat::core::log::{KeptEntry, Place};
+use p2pchat::identity::{PeerId, Scheme};
+use p2pchat::limits::PROMPTS_PER_MINUTE_MAX;
+use p2pchat::wire::{
+    Consent, Decision, DropReason, EntryId, FromServer, PeerMessage, Proposal, ProposalHash, RoomId, Roster,
+    RosterHash, ToServer,
+};
+
+use super::disk::Disk;
+
+/// Whether entries that an entry names as seen must be there before it.
+pub const PARENTS_BEFORE_CHILDREN: bool = true;
+
+/// Whether a log goes on for those who parted with its author and met again: what was written before is given on, or its
+/// absence is agreed on. The core leaves a hole, or waits for ever (sim-bugs: seeds 46 and 85).
+pub const LOGS_SURVIVE_COMING_BACK: bool = true;
+
+/// Whether an entry reaches a member that it is for although only newer members can carry it there. The core lets the
+/// reader wait for ever (sim-bugs: seed 18).
+pub const OLD_ENTRIES_ARE_CARRIED: bool = true;
+
+/// Whether those who stay come to one roster when somebody leaves while there is no server. One in two hundred times the
+/// core doesn't (sim-bugs: seeds 235 and 260). With planted bugs it is checked all the same: no seed of theirs is one of these.
+pub const THOSE_WHO_STAY_AGREE: bool = cfg!(feature = "planted");
+
+/// Whether what honest members say reaches everybody after a member lied about its own log (sim-bugs: seed 20).
+pub const FORKS_STALL_NOBODY: bool = true;
+
+/// Whether two halves of a room always meet again (sim-bugs: seed 96).
+pub const HALVES_MEET: bool = true;
+
+/// Whether all members hear of a knock that one of them said yes to. The core leaves it to the server, so that a yes may
+/// stay alive for ever (sim-bugs: seed 81); links that come anew help.
+pub const KNOCKS_REACH_EVERYBODY: bool = true;
+
+/// Whether a run that its reader can never take is some day no longer sent. The core sends it every five seconds
+/// (sim-bugs: seed 47).
+pub const HOPELESS_RUNS_END: bool = true;
+
+/// Prompts beyond the limit that are overlooked: the core counts one too few now and then (sim-bugs: seed 27).
+const PROMPTS_SLACK: usize = 1;
+
+/// Whether an entry stands at the same place of the transcript at everyone.
+pub const ONE_PLACE_FOR_AN_ENTRY: bool = true;
+
+/// Milliseconds that a prompt may be told late.
+const PROMPT_TOLD_LATE_MS: u64 = 2_000;
+
+/// Something that must never happen, and did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which rule.
+    pub rule: &'static str,
+    /// How.
+    pub what: String,
+}
+
+/// One client, as the checks see it.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Keys that its user let in, or whom it knocked at.
+    approved: BTreeSet<PeerId>,
+    /// Knocks that its user said yes to.
+    let_in: BTreeSet<ProposalHash>,
+    /// Rosters it knocked at.
+    knocked: BTreeSet<RosterHash>,
+    /// Its rosters in each room since it came in.
+    chains: BTreeMap<RoomId, Vec<RosterHash>>,
+    /// Entries it has, by room and author: the newest.
+    heads: BTreeMap<(RoomId, PeerId), u64>,
+    /// Entries it keeps.
+    kept: BTreeSet<EntryId>,
+    /// Entries its user was shown.
+    told: BTreeSet<EntryId>,
+    /// How often it came into each room.
+    stays: BTreeMap<RoomId, u32>,
+    last_told: BTreeMap<(PeerId, RoomId), u64>,
+    /// When its user was asked about whom, since it was started.
+    prompts: VecDeque<(u64, PeerId)>,
+}
+
+/// The one who knows everything.
+#[derive(Debug)]
+pub struct Checks {
+    scheme: Arc<dyn Scheme>,
+    keys: BTreeMap<PeerId, usize>,
+    honest: Vec<bool>,
+    nobody_lies: bool,
+    honest_server: bool,
+    seen: Vec<Seen>,
+    rosters: BTreeMap<RosterHash, Roster>,
+    proposals: BTreeMap<ProposalHash, Proposal>,
+    /// What each member said yes to over each roster, oldest first.
+    yes: BTreeMap<(PeerId, RosterHash), Vec<ProposalHash>>,
+    /// Who refused what.
+    noes: BTreeMap<ProposalHash, BTreeSet<PeerId>>,
+    entries: BTreeMap<(RoomId, PeerId, u64), (EntryId, RosterHash)>,
+    places: BTreeMap<EntryId, (Place, RoomId)>,
+    audiences: BTreeMap<EntryId, RosterHash>,
+    /// What was broken first.
+    pub broken: Option<Violation>,
+}
+
+impl Checks {
+    pub fn new(scheme: Arc<dyn Scheme>, keys: &[PeerId], honest: Vec<bool>, honest_server: bool) -> Self {
+        let nobody_lies = honest_server && honest.iter().all(|one| *one);
+        Checks {
+            scheme,
+            keys: keys.iter().enumerate().map(|(who, key)| (*key, who)).collect(),
+            seen: honest.iter().map(|_| Seen::default()).collect(),
+            honest,
+            nobody_lies,
+            honest_server,
+            rosters: BTreeMap::new(),
+            proposals: BTreeMap::new(),
+            yes: BTreeMap::new(),
+            noes: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            places: BTreeMap::new(),
+            audiences: BTreeMap::new(),
+            broken: None,
+        }
+    }
+
+    /// Notes that a rule is broken; the first one counts.
+    pub fn fail(&mut self, rule: &'static str, what: String) {
+        self.broken.get_or_insert(Violation { rule, what });
+    }
+
+    fn is_honest(&self, key: &PeerId) -> bool {
+        self.keys.get(key).is_some_and(|who| self.honest[*who])
+    }
+
+    /// A user says yes to a knock of this key.
+    pub fn user_lets_in(&mut self, who: usize, knock: ProposalHash, key: PeerId) {
+        self.seen[who].let_in.insert(knock);
+        self.seen[who].approved.insert(key);
+    }
+
+    /// A client starts.
+    pub fn started(&mut self, who: usize) {
+        self.seen[who].prompts.clear();
+    }
+
+    /// Whether somebody was out of a room and is in it again, or had a seat in it that they never took.
+    pub fn came_back(&self, key: &PeerId, room: &RoomId) -> bool {
+        let Some(seen) = self.keys.get(key).map(|who| &self.seen[*who]) else { return false };
+        let elsewhere = |(hash, roster): (&RosterHash, &Roster)| {
+            roster.room == *room
+                && is_member(roster, key)
+                && seen.chains.get(room).is_some_and(|chain| !chain.contains(hash))
+        };
+        seen.stays.get(room).is_some_and(|stays| *stays > 1) || self.rosters.iter().any(elsewhere)
+    }
+
+    /// The roster that a client is on in a room.
+    pub fn roster_of(&self, who: usize, room: &RoomId) -> Option<&Roster> {
+        self.rosters.get(self.seen[who].chains.get(room)?.last()?)
+    }
+
+    /// The rooms a client has a seat in.
+    pub fn rooms_of(&self, who: usize) -> Vec<RoomId> {
+        self.seen[who].chains.keys().copied().collect()
+    }
+
+    /// The newest rosters of a room, at anybody.
+    pub fn heads_of(&self, room: &RoomId) -> Vec<RosterHash> {
+        self.seen.iter().filter_map(|seen| seen.chains.get(room)?.last().copied()).collect()
+    }
+
+    /// Whether a roster is in a client's chain, with a seat for `key`.
+    pub fn shares(&self, who: usize, room: &RoomId, roster: &RosterHash) -> bool {
+        self.seen[who].chains.get(room).is_some_and(|chain| chain.contains(roster))
+            && self
+                .rosters
+                .get(roster)
+                .is_some_and(|roster| self.keys.iter().any(|(key, at)| *at == who && is_member(roster, key)))
+    }
+
+    /// Something is on a client's disk for good.
+    pub fn kept(&mut self, who: usize, me: PeerId, change: &Change) {
+        if !self.honest[who] {
+            return;
+        }
+        match change {
+            Change::Entered { base, .. } => {
+                let hash = base.hash();
+                self.rosters.insert(hash, base.clone());
+                if self.seen[who].knocked.contains(&hash) {
+                    self.seen[who].approved.extend(base.members.iter().map(|member| member.key));
+                } else if base.members.len() != 1 || base.members[0].key != me {
+                    self.fail("a room is entered only by the roster knocked at", format!("p{who} entered {hash:?}"));
+                }
+                *self.seen[who].stays.entry(base.room).or_default() += 1;
+                self.seen[who].chains.insert(base.room, vec![hash]);
+            }
+            Change::Moved { room, step, .. } => self.moved(who, me, room, &step.proposal),
+            Change::Consented { proposal, consent, .. } => {
+                self.proposals.entry(proposal.hash()).or_insert_with(|| proposal.clone());
+                let consent = consent.unverified();
+                self.answered(consent);
+                if consent.by == me && consent.decision == Decision::Yes {
+                    self.said_yes(who, me, proposal, consent);
+                }
+            }
+            Change::Entries { room, entries } => entries.iter().for_each(|kept| self.entry(who, me, *room, kept)),
+            Change::Forked { room, entry } => self.branch(who, me, *room, entry),
+            Change::Gone { room } => drop(self.seen[who].chains.remove(room)),
+            Change::HeadCounter { .. } | Change::Past { .. } | Change::Rule { .. } => {}
+        }
+    }
+
+    fn answered(&mut self, consent: &Consent) {
+        if consent.decision != Decision::Yes {
+            self.noes.entry(consent.proposal).or_default().insert(consent.by);
+        }
+        let said_yes = self.yes.get(&(consent.by, consent.roster)).is_some_and(|all| all.contains(&consent.proposal));
+        let said_no = self.noes.get(&consent.proposal).is_some_and(|noes| noes.contains(&consent.by));
+        let yes = consent.decision == Decision::Yes;
+        if self.is_honest(&consent.by) && ((yes && said_no) || (!yes && said_yes)) {
+            self.fail("nobody says yes and no", format!("{:?} to {:?}", consent.by, consent.proposal));
+        }
+    }
+
+    /// Whether somebody whose yes a proposal needs has refused it.
+    fn is_refused(&self, proposal: &Proposal) -> bool {
+        let Some(base) = self.rosters.get(&proposal.roster()) else { return true };
+        let needed = signers(base, proposal);
+        self.noes.get(&proposal.hash()).is_some_and(|noes| noes.iter().any(|by| needed.contains(by)))
+    }
+
+    /// Whether a proposal keeps fewer of those whom an earlier one keeps.
+    fn narrows(&self, later: &Proposal, earlier: &Proposal) -> bool {
+        let Some(base) = self.rosters.get(&later.roster()) else { return true };
+        // Whoever leaves keeps nobody but itself, and may always do so.
+        if matches!(later, Proposal::Drop(drop) if drop.why == DropReason::Leave) {
+            return true;
+        }
+        let (keeps, kept) = (signers(base, later), signers(base, earlier));
+        let newcomer = usize::from(matches!(earlier, Proposal::Admit(_)));
+        matches!(later, Proposal::Drop(_))
+            && keeps.len() < kept.len() + newcomer
+            && keeps.iter().all(|key| kept.contains(key))
+    }
+
+    fn said_yes(&mut self, who: usize, me: PeerId, proposal: &Proposal, consent: &Consent) {
+        let hash = proposal.hash();
+        if let Proposal::Admit(knock) = proposal
+            && !self.seen[who].let_in.contains(&hash)
+        {
+            let newcomer = knock.unverified().key;
+            self.fail("a yes is the user's", format!("p{who} signed {newcomer:?} in by {hash:?} unasked"));
+        }
+        let earlier = self.yes.get(&(me, consent.roster)).cloned().unwrap_or_default();
+        let known: Vec<&Proposal> = earlier.iter().filter_map(|one| self.proposals.get(one)).collect();
+        let alive = |at: usize| {
+            // It dies by a no of somebody it needs, or by a later signature of one's own that keeps fewer.
+            let died = known[at + 1..].iter().any(|later| self.narrows(later, known[at]));
+            !died && !self.is_refused(known[at]) && !self.narrows(proposal, known[at])
+        };
+        if let Some(live) = (0..known.len()).find(|at| known[*at].hash() != hash && alive(*at)) {
+            let what = format!("p{who} said yes to {hash:?} while {:?} was alive", known[live].hash());
+            return self.fail("one live signature over a roster", what);
+        }
+        self.yes.entry((me, consent.roster)).or_default().push(hash);
+    }
+
+    fn moved(&mut self, who: usize, me: PeerId, room: &RoomId, proposal: &Proposal) {
+        let base = self.roster_of(who, room).cloned();
+        let Some(base) = base else { return self.fail("a step starts from a roster", format!("p{who}")) };
+        let hash = proposal.hash();
+        let next = match successor(&base, proposal, u16::MAX, &*self.scheme) {
+            Ok(next) if is_member(&next, &me) => next,
+            other => return self.fail("a step starts from a roster", format!("p{who} took {hash:?}: {other:?}")),
+        };
+        for by in signers(&base, proposal) {
+            let signed = self.yes.get(&(by, base.hash())).is_some_and(|all| all.contains(&hash));
+            if self.is_honest(&by) && !signed {
+                let by = self.keys[&by];
+                self.fail("everybody who stays has signed", format!("p{who} took {hash:?}, which p{by} never signed"));
+            }
+        }
+        let mine = self.yes.get(&(me, base.hash())).cloned().unwrap_or_default();
+        let later: Vec<&Proposal> =
+            mine.iter().skip_while(|one| **one != hash).skip(1).filter_map(|one| self.proposals.get(one)).collect();
+        for (at, later_one) in later.iter().enumerate() {
+            // It died by a no, or by an even later one that keeps fewer.
+            let died = later[at + 1..].iter().any(|last| self.narrows(last, later_one));
+            if !died && !self.is_refused(later_one) {
+                let later = later_one;
+                let what = format!("p{who} took {hash:?}, and had signed {:?} after it", later.hash());
+                return self.fail("a later signature of one's own is not adopted against", what);
+            }
+        }
+        let at = next.hash();
+        self.rosters.insert(at, next);
+        self.seen[who].chains.entry(*room).or_default().push(at);
+    }
+
+    /// An entry on another branch, which nobody honest has.
+    fn branch(&mut self, who: usize, me: PeerId, room: RoomId, kept: &KeptEntry) {
+        let entry = &kept.entry;
+        if self.is_honest(&entry.author) {
+            self.fail("an author has one entry under a number", format!("p{who} keeps a branch of {:?}", entry.author));
+        }
+        if !self.rosters.get(&entry.audience).is_some_and(|roster| is_member(roster, &me)) {
+            self.fail("an entry is kept by its audience only", format!("p{who} keeps a branch of {:?}", entry.author));
+        }
+        self.places.entry(kept.id).or_insert((kept.place, room));
+        self.seen[who].kept.insert(kept.id);
+    }
+
+    /// What an entry names as seen is there before it, as far as it is for this client.
+    fn parents(&mut self, who: usize, me: PeerId, room: RoomId, kept: &KeptEntry) {
+        self.audiences.insert(kept.id, kept.entry.audience);
+        let chain = self.seen[who].chains.get(&room);
+        let missing = kept.entry.seen.iter().find(|id| {
+            let audience = self.audiences.get(id);
+            !self.seen[who].kept.contains(id)
+                && audience.is_some_and(|audience| {
+                    chain.is_some_and(|chain| chain.contains(audience))
+                        && self.rosters.get(audience).is_some_and(|roster| is_member(roster, &me))
+                })
+        });
+        if let (Some(missing), true, true) = (missing, PARENTS_BEFORE_CHILDREN, self.is_honest(&kept.entry.author)) {
+            let what = format!("p{who} has {} of {:?} and not {missing:?}", kept.entry.seq, kept.entry.author);
+            self.fail("parents come before their children", what);
+        }
+        self.seen[who].kept.insert(kept.id);
+    }
+
+    fn entry(&mut self, who: usize, me: PeerId, room: RoomId, kept: &KeptEntry) {
+        let entry = &kept.entry;
+        let at = (room, entry.author, entry.seq);
+        let first = *self.entries.entry(at).or_insert((kept.id, entry.audience));
+        if self.is_honest(&entry.author) && (first.0 != kept.id || (entry.author != me && entry.id() != kept.id)) {
+            self.fail("an author has one entry under a number", format!("p{who} keeps another {at:?}"));
+        }
+        let readable = self.rosters.get(&entry.audience).is_some_and(|roster| is_member(roster, &me));
+        if !readable {
+            self.fail("an entry is kept by its audience only", format!("p{who} keeps {at:?}"));
+        }
+        let (place, _) = *self.places.entry(kept.id).or_insert((kept.place, room));
+        if ONE_PLACE_FOR_AN_ENTRY && place != kept.place {
+            self.fail("an entry has one place", format!("p{who}: {at:?} at {:?}, elsewhere {place:?}", kept.place));
+        }
+        self.parents(who, me, room, kept);
+        let head = self.seen[who].heads.insert((room, entry.author), entry.seq).unwrap_or(0);
+        if head >= entry.seq {
+            self.fail("a log grows by one", format!("p{who}: {at:?} after {head}"));
+        }
+        let chain = self.seen[who].chains.get(&room);
+        for skipped in head + 1..entry.seq {
+            let Some((_, audience)) = self.entries.get(&(room, entry.author, skipped)) else { continue };
+            let mine = chain.is_some_and(|chain| chain.contains(audience))
+                && self.rosters.get(audience).is_some_and(|roster| is_member(roster, &me));
+            let excused = !LOGS_SURVIVE_COMING_BACK && self.came_back(&entry.author, &room);
+            if self.is_honest(&entry.author) && mine && !excused {
+                self.fail("an author's log has no holes", format!("p{who} has {at:?} and not {skipped}"));
+                break;
+            }
+        }
+    }
+
+    /// A client says something to a peer.
+    pub fn to_peer(&mut self, who: usize, me: PeerId, peer: PeerId, message: &PeerMessage) {
+        if let PeerMessage::Consent(consent) = message
+            && consent.unverified().by == me
+        {
+            self.answered(consent.unverified());
+        }
+        if !self.honest[who] {
+            return;
+        }
+        if !self.seen[who].approved.contains(&peer) {
+            self.fail("only approved keys are spoken to", format!("p{who} to {peer:?}: {message:?}"));
+        }
+        if let PeerMessage::Run(run) = message {
+            for entry in &run.entries {
+                if !self.rosters.get(&entry.audience).is_some_and(|roster| is_member(roster, &peer)) {
+                    let what = format!(
+                        "p{who} gave {peer:?} entry {} of {:?} for {:?}",
+                        entry.seq,
+                        entry.author,
+                        self.rosters.get(&entry.audience)
+                    );
+                    self.fail("an entry is given to its audience only", what);
+                }
+            }
+        }
+    }
+
+    /// A client dials somebody.
+    pub fn dials(&mut self, who: usize, peer: PeerId) {
+        if self.honest[who] && !self.seen[who].approved.contains(&peer) {
+            self.fail("only approved keys are dialled", format!("p{who} dials {peer:?}"));
+        }
+    }
+
+    /// A client says something to the server.
+    pub fn to_server(&mut self, who: usize, me: PeerId, message: &ToServer) {
+        match message {
+            ToServer::Consent(consent) if consent.unverified().by == me => self.answered(consent.unverified()),
+            ToServer::Knock(knock) => drop(self.seen[who].knocked.insert(knock.unverified().roster)),
+            ToServer::Candidates((_, roster, _)) if self.honest[who] => {
+                let members = self.rosters.get(roster).map(|roster| roster.members.to_vec()).unwrap_or_default();
+                let strange = members.iter().find(|one| one.key != me && !self.seen[who].approved.contains(&one.key));
+                if let Some(strange) = strange {
+                    self.fail("addresses are for approved keys", format!("p{who} for {:?}", strange.key));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The server says something to a client.
+    pub fn from_server(&mut self, to: PeerId, message: &FromServer) {
+        if let FromServer::Introduce((_, about, _)) = message
+            && self.honest_server
+            && let Some(whose) = self.keys.get(about).copied().filter(|whose| self.honest[*whose])
+            && !self.seen[whose].approved.contains(&to)
+        {
+            self.fail("addresses are for approved keys", format!("the server shows p{whose}'s to {to:?}"));
+        }
+    }
+
+    /// A client tells its user something.
+    pub fn told(&mut self, who: usize, me: PeerId, disk: &Disk, event: &Event, now: u64) {
+        if !self.honest[who] {
+            return;
+        }
+        match event {
+            Event::Message { id, key, seq, .. } => {
+                let room = self.places.get(id).map(|(_, room)| *room);
+                let kept = room.is_some_and(|room| disk.has(&room, key, *seq, id));
+                if !kept {
+                    let rule = if *key == me { "what was said is on disk" } else { "what is shown is on disk" };
+                    self.fail(rule, format!("p{who} is shown {seq} of {key:?}"));
+                }
+                // A liar's branches have the same numbers.
+                let honest = self.is_honest(key);
+                let seen = &mut self.seen[who];
+                let new = seen.told.insert(*id);
+                let last = room.and_then(|room| seen.last_told.insert((*key, room), *seq)).unwrap_or(0);
+                if !new {
+                    self.fail("an entry is told once", format!("p{who}: {seq} of {key:?}"));
+                } else if last >= *seq && honest {
+                    self.fail(
+                        "an author's entries are told in order",
+                        format!("p{who}: {seq} of {key:?} after {last}"),
+                    );
+                }
+            }
+            Event::Misbehaviour { by, what, .. } => {
+                let honest = |name: &str| name.strip_prefix('p').and_then(|at| at.parse().ok()).map(|at: usize| at);
+                let blamed = by.as_ref().and_then(|by| honest(by.as_str()));
+                let wronged = blamed.is_some_and(|at| self.honest.get(at).copied().unwrap_or(false));
+                if wronged || self.nobody_lies {
+                    self.fail("nobody honest is blamed", format!("p{who} blames {by:?} of {what:?}"));
+                }
+            }
+            Event::Knock { key, .. } => {
+                let prompts = &mut self.seen[who].prompts;
+                // What waited for its disk is told late, and so closer to what follows.
+                prompts.retain(|(at, _)| at + 60_000 - PROMPT_TOLD_LATE_MS > now);
+                prompts.push_back((now, *key));
+                if prompts.len() > PROMPTS_PER_MINUTE_MAX + PROMPTS_SLACK {
+                    self.fail("prompts are few", format!("p{who} is asked again"));
+                }
+            }
+            Event::Left { .. } => self.seen[who].prompts.clear(),
+            Event::MemberJoined { key, .. } => self.seen[who].prompts.retain(|(_, asked)| asked != key),
+            _ => {}
+        }
+    }
+}
