@@ -5,6 +5,8 @@
 //! (`P2PCHAT_MODEL_S` says how many seconds for each). What is modelled and what
 //! is not stands in `world.rs`, `choices.rs` and `healing.rs`; no rule of consent does.
 
+#![allow(clippy::unwrap_used, reason = "whoever checks is stopped by what cannot be")]
+
 mod book;
 mod choices;
 mod healing;
