@@ -147,7 +147,7 @@ impl Member {
                 "link" if it["path"] == "direct" => drop(run.direct.insert(text("name"), at)),
                 "link" => drop(run.direct.remove(&text("name"))),
                 "error" if it["code"] == "server_unreachable" => {}
-                "ready" | "server" | "pinned" | "delivered" | "rooms" | "members" | "ended" => {}
+                "ready" | "server" | "pinned" | "delivered" | "rooms" | "members" | "history" | "ended" => {}
                 _ => return Err(format!("{name}, run {}: {it}", self.runs.len())),
             }
         }
