@@ -109,6 +109,28 @@ fn who_comes_back_within_the_grace_asks_nobody_and_gets_what_was_missed() {
 }
 
 #[test]
+fn who_is_killed_while_there_is_no_server_comes_back_to_the_others() {
+    let mut world = World::new();
+    let [mut alice, mut bob, mut carol] = three(&world, &["--grace", "600"]);
+    let before = carol.say("lobby", "before");
+    alice.hears("carol", "before");
+    alice.wait("delivered", |_| true);
+    world.kill_server();
+    carol.process.kill();
+    alice.say("lobby", "while you were away");
+    bob.hears("alice", "while you were away");
+    let mut carol = world.json("carol", &["join", "lobby"]);
+    assert_eq!(carol.next("joined")["how"], "returned", "{}", carol.story());
+    carol.hears("alice", "while you were away");
+    let again = carol.say("lobby", "back without a server");
+    assert_eq!(again["seq"].as_u64(), before["seq"].as_u64().map(|seq| seq + 1));
+    for peer in [&mut alice, &mut bob] {
+        peer.hears("carol", "back without a server");
+        assert!(!peer.has_heard("misbehaviour", |_| true), "{}", peer.story());
+    }
+}
+
+#[test]
 fn all_are_killed_and_come_back_to_their_room() {
     let mut world = World::new();
     let [mut alice, mut bob, mut carol] = three(&world, &["--grace", "600"]);

@@ -62,7 +62,7 @@ impl Node {
             FromServer::Introduce((room, peer, addresses)) => {
                 let id = room;
                 if let Some(room) = self.rooms.get_mut(&id).filter(|room| room.has(&peer)) {
-                    room.addresses.insert(peer, addresses.into_vec());
+                    room.learn_addresses(now, peer, addresses.into_vec());
                     self.dial_soon(now, peer);
                 }
             }
