@@ -1,8 +1,11 @@
 //! Servers and members that are killed, and come back.
 
+use std::time::{Duration, Instant};
+
+use p2pchat::store::peer::PeerStore;
 use serde_json::json;
 
-use crate::harness::{Peer, World};
+use crate::harness::{DEADLINE, Peer, World};
 
 /// Three members of a room, all linked.
 fn three(world: &World, how: &[&str]) -> [Peer; 3] {
@@ -114,7 +117,12 @@ fn who_is_killed_while_there_is_no_server_comes_back_to_the_others() {
     let [mut alice, mut bob, mut carol] = three(&world, &["--grace", "600"]);
     let before = carol.say("lobby", "before");
     alice.hears("carol", "before");
-    alice.wait("delivered", |_| true);
+    // News about addresses is gathered for two seconds.
+    let (history, asked) = (world.path("carol").join("history.db"), Instant::now());
+    while !PeerStore::open_to_read(&history).and_then(|it| it.load()).is_ok_and(|kept| kept.addresses.len() == 2) {
+        assert!(asked.elapsed() < DEADLINE, "where the others are was never kept");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     world.kill_server();
     carol.process.kill();
     alice.say("lobby", "while you were away");
