@@ -9,6 +9,7 @@ pub use super::config::{Config, ConfigError, Creation, Places, read_password, re
 pub use super::history::{Exported, History, HistoryError, Part};
 pub use super::identity_file::{IdentityFileError, fingerprint};
 pub use super::membership::{Audited, Evidence, Flaw, FlawKind, MembershipError, audit, held};
+pub use super::quota::Quota;
 pub use crate::core::event::*;
 pub use crate::core::log::Place;
 pub use crate::identity::{Fingerprint, Name, NameError, PeerId, RoomName};
@@ -38,6 +39,8 @@ pub struct Options {
     pub scrollback: usize,
     /// How much of each room's history is kept.
     pub keep: Keep,
+    /// How much disk it may take.
+    pub quota: Quota,
     /// Whether nothing that is said or heard is to stay on disk.
     pub ephemeral: bool,
     /// Whether to ask about a server's unknown certificate ([`Event::PinWanted`]) or to trust it on first use.

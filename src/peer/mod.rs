@@ -10,6 +10,7 @@ pub mod identity_file;
 mod keeping;
 pub mod membership;
 pub mod pins;
+pub mod quota;
 mod server_task;
 
 use std::fs::File;
