@@ -47,6 +47,7 @@ pub enum FromServerKind {
     Presence = 15,
     Reported = 16,
     Deleted = 17,
+    Observed = 18,
 }
 
 /// Between peers, both ways.

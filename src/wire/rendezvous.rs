@@ -91,6 +91,8 @@ messages! {
         Reported((RoomId, PeerId, PeerId)),
         /// The creator deleted the room.
         Deleted(Signed<Deletion>),
+        /// I see you somewhere else now than where I told you last: you have moved, or your router has.
+        Observed(SocketAddr),
     }
 }
 
