@@ -56,7 +56,7 @@ impl RendezvousListener {
     pub fn bind(listen: SocketAddr, key: ServerKey, limits: ListenerLimits) -> std::io::Result<RendezvousListener> {
         let fingerprint = key.fingerprint();
         let config = transport::accepting(key.tls.clone(), transport::towards_client(), SERVER_HANDSHAKES_AT_ONCE_MAX);
-        let (endpoint, _) = transport::bind(listen, config, &key.secret)?;
+        let endpoint = transport::endpoint(transport::for_quic(transport::bind(listen)?)?, config, &key.secret)?;
         let bound = endpoint.local_addr()?;
         let (waiting, accepted) = mpsc::channel(LINKS_WAITING_MAX);
         let accepting = tokio::spawn(accept_all(endpoint.clone(), limits, waiting));
