@@ -16,6 +16,7 @@ pub mod membership;
 pub mod notices;
 pub mod offline;
 pub mod once;
+pub mod paths;
 pub mod pipe;
 pub mod plain;
 pub mod port;

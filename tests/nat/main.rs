@@ -9,6 +9,7 @@
 //! | `rooms` | servers and members on them |
 //! | `changes` | chats that go on when a network changes |
 //! | `matrix` | who reaches whom directly, who through a third member, how soon |
+//! | `server` | what of all that passes the server: nothing |
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
@@ -19,3 +20,4 @@ mod harness;
 mod lab;
 mod matrix;
 mod rooms;
+mod server;

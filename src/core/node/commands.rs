@@ -42,6 +42,7 @@ impl Node {
             Command::Leave(room) => self.leave(now, room, out),
             Command::List => self.ask_server(ToServer::List(()), out),
             Command::Members(room) => self.members(now, room, out),
+            Command::Paths(room) => self.look_at(now, room, out, Room::tell_paths),
             Command::Delete(room) => self.delete(room, out),
             Command::Last { room, count } => self.recall(room, count, None, out),
             Command::Search { room, words, count } => self.recall(room, count, Some(words), out),
