@@ -336,6 +336,12 @@ pub const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// small one.
 pub const MEMBERSHIP_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Milliseconds by which two clocks may differ before it is worth a word: five minutes (THREATS.md row 22).
+pub const CLOCK_OFF_SHOWN_MS: u64 = 5 * 60 * 1000;
+
+/// Milliseconds that `doctor` waits for QUIC's own search for the largest payload: some ten round trips of a slow path.
+pub const SURVEY_MTU_WITHIN_MS: u64 = 2_000;
+
 /// Seconds that a stopped program waits for its last messages to be delivered.
 pub const QUIT_WITHIN_S: u64 = 10;
 

@@ -39,6 +39,11 @@ impl Link {
         self.connection.rtt()
     }
 
+    /// The largest UDP payload that is known to get through, in bytes.
+    pub fn mtu(&self) -> u16 {
+        self.connection.stats().path.current_mtu
+    }
+
     /// Ends the connection at once; what has not arrived is lost (see [`super::Writer::finish`]). The reason is for
     /// people, and is cut to 256 bytes.
     pub fn close(&self, code: CloseCode, reason: &str) {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use tokio::sync::mpsc;
 
 pub use super::config::{Config, ConfigError, Creation, Places, read_password, remember_name, remembered_name};
+pub use super::doctor;
 pub use super::history::{Exported, History, HistoryError, Part};
 pub use super::identity_file::{IdentityFileError, fingerprint};
 pub use super::membership::{Audited, Evidence, Flaw, FlawKind, MembershipError, audit, held};

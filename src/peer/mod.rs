@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod config;
+pub mod doctor;
 mod driver;
 pub mod history;
 pub mod identity_file;

@@ -97,6 +97,8 @@ pub enum Action {
     },
     /// Show your name, your key's fingerprint and where they are kept
     Whoami,
+    /// Examine the network between this machine and the server, and say what it means for your chats
+    Doctor,
     /// Show the whole idea on this machine, in under a minute
     Demo,
     /// Print completions for a shell

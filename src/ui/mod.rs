@@ -6,6 +6,7 @@
 pub mod args;
 pub mod decide;
 pub mod decisions;
+pub mod doctor;
 pub mod escape;
 pub mod exit;
 pub mod json;
@@ -113,6 +114,7 @@ where
         _ => false,
     };
     let face = match command {
+        Action::Doctor => return doctor::run(&settled, &global, &mut io::stdout().lock()),
         Action::Whoami => return once::whoami(&settled, global.json, &mut io::stdout().lock()),
         Action::Search(search) => return offline::search(&settled, &search, global.json, &mut io::stdout().lock()),
         Action::Export(export) if export.members => {
