@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `harness` | starts servers and peers, waits for what they say, never for a fixed time |
 //! | `chat` | knock, consent, talk, leave: the JSON face as other programs rely on it |
+//! | `carry` | a member with nobody in front of it |
 //! | `decisions` | removals, founding anew, rules: what members decide beyond letting somebody in |
 //! | `refusals` | every no, with its words, its hint and its exit code |
 //! | `doctor` | what the network examination says of real servers, and its exit codes |
@@ -17,6 +18,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
+mod carry;
 mod chat;
 mod decisions;
 mod doctor;
