@@ -69,6 +69,10 @@ pub const SEEN_HEADS_MAX: usize = 8;
 /// Addresses one member may offer for itself; nobody can make us scan a network (THREATS.md row 16).
 pub const CANDIDATES_MAX: usize = 8;
 
+/// Times per minute and linked peer that a move is followed by a new dial (THREATS.md row 32): a walk from one network to
+/// the next has one or two.
+pub const MOVES_PER_MINUTE_MAX: usize = 4;
+
 /// Knocks that may wait behind the open one, per room (THREATS.md row 8).
 pub const KNOCKS_WAITING_MAX: usize = 8;
 
@@ -231,6 +235,25 @@ pub const STREAMS_MAX: u32 = 4;
 /// Round trip assumed before one is measured, in milliseconds, between peers: a lost first packet costs 0.3 s instead of
 /// a whole one.
 pub const PEER_INITIAL_RTT_MS: u64 = 100;
+
+/// Small packets to one address per dial that open the own router (THREATS.md row 16).
+pub const PROBES_MAX: usize = 3;
+
+/// Hops that the first of them goes: through the own router and on to the next one, never as far as the other side's.
+pub const PROBE_HOPS: i32 = 2;
+
+/// Milliseconds that a handshake across two routers waits behind that first packet: more than the two sides differ in when
+/// they hear of each other from the server, less than anybody notices.
+pub const PUNCH_HOLD_MS: u64 = 20;
+
+/// Seconds for which a router is asked to let others in: asked again at half of it, and forgotten soon after a crash.
+pub const MAPPING_LEASE_S: u64 = 3_600;
+
+/// Seconds after which a router that didn't is asked again.
+pub const MAPPING_ASK_AGAIN_S: u64 = 600;
+
+/// Seconds that a router has for one answer of several messages.
+pub const MAPPING_WITHIN_S: u64 = 3;
 
 /// Seconds that dialling a peer, and any handshake we answer, may take.
 pub const HANDSHAKE_WITHIN_S: u64 = 5;

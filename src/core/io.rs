@@ -72,6 +72,13 @@ pub enum Input {
     },
     /// This client's own addresses.
     Addresses(Vec<SocketAddr>),
+    /// The network is another one than before, or this machine slept: links may lead nowhere.
+    NetworkChanged,
+    /// For a while nothing at all came back on a connection for what was sent.
+    LinkSilent {
+        /// Which.
+        link: LinkId,
+    },
     /// The answer to [`Output::Fetch`]: empty when the store has nothing, or could not read.
     Fetched {
         /// Which room.

@@ -30,6 +30,8 @@ pub struct Options {
     pub password: Option<String>,
     /// Where to listen; port 0 for any.
     pub listen: SocketAddr,
+    /// Whether to ask the own router to let others in.
+    pub map_port: bool,
     /// Whether others may see the name in `list`.
     pub listed: bool,
     /// Whether to only look at the server, as nobody: for `list` and `delete`, beside a chat that may be running on the

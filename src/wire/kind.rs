@@ -48,7 +48,8 @@ pub enum FromServerKind {
     Presence = 15,
     Reported = 16,
     Deleted = 17,
-    Surveyed = 18,
+    Observed = 18,
+    Surveyed = 19,
 }
 
 /// Between peers, both ways.

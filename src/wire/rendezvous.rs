@@ -96,6 +96,8 @@ messages! {
         /// The port of mine where I answer too, if there is one; and my clock, in milliseconds since 1970. From where two of
         /// a client's connections come, to both ports from one socket, tells what kind of router it is behind (RFC 4787 §4.1).
         Surveyed((Option<u16>, u64)),
+        /// I see you somewhere else now than where I told you last: you have moved, or your router has.
+        Observed(SocketAddr),
     }
 }
 
