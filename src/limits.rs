@@ -362,6 +362,9 @@ pub const MEMBERSHIP_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Milliseconds by which two clocks may differ before it is worth a word: five minutes (THREATS.md row 22).
 pub const CLOCK_OFF_SHOWN_MS: u64 = 5 * 60 * 1000;
 
+/// Seconds that `doctor` gives the router to grant a port by any of three protocols, one after the other.
+pub const SURVEY_MAPPING_WITHIN_S: u64 = 8;
+
 /// Milliseconds that `doctor` waits for QUIC's own search for the largest payload: some ten round trips of a slow path.
 pub const SURVEY_MTU_WITHIN_MS: u64 = 2_000;
 

@@ -11,8 +11,8 @@ use super::once::write_lines;
 use super::settle::Settled;
 use super::words::{self, Said, shown};
 use crate::peer::api::doctor::{
-    Diagnosis, Findings, Known, Mapping, Question, Reached, Remedy, Second, Told, Verdict, diagnose, examine,
-    is_private,
+    Diagnosis, Findings, Known, Mapping, PortMapping, Question, Reached, Remedy, Second, Told, Verdict, diagnose,
+    examine, is_private,
 };
 use crate::peer::api::limits::CLOCK_OFF_SHOWN_MS;
 
@@ -60,7 +60,8 @@ pub fn run(settled: &Settled, global: &Global, stdout: &mut impl Write) -> (Exit
     if !global.json {
         let _ = write_lines(stdout, &[format!("examining the network to {} ...", shown(server))]);
     }
-    let question = Question { server, password, listen: options.listen, data_dir: &options.data_dir };
+    let question =
+        Question { server, password, listen: options.listen, map_port: options.map_port, data_dir: &options.data_dir };
     let findings = match runtime.block_on(examine(&question)) {
         Ok(findings) => findings,
         Err(why) => {
@@ -153,6 +154,13 @@ fn checks(server: &str, findings: &Findings, diagnosis: &Diagnosis) -> Vec<Check
         checks.push(check("ipv6", State::Good, "this machine has a public IPv6 address".to_owned()));
     }
     checks.push(check("packets", State::Good, format!("{} bytes get through in one", reached.mtu)));
+    checks.extend(match findings.port_mapping {
+        PortMapping::NotAsked => None,
+        PortMapping::None => {
+            Some(check("port", State::Note, "your router grants no port by PCP, NAT-PMP or UPnP".to_owned()))
+        }
+        PortMapping::At(outer) => Some(check("port", State::Good, format!("your router lets others in at {outer}"))),
+    });
     match &reached.told {
         Ok(told) => checks.extend([mapping(told, diagnosis), clock(told)]),
         Err(why) => checks.push(check("answer", State::Bad, format!("the server said: {}", shown(why)))),
@@ -281,6 +289,7 @@ mod tests {
             resolved: vec![remote],
             server: Ok(reached),
             other_version: None,
+            port_mapping: PortMapping::None,
         }
     }
 
@@ -296,6 +305,7 @@ mod tests {
   good     certificate  the one that you have remembered
   good     ip           IPv4 works; the server has no IPv6 address
   good     packets      1452 bytes get through in one
+  note     port         your router grants no port by PCP, NAT-PMP or UPnP
   good     router       others can reach you at 203.0.113.9:7000: it maps you to one address for all
   good     clock        within 1 s of the server's
 
@@ -311,7 +321,7 @@ GOOD: others will link to you directly, unless their own network prevents it.";
         assert!(text(&findings).contains("LIMITED") && text(&findings).contains("try: turn on UPnP"));
         let json: serde_json::Value = serde_json::from_str(&as_json("chat.example", &findings, &diagnosis)).unwrap();
         assert_eq!(json["verdict"], "limited");
-        assert_eq!(json["checks"][5]["state"], "limited");
+        assert_eq!(json["checks"][6]["state"], "limited");
         assert_eq!(json["remedies"].as_array().unwrap().len(), 3);
     }
 

@@ -7,14 +7,18 @@ mod verdict;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::pins::Pins;
 use crate::identity::{Fingerprint, Identity};
-use crate::limits::{HELLO_WITHIN_S, SURVEY_MTU_WITHIN_MS};
-use crate::net::{Link, PeerEndpoint, Reader, ServerCertificate, ServerConnection, ServerDialError};
+use crate::limits::{HELLO_WITHIN_S, SURVEY_MAPPING_WITHIN_S, SURVEY_MTU_WITHIN_MS};
+use crate::net::{
+    CloseCode, Link, Mapping as MappedPort, PeerEndpoint, Reader, ServerCertificate, ServerConnection, ServerDialError,
+};
 use crate::wire::{FromServer, Text, ToServer};
 
 pub use self::verdict::{Diagnosis, Mapping, Remedy, Verdict, diagnose, is_private};
@@ -28,6 +32,8 @@ pub struct Question<'a> {
     pub password: Option<&'a str>,
     /// Where the chat would listen.
     pub listen: SocketAddr,
+    /// Whether the router is asked for a port mapping, as the chat would do.
+    pub map_port: bool,
     /// The folder of the remembered certificates.
     pub data_dir: &'a Path,
 }
@@ -43,6 +49,19 @@ pub struct Findings {
     pub server: Result<Reached, ServerDialError>,
     /// Whether the server answers over the IP version that the first dial did not use, where it has such an address.
     pub other_version: Option<bool>,
+    /// What came of asking the router for a port mapping.
+    pub port_mapping: PortMapping,
+}
+
+/// What came of asking the router to let others in at a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortMapping {
+    /// It was not asked: there is no router in between, or the config forbids it.
+    NotAsked,
+    /// It grants none, or speaks none of PCP, NAT-PMP and UPnP.
+    None,
+    /// Others reach this socket here.
+    At(SocketAddr),
 }
 
 /// A server that answered.
@@ -108,7 +127,10 @@ pub enum Second {
 /// When no socket can be opened at `question.listen`.
 pub async fn examine(question: &Question<'_>) -> std::io::Result<Findings> {
     let endpoint = PeerEndpoint::bind(question.listen, &Identity::from_seed(&rand::random()))?;
-    let local = endpoint.local_candidates().iter().map(SocketAddr::ip).collect();
+    let (told, mut mapped) = mpsc::channel(1);
+    let began = Instant::now();
+    let mapping = question.map_port.then(|| MappedPort::keep(endpoint.local_addr(), Arc::default(), told));
+    let local: Vec<_> = endpoint.local_candidates().iter().map(SocketAddr::ip).collect();
     let resolved = endpoint.resolve(question.server).await.unwrap_or_default();
     let (server, link) = match endpoint.dial_server(question.server).await {
         Ok(connection) => {
@@ -121,8 +143,21 @@ pub async fn examine(question: &Question<'_>) -> std::io::Result<Findings> {
         Some(link) => answers_otherwise(&endpoint, link.remote(), &resolved).await,
         None => None,
     };
-    endpoint.close(crate::net::CloseCode::Normal, "examined").await;
-    Ok(Findings { local, resolved, server, other_version })
+    let observed = server.as_ref().ok().and_then(|reached| Some(reached.told.as_ref().ok()?.observed.ip()));
+    let routed = observed.is_none_or(|ip| !local.contains(&ip) && !ip.is_loopback());
+    let port_mapping = match mapping {
+        Some(_) if routed => {
+            let left = Duration::from_secs(SURVEY_MAPPING_WITHIN_S).saturating_sub(began.elapsed());
+            let granted = timeout(left, mapped.recv()).await.ok().flatten().flatten();
+            granted.map_or(PortMapping::None, PortMapping::At)
+        }
+        _ => PortMapping::NotAsked,
+    };
+    if let Some(mapping) = mapping {
+        mapping.undo().await;
+    }
+    endpoint.close(CloseCode::Normal, "examined").await;
+    Ok(Findings { local, resolved, server, other_version, port_mapping })
 }
 
 async fn reach(endpoint: &PeerEndpoint, question: &Question<'_>, connection: ServerConnection) -> Reached {

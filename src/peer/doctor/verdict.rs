@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::{Findings, Known, Reached, Second, Told};
+use super::{Findings, Known, PortMapping, Reached, Second, Told};
 use crate::limits::CLOCK_OFF_SHOWN_MS;
 
 /// How well this user's chats will connect.
@@ -80,7 +80,9 @@ pub fn diagnose(findings: &Findings) -> Diagnosis {
         return diagnosis(Verdict::Bad, None, vec![Remedy::AnswerServer]);
     };
     let mapping = mapping(told, &findings.local);
+    let mapped = matches!(findings.port_mapping, PortMapping::At(_));
     let (verdict, mut remedies) = match mapping {
+        _ if mapped => (Verdict::Good, Vec::new()),
         Mapping::None | Mapping::Same => (Verdict::Good, Vec::new()),
         Mapping::Unknown => (Verdict::Limited, vec![Remedy::OpenSecondPort]),
         Mapping::ByDestination if public_ipv6 => (Verdict::Limited, vec![Remedy::MapPort, Remedy::AddCarrier]),
@@ -136,6 +138,7 @@ mod tests {
             resolved: vec![remote],
             server: Ok(reached),
             other_version: None,
+            port_mapping: PortMapping::None,
         }
     }
 
@@ -165,6 +168,13 @@ mod tests {
         let mut with_ipv6 = symmetric;
         with_ipv6.local.push("2001:db8::7".parse().unwrap());
         assert!(!diagnose(&with_ipv6).remedies.contains(&Remedy::UseIpv6));
+    }
+
+    #[test]
+    fn a_granted_port_makes_up_for_any_router() {
+        let mut mapped = findings(Ok(told("203.0.113.9:7000", seen("203.0.113.9:7001"))));
+        mapped.port_mapping = PortMapping::At("203.0.113.9:7777".parse().unwrap());
+        assert_eq!((diagnose(&mapped).verdict, diagnose(&mapped).remedies), (Verdict::Good, vec![]));
     }
 
     #[test]
