@@ -17,7 +17,7 @@ pub struct Net {
     pub rendezvous: Host,
     dir: tempfile::TempDir,
     pub server: Process,
-    address: String,
+    pub address: String,
 }
 
 impl Net {
@@ -71,7 +71,7 @@ impl Net {
 }
 
 /// A program inside a host's namespace.
-fn within(host: &Host, program: &str) -> Command {
+pub fn within(host: &Host, program: &str) -> Command {
     let mut command = Command::new("ip");
     command.args(["netns", "exec", &host.namespace, program]);
     // `ip` itself is looked up in the caller's path.
