@@ -71,5 +71,6 @@ pub enum PeerKind {
     Floor = 12,
     Trace = 13,
     Past = 14,
+    Lacks = 19,
     Reform = 20,
 }

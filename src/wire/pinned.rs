@@ -179,6 +179,8 @@ fn messages_between_peers_have_these_bytes() {
     pinned(PeerMessage::Bye(Text::cut("bye")), "kind: 0a \n reason: 03 627965");
     let ids = vec![EntryId([0x66; 32])].try_into().unwrap();
     pinned(PeerMessage::Want((room(), ids)), "kind: 0b \n room: 11*32 \n entries: 01 \n entry: 66*32");
+    let ids = vec![EntryId([0x66; 32])].try_into().unwrap();
+    pinned(PeerMessage::Lacks((room(), ids)), "kind: 13 \n room: 11*32 \n entries: 01 \n entry: 66*32");
     pinned(PeerMessage::Trace((room(), roster_hash())), "kind: 0d \n room: 11*32 \n roster: 22*32");
     pinned(PeerMessage::Past((room(), roster())), &format!("kind: 0e \n room: 11*32 \n {ROSTER}"));
     let floors = vec![(key(), 128)].try_into().unwrap();

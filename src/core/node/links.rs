@@ -144,10 +144,19 @@ impl Node {
         self.strangers = rest;
         for (id, stranger) in known {
             self.link_up(now, stranger.peer, id, stranger.link, out);
-            for message in stranger.said {
+            let said = stranger.said.into_iter().filter(|message| !self.is_void(message));
+            let said: Vec<PeerMessage> = said.collect();
+            for message in said {
                 self.on_peer_message(now, id, message, out);
             }
         }
+    }
+
+    /// Whether this is a head that somebody stated before they were let in, about the seat that they had until then.
+    fn is_void(&self, said_as_stranger: &PeerMessage) -> bool {
+        let PeerMessage::Head(head) = said_as_stranger else { return false };
+        let head = head.unverified();
+        self.rooms.get(&head.room).is_some_and(|room| room.chain().roster(&head.roster).is_none())
     }
 
     pub(super) fn link_down(&mut self, now: Now, id: LinkId, out: &mut Vec<Output>) {
@@ -208,6 +217,7 @@ impl Node {
             PeerMessage::Trace((_, hash)) => room.on_trace(&mut ctx, peer, hash),
             PeerMessage::Past((_, roster)) => room.on_past(&mut ctx, peer, roster),
             PeerMessage::Want((_, ids)) => room.on_want(&mut ctx, peer, &ids),
+            PeerMessage::Lacks((_, ids)) => room.on_lacks(&mut ctx, peer, &ids),
             PeerMessage::Reform(reform) => room.on_reform(&mut ctx, peer, reform),
             PeerMessage::Bye(_) => {}
         }
@@ -343,6 +353,7 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         | PeerMessage::Trace((room, _))
         | PeerMessage::Past((room, _))
         | PeerMessage::Want((room, _))
+        | PeerMessage::Lacks((room, _))
         | PeerMessage::Candidates((room, _)) => Some(*room),
         PeerMessage::Bye(_) => None,
     }

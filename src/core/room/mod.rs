@@ -20,6 +20,7 @@ mod reforming;
 mod removing;
 mod rules;
 mod saying;
+mod wanting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -43,7 +44,6 @@ use crate::wire::{
 pub(super) use super::consent::seat::Fate;
 
 use absence::Absence;
-use hearing::Wanted;
 use meeting::Lost;
 use numbers::Unlevel;
 use reader::Reader;
@@ -51,6 +51,7 @@ use record::Heard;
 use reforming::Reforming;
 pub(super) use rules::Rules;
 use saying::Pending;
+use wanting::Wanted;
 
 /// What a room needs of the node around it, for the time of one input.
 pub(super) struct Ctx<'n> {
@@ -151,12 +152,8 @@ pub(super) struct Room {
     early: VecDeque<(PeerId, Run)>,
     /// Entries that something told us names, and that are missing here.
     wanted: BTreeMap<EntryId, Wanted>,
-    /// Those of them that every linked member was asked for, since there are holes in the logs.
-    asked_all: BTreeSet<EntryId>,
     /// Where each log goes on after a gap: how far we had it, and since when.
     gaps: BTreeMap<PeerId, (u64, u64)>,
-    /// Whether a hole was taken in any log since the start.
-    holed: bool,
     /// Who told us last of something that waits.
     wanted_from: PeerId,
     /// Which roster from before our chain was asked for last, and when.
@@ -228,9 +225,7 @@ impl Room {
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
             wanted: BTreeMap::new(),
-            asked_all: BTreeSet::new(),
             gaps: BTreeMap::new(),
-            holed: false,
             wanted_from: me,
             traced: None,
             rules: Rules::new(),
@@ -372,7 +367,9 @@ impl Room {
     pub fn on_head(&mut self, ctx: &mut Ctx<'_>, from: PeerId, head: Signed<Head>) {
         let Ok(head) = head.verify(ctx.scheme) else { return self.blame(ctx, Some(from), Misdeed::BadSignature) };
         let newest = self.heads.get(&from).copied().unwrap_or(0);
-        if head.by != from || head.counter <= newest {
+        // Counters begin anew with each admission: one of an earlier seat, which came late, voids none that is level with us.
+        let level = head.roster == self.seat.chain().head();
+        if head.by != from || head.counter <= newest && !level {
             return;
         }
         self.heads.insert(from, head.counter);
