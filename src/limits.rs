@@ -337,6 +337,16 @@ pub const FORGETTING_PAUSE_MS: u64 = 100;
 /// Seconds between two looks for what is to be forgotten: an hour.
 pub const FORGETTING_EVERY_S: u64 = 3_600;
 
+/// Entries that are brought into the history's indexes in one transaction: a few milliseconds, in which nothing else is done.
+pub const INDEXED_AT_ONCE_MAX: usize = 512;
+
+/// Entries that the history's indexes may lack: a fifth of a second's work for whoever wants to read then, and a megabyte of ids in
+/// memory. Beyond it they are brought in however busy the chat is.
+pub const UNINDEXED_MAX: usize = 16_384;
+
+/// Entries from which on a short pause is used to bring them into the indexes: many at once cost less than each by itself.
+pub const UNINDEXED_WORTH_A_PAUSE: usize = 1_024;
+
 /// Bytes of what is looked for in the history: longer than anybody types, and quick to find.
 pub const SEARCH_BYTES_MAX: usize = 1024;
 

@@ -78,10 +78,12 @@ impl Node {
             self.peers.remove(&old.id);
         }
         self.renewals.remove(&peer);
+        let remote = link.remote;
         self.peers.insert(id, peer);
         self.links.insert(peer, link);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut().filter(|room| room.has(&peer)) {
+            room.learn_address(now, peer, remote);
             room.link_up(&mut ctx, peer);
         }
     }
@@ -168,7 +170,7 @@ impl Node {
         let Some(link) = self.links.remove(&peer) else { return };
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut().filter(|room| room.has(&peer)) {
-            remember(room, peer, link.remote);
+            room.learn_address(now, peer, link.remote);
             room.link_down(&mut ctx, peer);
         }
         self.dial_soon(now, peer);
@@ -212,7 +214,7 @@ impl Node {
             PeerMessage::Frontier((_, frontier)) => room.on_frontier(&mut ctx, peer, &frontier),
             PeerMessage::Run(run) => room.on_run(&mut ctx, peer, run),
             PeerMessage::Links((_, roster, bits)) => room.on_links(&mut ctx, peer, roster, &bits),
-            PeerMessage::Candidates((_, addresses)) => drop(room.addresses.insert(peer, addresses.into_vec())),
+            PeerMessage::Candidates((_, addresses)) => room.learn_addresses(now, peer, addresses.into_vec()),
             PeerMessage::Floor((_, floors)) => room.on_floor(&mut ctx, peer, &floors),
             PeerMessage::Trace((_, hash)) => room.on_trace(&mut ctx, peer, hash),
             PeerMessage::Past((_, roster)) => room.on_past(&mut ctx, peer, roster),
@@ -326,15 +328,6 @@ pub(super) fn candidates<'r>(rooms: impl Iterator<Item = &'r Room>, peer: &PeerI
         .flatten();
     let all: BTreeSet<SocketAddr> = known.copied().collect();
     all.into_iter().take(CANDIDATES_MAX).collect()
-}
-
-/// A link that stood proves an address better than any introduction.
-fn remember(room: &mut Room, peer: PeerId, remote: SocketAddr) {
-    let addresses = room.addresses.entry(peer).or_default();
-    if !addresses.contains(&remote) {
-        addresses.insert(0, remote);
-        addresses.truncate(CANDIDATES_MAX);
-    }
 }
 
 /// The room that a message is about.

@@ -4,6 +4,7 @@
 //! and hands everything to be done to its [`Ctx`].
 
 mod absence;
+mod addresses;
 mod answers;
 mod feeding;
 mod hearing;
@@ -142,6 +143,10 @@ pub(super) struct Room {
     advertised: BTreeSet<PeerId>,
     /// Where members can be reached.
     pub addresses: BTreeMap<PeerId, Vec<SocketAddr>>,
+    /// Those of them that are on disk.
+    addresses_kept: BTreeMap<PeerId, Vec<SocketAddr>>,
+    /// When those that are not are put there.
+    addresses_due: Option<u64>,
     /// Our own texts that not everybody has yet, by number.
     pending: BTreeMap<u64, Pending>,
     /// What waits until it is sure how long our own log is.
@@ -220,6 +225,8 @@ impl Room {
             adverts: BTreeMap::new(),
             advertised: BTreeSet::new(),
             addresses: BTreeMap::new(),
+            addresses_kept: BTreeMap::new(),
+            addresses_due: None,
             pending: BTreeMap::new(),
             unlevel: None,
             delivered: BTreeMap::new(),
