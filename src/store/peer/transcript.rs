@@ -11,10 +11,10 @@ use super::query::expression;
 use super::rows::{self, ENTRY_COLUMNS};
 use super::{PeerStore, rows_of};
 use crate::core::event::{BadSearch, Recalled};
-use crate::core::log::KeptEntry;
+use crate::core::log::{KeptEntry, Place};
 use crate::identity::{Name, PeerId, RoomName};
 use crate::store::sqlite::StoreError;
-use crate::wire::RoomId;
+use crate::wire::{EntryId, RoomId};
 
 /// Newest last: everybody's order, backwards, since the newest are what is asked for.
 const NEWEST_FIRST: &str = "ORDER BY entry.epoch DESC, entry.depth DESC, entry.id DESC";
@@ -54,6 +54,25 @@ impl PeerStore {
         let number = number.unwrap_or(i64::MAX);
         let which = "FROM entry WHERE entry.room = ?1 AND entry.number <= ?2 AND entry.entry IS NOT NULL";
         self.part(room, me, count, which, params![room.0, number])
+    }
+
+    /// The `count` texts of a room that stand right before this place.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database can't be read or a row is damaged.
+    pub fn before(
+        &self,
+        room: &RoomId,
+        me: &PeerId,
+        count: usize,
+        place: Place,
+        id: &EntryId,
+    ) -> Result<Part, StoreError> {
+        let which = "FROM entry WHERE entry.room = ?1 AND entry.entry IS NOT NULL
+             AND (entry.epoch, entry.depth, entry.id) < (?2, ?3, ?4)";
+        // What a peer says may be larger than SQLite counts; nothing stands behind that.
+        let [epoch, depth] = [place.epoch, place.depth].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+        self.part(room, me, count, which, params![room.0, epoch, depth, id.0])
     }
 
     /// The newest `count` texts of a room in which all the words that were `typed` stand.
