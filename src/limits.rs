@@ -319,6 +319,28 @@ pub const JSON_LINE_BYTES_MAX: usize = 64 * 1024;
 /// Lines that may wait for the screen; then the face waits.
 pub const SCREEN_LINES_WAITING_MAX: usize = 64;
 
+/// Lines of a room that the full-screen face holds; what is older is read from the history again. A hundred thousand rows are
+/// more than anybody scrolls.
+pub const SCROLLBACK_LINES_MAX: usize = 100_000;
+
+/// Bytes of a room that the full-screen face holds, so that long texts don't make the lines above cost half a gigabyte.
+pub const SCROLLBACK_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Earlier texts that the full-screen face reads at a time: a few screens, which a disk has in milliseconds.
+pub const SCROLLBACK_PAGE: usize = 100;
+
+/// Tabs of the full-screen face: rooms and private chats. Their scrollbacks are the largest part of its memory.
+pub const TABS_MAX: usize = 24;
+
+/// Bytes that may be typed or pasted before they are sent: some texts' worth, so that too long a paste can be shortened.
+pub const DRAFT_BYTES_MAX: usize = 16 * 1024;
+
+/// Entered lines of a room that the full-screen face brings back with the arrow keys.
+pub const TYPED_LINES_REMEMBERED_MAX: usize = 200;
+
+/// Rooms whose last read text is remembered over a restart.
+pub const READ_MARKS_MAX: usize = 256;
+
 /// Code points that one character on screen may be made of: the longest emoji families have ten.
 pub const CLUSTER_CHARS_MAX: usize = 12;
 

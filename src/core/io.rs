@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::event::{Command, Event, Rule};
-use super::log::{AuthorLog, KeptEntry, Known};
+use super::log::{AuthorLog, KeptEntry, Known, Place};
 use crate::identity::{PeerId, RoomName, Signed};
 use crate::wire::{Consent, EntryId, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, Step, ToServer};
 
@@ -158,6 +158,8 @@ pub enum Output {
         count: usize,
         /// The words, as they were typed.
         words: Option<String>,
+        /// Only those before this text.
+        before: Option<(Place, EntryId)>,
     },
     /// Say which of these entries are in the store, and where they stand.
     LookUp {

@@ -413,8 +413,8 @@ impl Driver {
                 };
                 return Some(Input::Fetched { room, reader, author, entries });
             }
-            Output::Recall { room, name, count, words } => {
-                self.recall(room, name, count, words).await;
+            Output::Recall { room, name, count, words, before } => {
+                self.recall(room, name, count, words, before).await;
             }
             Output::LookUp { room, ids, numbers } => {
                 let looked_up = self.store.look_up(&room, &ids, &numbers);

@@ -58,7 +58,7 @@ pub struct Global {
     /// Speak JSON, one object a line, in both directions
     #[arg(long, global = true, conflicts_with = "plain")]
     pub json: bool,
-    /// Speak in plain lines, without drawing (the default for now)
+    /// Speak in plain lines, without drawing (the default where nothing can be drawn; also P2PCHAT_PLAIN=1)
     #[arg(long, global = true)]
     pub plain: bool,
     /// Never ask anything

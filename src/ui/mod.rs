@@ -12,6 +12,7 @@ pub mod escape;
 pub mod exit;
 pub mod json;
 pub mod knocks;
+pub mod labels;
 pub mod lines;
 pub mod log;
 pub mod membership;
@@ -27,6 +28,7 @@ pub mod settle;
 pub mod slash;
 pub mod stop;
 pub mod terminal;
+pub mod tui;
 pub mod verdict;
 pub mod words;
 pub mod wrap;
@@ -196,6 +198,16 @@ where
         Face::Carry(opening, follow) => carry::run(chat, opening, follow, io::stderr(), stop).await,
         Face::Chat(opening, _, creation) if global.json => {
             (json::run(chat, opening, creation, stdin(), stdout(), stop).await, None)
+        }
+        Face::Chat(opening, _, creation) if !global.plain && tui::screen::is_usable() => {
+            let ended = tui::run(chat, opening, settled.on_screen(creation), settled.data_dir.clone(), stop).await;
+            match ended {
+                Ok((exit, said, farewell)) => {
+                    farewell.iter().for_each(|line| println!("{line}"));
+                    (exit, said)
+                }
+                Err(why) => (Exit::Failed, Some(Said::new("terminal", words::shown(why), None))),
+            }
         }
         Face::Chat(opening, ..) if io::stdin().is_terminal() => {
             let (terminal, closing) = match terminal::open() {
