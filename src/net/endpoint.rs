@@ -150,12 +150,26 @@ impl PeerEndpoint {
             .map_err(|_| ServerDialError::TimedOut)?
     }
 
-    async fn dial_host(&self, host: &str, port: u16) -> Result<ServerConnection, ServerDialError> {
+    /// The addresses that a server's name leads to and this socket can dial, 8 at most, in the order of the system.
+    ///
+    /// # Errors
+    /// [`ServerDialError::BadAddress`] or [`ServerDialError::NotFound`].
+    pub async fn resolve(&self, server: &str) -> Result<Vec<SocketAddr>, ServerDialError> {
+        let (host, port) = split_host(server).ok_or(ServerDialError::BadAddress)?;
+        self.resolve_host(host, port).await
+    }
+
+    async fn resolve_host(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ServerDialError> {
         let found = tokio::net::lookup_host((host, port)).await;
         let found = found.map_err(|error| ServerDialError::NotFound(error.to_string()))?;
         let ipv6 = self.bound.is_ipv6();
         let mut addresses: Vec<_> = found.map(candidates::canonical).filter(|to| ipv6 || to.is_ipv4()).collect();
         addresses.truncate(CANDIDATES_MAX);
+        Ok(addresses)
+    }
+
+    async fn dial_host(&self, host: &str, port: u16) -> Result<ServerConnection, ServerDialError> {
+        let addresses = self.resolve_host(host, port).await?;
         if addresses.is_empty() {
             return Err(ServerDialError::OtherFamily);
         }

@@ -39,6 +39,11 @@ impl Link {
         self.connection.rtt()
     }
 
+    /// The largest UDP payload that is known to get through, in bytes.
+    pub fn mtu(&self) -> u16 {
+        self.connection.stats().path.current_mtu
+    }
+
     /// What went over it so far.
     pub fn traffic(&self) -> Traffic {
         let stats = self.connection.stats();

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use tokio::sync::mpsc;
 
 pub use super::config::{Config, ConfigError, Creation, Places, read_password, remember_name, remembered_name};
+pub use super::doctor;
 pub use super::history::{Exported, History, HistoryError, Part};
 pub use super::identity_file::{IdentityFileError, fingerprint};
 pub use super::membership::{Audited, Evidence, Flaw, FlawKind, MembershipError, audit, held};
+pub use super::read_marks::ReadMarks;
 pub use crate::core::event::*;
 pub use crate::core::log::Place;
 pub use crate::identity::{Fingerprint, Name, NameError, PeerId, RoomName};

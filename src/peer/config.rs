@@ -52,6 +52,10 @@ pub struct Config {
     pub keep_days: Option<u32>,
     /// Megabytes of a room's history that are kept; all if nothing is said.
     pub keep_mb: Option<u32>,
+    /// Whether knocks and mentions ring, in the full-screen face.
+    pub bell: bool,
+    /// Whether they are told to the desktop, through the terminal.
+    pub notify: bool,
     /// What rooms are created like.
     pub create: Creation,
 }
@@ -71,6 +75,8 @@ impl Default for Config {
             scrollback: HISTORY_SHOWN_DEFAULT,
             keep_days: None,
             keep_mb: None,
+            bell: true,
+            notify: false,
             create: Creation::default(),
         }
     }

@@ -19,7 +19,7 @@ use crate::core::io::{Change, CloseReason, Input, LinkId, Output};
 use crate::core::node::Node;
 use crate::core::time::Now;
 use crate::identity::{PeerId, RoomName, Signature};
-use crate::limits::{RUN_ENTRIES_MAX, TEXT_BYTES_MAX};
+use crate::limits::{RUN_ENTRIES_MAX, TEXT_BYTES_MAX, UNINDEXED_MAX};
 use crate::net::{CloseCode, Frame, FrameError, Link, Mapping, PeerConnection, PeerEndpoint, Reader, Writer};
 use crate::store::peer::PeerStore;
 use crate::wire::{FromServer, PeerMessage, ToServer};
@@ -168,6 +168,7 @@ impl Driver {
                 .node
                 .next_wake()
                 .map(|at| tokio::time::Instant::from_std(self.started + Duration::from_millis(at)));
+            let idle = self.index_after().map(|after| tokio::time::Instant::now() + after);
             let mut inputs = VecDeque::new();
             tokio::select! {
                 command = self.commands.recv(), if commands_open => match command {
@@ -180,12 +181,18 @@ impl Driver {
                 Some(arrival) = self.arrivals.recv() => self.on_arrival(arrival, &mut inputs).await,
                 () = sleep_until(self.watch.look_at) => self.look_around(&mut inputs),
                 () = sleep_until(self.keeping.forget_at) => self.forget_some().await,
+                () = sleep_until(idle.unwrap_or_else(tokio::time::Instant::now)), if idle.is_some() => {
+                    self.index_some().await;
+                }
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)), if wake.is_some() => {
                     inputs.push_back(Input::Wake);
                 }
             }
             self.gather(&mut inputs).await;
             self.step(inputs).await;
+            if self.store.unindexed() > UNINDEXED_MAX {
+                self.index_some().await;
+            }
         }
         let (events, ending) = (self.events.clone(), self.ending);
         let undone = async {
@@ -406,8 +413,8 @@ impl Driver {
                 };
                 return Some(Input::Fetched { room, reader, author, entries });
             }
-            Output::Recall { room, name, count, words } => {
-                self.recall(room, name, count, words).await;
+            Output::Recall { room, name, count, words, before } => {
+                self.recall(room, name, count, words, before).await;
             }
             Output::LookUp { room, ids, numbers } => {
                 let looked_up = self.store.look_up(&room, &ids, &numbers);

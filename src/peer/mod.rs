@@ -4,12 +4,14 @@
 
 pub mod api;
 pub mod config;
+pub mod doctor;
 mod driver;
 pub mod history;
 pub mod identity_file;
 mod keeping;
 pub mod membership;
 pub mod pins;
+pub mod read_marks;
 mod server_task;
 mod watch;
 

@@ -23,6 +23,7 @@ pub enum ToServerKind {
     Delete = 14,
     Close = 15,
     Visit = 16,
+    Survey = 17,
 }
 
 /// From a rendezvous to a client.
@@ -48,6 +49,7 @@ pub enum FromServerKind {
     Reported = 16,
     Deleted = 17,
     Observed = 18,
+    Surveyed = 19,
 }
 
 /// Between peers, both ways.
@@ -69,5 +71,6 @@ pub enum PeerKind {
     Floor = 12,
     Trace = 13,
     Past = 14,
+    Lacks = 19,
     Reform = 20,
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{DEADLINE, Peer, Process};
+use crate::harness::{Peer, Process};
 use crate::lab::{Host, Lab, Router};
 
 /// The name of the one room.
@@ -18,7 +18,7 @@ pub struct Net {
     dir: tempfile::TempDir,
     /// Ends with the net.
     _server: Process,
-    address: String,
+    pub address: String,
 }
 
 impl Net {
@@ -72,7 +72,7 @@ impl Net {
 }
 
 /// A program inside a host's namespace.
-fn within(host: &Host, program: &str) -> Command {
+pub fn within(host: &Host, program: &str) -> Command {
     let mut command = Command::new("ip");
     command.args(["netns", "exec", &host.namespace, program]);
     command

@@ -78,10 +78,12 @@ impl Node {
             self.peers.remove(&old.id);
         }
         self.renewals.remove(&peer);
+        let remote = link.remote;
         self.peers.insert(id, peer);
         self.links.insert(peer, link);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut().filter(|room| room.has(&peer)) {
+            room.learn_address(now, peer, remote);
             room.link_up(&mut ctx, peer);
         }
     }
@@ -144,10 +146,19 @@ impl Node {
         self.strangers = rest;
         for (id, stranger) in known {
             self.link_up(now, stranger.peer, id, stranger.link, out);
-            for message in stranger.said {
+            let said = stranger.said.into_iter().filter(|message| !self.is_void(message));
+            let said: Vec<PeerMessage> = said.collect();
+            for message in said {
                 self.on_peer_message(now, id, message, out);
             }
         }
+    }
+
+    /// Whether this is a head that somebody stated before they were let in, about the seat that they had until then.
+    fn is_void(&self, said_as_stranger: &PeerMessage) -> bool {
+        let PeerMessage::Head(head) = said_as_stranger else { return false };
+        let head = head.unverified();
+        self.rooms.get(&head.room).is_some_and(|room| room.chain().roster(&head.roster).is_none())
     }
 
     pub(super) fn link_down(&mut self, now: Now, id: LinkId, out: &mut Vec<Output>) {
@@ -159,7 +170,7 @@ impl Node {
         let Some(link) = self.links.remove(&peer) else { return };
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut().filter(|room| room.has(&peer)) {
-            remember(room, peer, link.remote);
+            room.learn_address(now, peer, link.remote);
             room.link_down(&mut ctx, peer);
         }
         self.dial_soon(now, peer);
@@ -203,11 +214,12 @@ impl Node {
             PeerMessage::Frontier((_, frontier)) => room.on_frontier(&mut ctx, peer, &frontier),
             PeerMessage::Run(run) => room.on_run(&mut ctx, peer, run),
             PeerMessage::Links((_, roster, bits)) => room.on_links(&mut ctx, peer, roster, &bits),
-            PeerMessage::Candidates((_, addresses)) => drop(room.addresses.insert(peer, addresses.into_vec())),
+            PeerMessage::Candidates((_, addresses)) => room.learn_addresses(now, peer, addresses.into_vec()),
             PeerMessage::Floor((_, floors)) => room.on_floor(&mut ctx, peer, &floors),
             PeerMessage::Trace((_, hash)) => room.on_trace(&mut ctx, peer, hash),
             PeerMessage::Past((_, roster)) => room.on_past(&mut ctx, peer, roster),
             PeerMessage::Want((_, ids)) => room.on_want(&mut ctx, peer, &ids),
+            PeerMessage::Lacks((_, ids)) => room.on_lacks(&mut ctx, peer, &ids),
             PeerMessage::Reform(reform) => room.on_reform(&mut ctx, peer, reform),
             PeerMessage::Bye(_) => {}
         }
@@ -320,15 +332,6 @@ pub(super) fn candidates<'r>(rooms: impl Iterator<Item = &'r Room>, peer: &PeerI
     all.into_iter().take(CANDIDATES_MAX).collect()
 }
 
-/// A link that stood proves an address better than any introduction.
-fn remember(room: &mut Room, peer: PeerId, remote: SocketAddr) {
-    let addresses = room.addresses.entry(peer).or_default();
-    if !addresses.contains(&remote) {
-        addresses.insert(0, remote);
-        addresses.truncate(CANDIDATES_MAX);
-    }
-}
-
 /// The room that a message is about.
 fn room_of(message: &PeerMessage) -> Option<RoomId> {
     match message {
@@ -345,6 +348,7 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         | PeerMessage::Trace((room, _))
         | PeerMessage::Past((room, _))
         | PeerMessage::Want((room, _))
+        | PeerMessage::Lacks((room, _))
         | PeerMessage::Candidates((room, _)) => Some(*room),
         PeerMessage::Bye(_) => None,
     }

@@ -141,7 +141,7 @@ impl Node {
         for (room, key, rule) in kept.rules {
             rules.entry(room).or_default().insert(key, rule);
         }
-        let mut dormant = BTreeMap::new();
+        let mut dormant: BTreeMap<RoomId, Room> = BTreeMap::new();
         for room in kept.rooms {
             let Ok(genesis) = room.genesis.verify(&*scheme) else { continue };
             let (steps, notes): (Vec<_>, Vec<_>) = room.steps.into_iter().unzip();
@@ -152,6 +152,9 @@ impl Node {
             reopened.rules = rules.remove(&reopened.id()).unwrap_or_default();
             reopened.recall(room.consents, room.head_counter, &*scheme);
             dormant.insert(reopened.id(), reopened);
+        }
+        for (room, peer, addresses) in kept.addresses {
+            dormant.entry(room).and_modify(|room| room.recall_address(peer, addresses));
         }
         Node {
             name: config.name,
@@ -278,6 +281,7 @@ impl Node {
                 room.resend_due(&mut ctx);
                 room.wants_due(&mut ctx);
                 room.level_due(&mut ctx);
+                room.keep_addresses_due(&mut ctx);
                 room.ask_server_due(&mut ctx);
             }
         }

@@ -62,8 +62,8 @@ impl Node {
     /// Where a peer is, by the server.
     pub(super) fn introduced(&mut self, now: Now, id: RoomId, peer: PeerId, addresses: Vec<SocketAddr>) {
         let Some(room) = self.rooms.get_mut(&id).filter(|room| room.has(&peer)) else { return };
-        let before = room.addresses.insert(peer, addresses.clone());
-        let seen_elsewhere = before.is_some_and(|before| before.first() != addresses.first());
+        let seen_elsewhere = room.addresses.get(&peer).is_some_and(|before| before.first() != addresses.first());
+        room.learn_addresses(now, peer, addresses);
         if !self.may_hurry(now, peer) {
             return;
         }

@@ -118,6 +118,8 @@ pub struct Config {
     pub empty_room_ttl_s: u64,
     /// Whether `list` shows the people online who chose to be listed.
     pub list_people: bool,
+    /// The port where it answers too, for clients that examine the network.
+    pub second_port: Option<u16>,
 }
 
 impl Default for Config {
@@ -127,6 +129,7 @@ impl Default for Config {
             max_rooms: ROOMS_PER_SERVER_MAX,
             empty_room_ttl_s: EMPTY_ROOM_TTL_S_DEFAULT,
             list_people: true,
+            second_port: None,
         }
     }
 }
@@ -139,6 +142,7 @@ impl fmt::Debug for Config {
             .field("max_rooms", &self.max_rooms)
             .field("empty_room_ttl_s", &self.empty_room_ttl_s)
             .field("list_people", &self.list_people)
+            .field("second_port", &self.second_port)
             .finish()
     }
 }

@@ -151,7 +151,8 @@ fn addresses_told(rig: &Rig) -> Vec<(SessionId, SocketAddr)> {
                 | FromServer::Unknown(_)
                 | FromServer::Presence(_)
                 | FromServer::Reported(_)
-                | FromServer::Deleted(_) => {}
+                | FromServer::Deleted(_)
+                | FromServer::Surveyed(_) => {}
             }
         }
     }
