@@ -85,6 +85,7 @@ impl Product {
                 keep: Keep::default(),
                 quota: Quota::default(),
                 ephemeral: false,
+                map_port: false,
                 ask_before_pinning: false,
             };
             let chat = peer::start(options).await.expect("a chat");

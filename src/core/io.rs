@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::event::{Command, Event, Rule};
-use super::log::{AuthorLog, KeptEntry, Known};
+use super::log::{AuthorLog, KeptEntry, Known, Place};
 use crate::identity::{PeerId, RoomName, Signed};
 use crate::wire::{Consent, EntryId, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, Step, ToServer};
 
@@ -72,6 +72,13 @@ pub enum Input {
     },
     /// This client's own addresses.
     Addresses(Vec<SocketAddr>),
+    /// The network is another one than before, or this machine slept: links may lead nowhere.
+    NetworkChanged,
+    /// For a while nothing at all came back on a connection for what was sent.
+    LinkSilent {
+        /// Which.
+        link: LinkId,
+    },
     /// The answer to [`Output::Fetch`]: empty when the store has nothing, or could not read.
     Fetched {
         /// Which room.
@@ -151,6 +158,8 @@ pub enum Output {
         count: usize,
         /// The words, as they were typed.
         words: Option<String>,
+        /// Only those before this text.
+        before: Option<(Place, EntryId)>,
     },
     /// Say which of these entries are in the store, and where they stand.
     LookUp {

@@ -35,6 +35,8 @@ pub struct Config {
     pub name: Option<Name>,
     /// Where other members connect to; port 0 for any.
     pub listen: SocketAddr,
+    /// Whether the own router is asked to let other members in.
+    pub map_port: bool,
     /// Whether the name is shown to those who list the server's rooms.
     pub listed: bool,
     /// The file whose first line is the server's password.
@@ -55,6 +57,10 @@ pub struct Config {
     pub quota_mb: u32,
     /// Megabytes of disk that one author may take in a room.
     pub quota_author_mb: u32,
+    /// Whether knocks and mentions ring, in the full-screen face.
+    pub bell: bool,
+    /// Whether they are told to the desktop, through the terminal.
+    pub notify: bool,
     /// What rooms are created like.
     pub create: Creation,
 }
@@ -65,6 +71,7 @@ impl Default for Config {
             server: "localhost:4433".to_owned(),
             name: None,
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+            map_port: true,
             listed: false,
             password_file: None,
             data_dir: None,
@@ -75,6 +82,8 @@ impl Default for Config {
             keep_mb: None,
             quota_mb: QUOTA_ROOM_MB_DEFAULT,
             quota_author_mb: QUOTA_AUTHOR_MB_DEFAULT,
+            bell: true,
+            notify: false,
             create: Creation::default(),
         }
     }

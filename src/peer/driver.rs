@@ -4,22 +4,24 @@
 //! for the disk and for its face, never for a peer: links have their own tasks and bounded queues.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{sleep_until, timeout};
 
 use super::api::Options;
 use super::keeping::Keeping;
 use super::quota::Space;
+use super::watch::Watch;
 use crate::core::event::{Command, Ending, Event, Failure};
 use crate::core::io::{Change, CloseReason, Input, LinkId, Output};
 use crate::core::node::Node;
 use crate::core::time::Now;
 use crate::identity::{PeerId, RoomName, Signature};
 use crate::limits::{ARRIVALS_BYTES_MAX, RUN_ENTRIES_MAX, TEXT_BYTES_MAX, UNINDEXED_MAX};
-use crate::net::{CloseCode, Frame, FrameError, Link, PeerConnection, PeerEndpoint, Reader, Writer};
+use crate::net::{CloseCode, Frame, FrameError, Link, Mapping, PeerConnection, PeerEndpoint, Reader, Writer};
 use crate::store::peer::PeerStore;
 use crate::wire::{FromServer, PeerMessage, ToServer};
 
@@ -50,13 +52,15 @@ pub(super) enum Arrival {
     FromServer(FromServer),
     /// The server is gone.
     ServerLost,
+    /// The router lets others in at this address, or no longer.
+    Mapped(Option<SocketAddr>),
     /// For the user.
     Tell(Event),
 }
 
 /// A connection to a peer, as the driver holds it.
-struct Wire {
-    link: Link,
+pub(super) struct Wire {
+    pub link: Link,
     writer: Writer<PeerMessage>,
 }
 
@@ -88,8 +92,12 @@ pub(super) struct Driver {
     pub space: Space,
     /// Bytes from peers that may still come to wait.
     may_wait: Arc<Semaphore>,
+    /// What is seen of the network.
+    pub watch: Watch,
+    /// Tells the server's task that the network has changed.
+    pub roused: Arc<Notify>,
     /// Running connections.
-    wires: BTreeMap<LinkId, Wire>,
+    pub wires: BTreeMap<LinkId, Wire>,
     /// The running connection to the server.
     server: Option<(Link, Writer<ToServer>)>,
     /// Whether the server has welcomed us on it.
@@ -124,6 +132,8 @@ pub(super) struct Parts {
     pub to_self: mpsc::Sender<Arrival>,
     /// Answers about certificates.
     pub pin_answers: mpsc::Sender<bool>,
+    /// For the server's task.
+    pub roused: Arc<Notify>,
 }
 
 impl Driver {
@@ -145,6 +155,8 @@ impl Driver {
             to_self: parts.to_self,
             pin_answers: parts.pin_answers,
             runs: BTreeMap::new(),
+            watch: Watch::new(),
+            roused: parts.roused,
             wires: BTreeMap::new(),
             server: None,
             welcomed: false,
@@ -157,8 +169,8 @@ impl Driver {
     }
 
     /// Runs until the user has quit and all is said.
-    pub(super) async fn run(mut self) {
-        let own = self.endpoint.local_candidates();
+    pub(super) async fn run(mut self, mapping: Option<Mapping>) {
+        let own = self.own_addresses();
         self.step(VecDeque::from([Input::Addresses(own)])).await;
         let mut commands_open = true;
         while !self.ended {
@@ -177,6 +189,7 @@ impl Driver {
                     }
                 },
                 Some(arrival) = self.arrivals.recv() => self.on_arrival(arrival, &mut inputs).await,
+                () = sleep_until(self.watch.look_at) => self.look_around(&mut inputs),
                 () = sleep_until(self.keeping.forget_at) => self.forget_some().await,
                 () = sleep_until(idle.unwrap_or_else(tokio::time::Instant::now)), if idle.is_some() => {
                     self.index_some().await;
@@ -192,7 +205,12 @@ impl Driver {
             }
         }
         let (events, ending) = (self.events.clone(), self.ending);
-        self.close_all().await;
+        let undone = async {
+            if let Some(mapping) = mapping {
+                mapping.undo().await;
+            }
+        };
+        tokio::join!(self.close_all(), undone);
         if let Some(ending) = ending {
             let _ = events.send(Event::Ended(ending)).await;
         }
@@ -264,6 +282,10 @@ impl Driver {
                     self.tell(Event::ServerDown { server: self.server_name.clone() }).await;
                 }
                 inputs.push_back(Input::ServerLost);
+            }
+            Arrival::Mapped(outer) => {
+                let input = self.mapped(outer);
+                inputs.push_back(input);
             }
             Arrival::Tell(event) => self.tell(event).await,
         }
@@ -410,8 +432,8 @@ impl Driver {
                 };
                 return Some(Input::Fetched { room, reader, author, entries });
             }
-            Output::Recall { room, name, count, words } => {
-                self.recall(room, name, count, words).await;
+            Output::Recall { room, name, count, words, before } => {
+                self.recall(room, name, count, words, before).await;
             }
             Output::LookUp { room, ids, numbers } => {
                 let looked_up = self.store.look_up(&room, &ids, &numbers);
@@ -446,7 +468,10 @@ impl Driver {
         None
     }
 
-    pub(super) async fn tell(&mut self, event: Event) {
+    pub(super) async fn tell(&mut self, mut event: Event) {
+        if let Event::Paths { routes, .. } = &mut event {
+            self.measure(routes);
+        }
         if let Event::Ended(ending) = event {
             self.ending = Some(ending);
             return;

@@ -11,11 +11,12 @@ use super::api::Options;
 use super::driver::Driver;
 use super::quota::Taken;
 use crate::core::event::{BadSearch, Ending, Event, Failure, Recall};
+use crate::core::log::Place;
 use crate::identity::{Ed25519, RoomName};
 use crate::limits::{FORGETTING_EVERY_S, FORGETTING_PAUSE_MS, UNINDEXED_WORTH_A_PAUSE};
 use crate::store::StoreError;
 use crate::store::peer::{Forgetting, Keep, Part, PeerStore, Salvaged};
-use crate::wire::{PeerMessage, RoomId};
+use crate::wire::{EntryId, PeerMessage, RoomId};
 
 /// How long nothing else may happen until the indexes are brought up to date.
 const INDEX_AFTER: Duration = Duration::from_secs(10);
@@ -90,14 +91,25 @@ impl Driver {
     }
 
     /// Shows what the history has of what was asked for.
-    pub(super) async fn recall(&mut self, room: RoomId, name: RoomName, count: usize, words: Option<String>) {
-        let mut found = self.look_up(&room, count, words.as_deref());
+    pub(super) async fn recall(
+        &mut self,
+        room: RoomId,
+        name: RoomName,
+        count: usize,
+        words: Option<String>,
+        before: Option<(Place, EntryId)>,
+    ) {
+        let mut found = self.look_up(&room, count, words.as_deref(), before);
         if let Err(error) = &found
             && self.repair(error).await
         {
-            found = self.look_up(&room, count, words.as_deref());
+            found = self.look_up(&room, count, words.as_deref(), before);
         }
-        let why = if words.is_some() { Recall::Search } else { Recall::Last };
+        let why = match (&words, before) {
+            (Some(_), _) => Recall::Search,
+            (None, Some(_)) => Recall::Earlier,
+            (None, None) => Recall::Last,
+        };
         let event = match found {
             Ok(Ok(Part { messages, more })) => Event::History { room: name, why, messages, more },
             Ok(Err(why)) => Event::Failed(Failure::BadSearch(why)),
@@ -111,11 +123,13 @@ impl Driver {
         room: &RoomId,
         count: usize,
         words: Option<&str>,
+        before: Option<(Place, EntryId)>,
     ) -> Result<Result<Part, BadSearch>, StoreError> {
         let me = self.node.id();
-        tokio::task::block_in_place(|| match words {
-            Some(words) => self.store.search(room, &me, words, count),
-            None => self.store.last(room, &me, count, None).map(Ok),
+        tokio::task::block_in_place(|| match (words, before) {
+            (Some(words), _) => self.store.search(room, &me, words, count),
+            (None, Some((place, id))) => self.store.before(room, &me, count, place, &id).map(Ok),
+            (None, None) => self.store.last(room, &me, count, None).map(Ok),
         })
     }
 

@@ -7,6 +7,7 @@ mod commands;
 mod joining;
 mod links;
 mod reforming;
+mod renewing;
 mod server;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -29,6 +30,7 @@ use crate::wire::{PeerMessage, RoomId};
 
 use joining::Joining;
 use links::{Dialling, Stranger};
+use renewing::Renewal;
 
 /// Milliseconds without any progress after which a quitting client stops waiting for acknowledgements.
 const QUIT_PATIENCE_MS: u64 = 10_000;
@@ -87,8 +89,14 @@ pub struct Node {
     strangers: BTreeMap<LinkId, Stranger>,
     /// Whom we are trying to reach.
     dialling: BTreeMap<PeerId, Dialling>,
+    /// Links in doubt, which are dialled anew while they stand.
+    renewals: BTreeMap<PeerId, Renewal>,
+    /// When news of each peer, or of ourselves, last made us dial before it was time.
+    hurried: BTreeMap<PeerId, VecDeque<u64>>,
     /// Our own addresses.
     addresses: Vec<SocketAddr>,
+    /// When the server was last told of them because something changed.
+    told_addresses_at: Option<u64>,
     /// Whether the server has welcomed us.
     server_up: bool,
     /// Since when we want to end, as of the last progress.
@@ -167,7 +175,10 @@ impl Node {
             peers: BTreeMap::new(),
             strangers: BTreeMap::new(),
             dialling: BTreeMap::new(),
+            renewals: BTreeMap::new(),
+            hurried: BTreeMap::new(),
             addresses: Vec::new(),
+            told_addresses_at: None,
             server_up: false,
             quitting: None,
             blamed: VecDeque::new(),
@@ -207,6 +218,8 @@ impl Node {
             Input::LinkDown { link } => self.link_down(now, link, out),
             Input::DialFailed { peer } => self.dial_failed(now, peer),
             Input::Addresses(addresses) => self.own_addresses(now, addresses, out),
+            Input::NetworkChanged => self.network_changed(now),
+            Input::LinkSilent { link } => self.link_silent(now, link, out),
             Input::Fetched { room, reader, author, entries } => {
                 let mut ctx = ctx!(self, now, out);
                 if let Some(room) = self.rooms.get_mut(&room) {
@@ -255,7 +268,7 @@ impl Node {
         let rooms = self.rooms.values().filter_map(Room::due);
         let joining = self.joining.values().flat_map(|joining| [joining.gives_up_at, joining.retry_at]).flatten();
         let quitting = self.quitting.map(|since| since + QUIT_PATIENCE_MS);
-        rooms.chain(joining).chain(self.links_due()).chain(quitting).min()
+        rooms.chain(joining).chain(self.links_due()).chain(self.renewals_next()).chain(quitting).min()
     }
 
     /// Does what is due in the rooms; whether anything was.

@@ -15,12 +15,14 @@ mod moving;
 mod names;
 mod numbers;
 mod past;
+mod paths;
 mod reader;
 mod record;
 mod reforming;
 mod removing;
 mod rules;
 mod saying;
+mod wanting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -44,14 +46,15 @@ use crate::wire::{
 pub(super) use super::consent::seat::Fate;
 
 use absence::Absence;
-use hearing::Wanted;
 use meeting::Lost;
 use numbers::Unlevel;
+use paths::Detour;
 use reader::Reader;
 use record::Heard;
 use reforming::Reforming;
 pub(super) use rules::Rules;
 use saying::Pending;
+use wanting::Wanted;
 
 /// What a room needs of the node around it, for the time of one input.
 pub(super) struct Ctx<'n> {
@@ -136,6 +139,8 @@ pub(super) struct Room {
     pub online: BTreeSet<PeerId>,
     /// Members we can reach by no path, and since when.
     absent: BTreeMap<PeerId, Absence>,
+    /// Members we reach through others only.
+    detours: BTreeMap<PeerId, Detour>,
     /// With whom each linked member says to have links.
     adverts: BTreeMap<PeerId, BTreeSet<PeerId>>,
     /// What we last told the others about our own links.
@@ -156,12 +161,8 @@ pub(super) struct Room {
     early: VecDeque<(PeerId, Run)>,
     /// Entries that something told us names, and that are missing here.
     wanted: BTreeMap<EntryId, Wanted>,
-    /// Those of them that every linked member was asked for, since there are holes in the logs.
-    asked_all: BTreeSet<EntryId>,
     /// Where each log goes on after a gap: how far we had it, and since when.
     gaps: BTreeMap<PeerId, (u64, u64)>,
-    /// Whether a hole was taken in any log since the start.
-    holed: bool,
     /// Who told us last of something that waits.
     wanted_from: PeerId,
     /// Which roster from before our chain was asked for last, and when.
@@ -225,6 +226,7 @@ impl Room {
             readers: BTreeMap::new(),
             online: BTreeSet::new(),
             absent: BTreeMap::new(),
+            detours: BTreeMap::new(),
             adverts: BTreeMap::new(),
             advertised: BTreeSet::new(),
             addresses: BTreeMap::new(),
@@ -235,9 +237,7 @@ impl Room {
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
             wanted: BTreeMap::new(),
-            asked_all: BTreeSet::new(),
             gaps: BTreeMap::new(),
-            holed: false,
             wanted_from: me,
             traced: None,
             rules: Rules::new(),
@@ -313,15 +313,6 @@ impl Room {
         keys.filter(|key| key != me).collect()
     }
 
-    /// How a member is reached.
-    pub fn path(&self, ctx: &Ctx<'_>, key: &PeerId) -> Path {
-        if let Some(link) = ctx.links.get(key) {
-            return Path::Direct { rtt_ms: Some(link.rtt_ms) };
-        }
-        let via = self.adverts.iter().find(|(via, linked)| ctx.links.contains_key(via) && linked.contains(key));
-        via.and_then(|(via, _)| self.name_of(via)).map_or(Path::None, |via| Path::Relayed { via })
-    }
-
     /// Who is in, for the eye.
     pub fn people(&self, ctx: &Ctx<'_>) -> Vec<Person> {
         let me = ctx.me();
@@ -340,7 +331,7 @@ impl Room {
         // A better connection to somebody who is linked already is no news.
         if let (Some(name), false) = (self.name_of(&peer), replaced) {
             let path = Path::Direct { rtt_ms: Some(rtt_ms) };
-            ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s: None });
+            ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s: None, tried: None });
         }
         self.greet(ctx, peer);
         self.reach_changed(ctx);
@@ -379,7 +370,9 @@ impl Room {
     pub fn on_head(&mut self, ctx: &mut Ctx<'_>, from: PeerId, head: Signed<Head>) {
         let Ok(head) = head.verify(ctx.scheme) else { return self.blame(ctx, Some(from), Misdeed::BadSignature) };
         let newest = self.heads.get(&from).copied().unwrap_or(0);
-        if head.by != from || head.counter <= newest {
+        // Counters begin anew with each admission: one of an earlier seat, which came late, voids none that is level with us.
+        let level = head.roster == self.seat.chain().head();
+        if head.by != from || head.counter <= newest && !level {
             return;
         }
         self.heads.insert(from, head.counter);

@@ -72,6 +72,27 @@ impl PeerStore {
         })
     }
 
+    /// The `count` texts of a room that stand right before this place.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database can't be read or a row is damaged.
+    pub fn before(
+        &mut self,
+        room: &RoomId,
+        me: &PeerId,
+        count: usize,
+        place: Place,
+        id: &EntryId,
+    ) -> Result<Part, StoreError> {
+        let which = "FROM place WHERE place.room = ?1 AND (place.epoch, place.depth, place.id) < (?2, ?3, ?4)";
+        // What a peer says may be larger than SQLite counts; nothing stands behind that.
+        let [epoch, depth] = [place.epoch, place.depth].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+        self.snapshot(|store, late| {
+            let late = late.iter().flat_map(stands_of).filter(|stand| stand.order() < (place, *id));
+            store.part(room, me, count, (which, params![room.0, epoch, depth, id.0]), late)
+        })
+    }
+
     /// The newest `count` texts of a room in which all the words that were `typed` stand.
     ///
     /// # Errors
