@@ -5,7 +5,7 @@
 //! what was heard, who can be reached, and what the user wants, and says what follows. The chat, the simulator and the
 //! model check (`tests/model`) run this same code.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::ballots::{Ballots, Noted};
 use super::chain::Chain;
