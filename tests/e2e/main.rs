@@ -31,5 +31,6 @@ mod measure;
 mod misuse;
 mod outages;
 mod pipes;
+mod quota;
 mod refusals;
 mod rooms;
