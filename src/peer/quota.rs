@@ -59,6 +59,7 @@ impl Space {
     }
 
     /// Of the disk that a folder is on; without one nothing is kept.
+    #[allow(clippy::useless_conversion, reason = "these numbers are narrower on other systems")]
     pub(super) fn of_folder(quota: Quota, folder: Option<&Path>) -> Self {
         let folder = folder.map(Path::to_owned);
         let probe = move || {
