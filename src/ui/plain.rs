@@ -3,7 +3,6 @@
 //! An event never takes the keyboard: answers are typed in full (`/approve NAME`), and what is being typed survives what
 //! comes in. Everything on the screen has passed [`super::escape`].
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use tokio::time::Instant;
 use super::decide::Awaited;
 use super::exit::Exit;
 use super::knocks::Knocks;
+use super::labels::Labels;
 use super::messages::Messages;
 use super::notices::{self, notice, pad};
 use super::port::{Port, Turn};
@@ -23,7 +23,7 @@ use super::stop;
 use super::terminal::{Key, Terminal, Typed};
 use super::words::{self, Said, shown};
 use super::{escape, offline, recall, said, wrap};
-use crate::peer::api::limits::{HISTORY_SHOWN_DEFAULT, NAMES_REMEMBERED_MAX};
+use crate::peer::api::limits::HISTORY_SHOWN_DEFAULT;
 use crate::peer::api::{Chat, Command, Ending, Event, KnockRef, Manner, Name, PeerId, Recall, Recalled, RoomName};
 
 /// How often the clock of our own knock is shown when nothing else changes.
@@ -47,7 +47,7 @@ pub async fn run(
         room: opening.room().cloned(),
         session: Session::new(opening),
         knocks: Knocks::default(),
-        names: BTreeMap::new(),
+        labels: Labels::default(),
         messages: Messages::default(),
         data_dir: None,
         question: None,
@@ -98,7 +98,7 @@ struct Plain {
     session: Session,
     room: Option<RoomName>,
     knocks: Knocks,
-    names: BTreeMap<PeerId, Name>,
+    labels: Labels,
     messages: Messages,
     data_dir: Option<PathBuf>,
     question: Option<Question>,
@@ -129,7 +129,7 @@ struct OwnKnock {
 impl Plain {
     async fn on_event(&mut self, event: Event) {
         self.knocks.note(&event);
-        self.note_names(&event);
+        self.labels.note(&event);
         self.awaited.note(&event);
         match &event {
             Event::Message { from, key, mine, text, sent_at_ms, manner, mentions_me, .. } => {
@@ -175,7 +175,7 @@ impl Plain {
             Some(Step::Offer) => {
                 self.question = Some(Question::Create);
                 let room = self.room.as_ref().map(shown).unwrap_or_default();
-                self.notices(vec![format!("there is no room {room}. Create it? [y/N]")]).await;
+                self.notices(vec![words::offer(&room)]).await;
             }
             Some(Step::Fail(said)) => {
                 self.last_words = Some(said);
@@ -225,15 +225,7 @@ impl Plain {
             },
             Line::Do(slash) => self.carry_out(slash).await,
             Line::Wrong(usage) => self.notices(vec![format!("usage: {usage}")]).await,
-            Line::Unknown { word, nearest } => {
-                let did_you_mean = match nearest {
-                    Some(name) => format!("did you mean /{name}?"),
-                    None => "/help shows what there is".to_owned(),
-                };
-                let word = escape::field(&word, 24);
-                let say = "To say it, begin with //";
-                self.notices(vec![format!("no command /{word}, nothing was sent; {did_you_mean} {say}")]).await;
-            }
+            Line::Unknown { word, nearest } => self.notices(vec![words::no_command(&word, nearest)]).await,
         }
     }
 
@@ -352,35 +344,10 @@ impl Plain {
         self.deadline = Some(stop::deadline());
     }
 
-    fn note_names(&mut self, event: &Event) {
-        let mut note = |key: &PeerId, name: &Name| {
-            if self.names.len() < NAMES_REMEMBERED_MAX || self.names.contains_key(key) {
-                self.names.insert(*key, name.clone());
-            }
-        };
-        match event {
-            Event::Joined { members, .. } | Event::Members { members, .. } => {
-                members.iter().for_each(|person| note(&person.key, &person.name));
-            }
-            Event::MemberJoined { name, key, .. } | Event::Message { from: name, key, .. } => note(key, name),
-            Event::History { messages, .. } => {
-                messages.iter().for_each(|message| message.from.iter().for_each(|name| note(&message.key, name)));
-            }
-            _ => {}
-        }
-    }
-
-    /// The name, with the first words of the key if another key's name looks the same.
-    fn label(&self, name: &Name, key: &PeerId) -> String {
-        let skeleton = name.skeleton();
-        let alike = self.names.iter().any(|(other, known)| other != key && known.skeleton() == skeleton);
-        if alike { format!("{}@{}", shown(name), key.fingerprint().tag()) } else { shown(name) }
-    }
-
     async fn message(&mut self, from: &Name, key: &PeerId, text: &str, sent_at_ms: u64, manner: Manner, to_me: bool) {
         // A sign beside the name, since colours are not for everybody.
         let mark = if to_me { ">" } else { " " };
-        let label = self.label(from, key);
+        let label = self.labels.label(from, key);
         let (label, text) = match manner {
             Manner::Text => (pad(&label, NAME_COLUMNS), escape::text(text)),
             Manner::Action => (format!("* {label}"), escape::text(text)),
@@ -395,7 +362,7 @@ impl Plain {
     async fn recalled(&mut self, messages: &[Recalled], why: Recall) {
         for message in messages {
             let label = match &message.from {
-                Some(from) => self.label(from, &message.key),
+                Some(from) => self.labels.label(from, &message.key),
                 None => recall::label(message),
             };
             let lead = recall::lead(message, &label, &self.terminal.zone);
