@@ -12,6 +12,7 @@
 //! | `rooms` | lists, deletions, sizes, names, rooms that nobody is in |
 //! | `pipes` | files through a room, byte for byte |
 //! | `history` | what was said, found again or gone for good |
+//! | `said` | what can be said besides a text, and to one member alone |
 //! | `liar`, `lies` | a server that lies, and gains nothing by it |
 //! | `misuse` | wrong arguments, damaged files, hostile bytes |
 //! | `measure` | the figures, on demand |
@@ -34,3 +35,4 @@ mod pipes;
 mod quota;
 mod refusals;
 mod rooms;
+mod said;

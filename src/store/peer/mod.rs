@@ -4,6 +4,8 @@
 //! compared with its seal, and an entry with its id; what doesn't fit is an error, never a text.
 
 mod index;
+mod marked;
+mod people;
 mod query;
 mod retention;
 mod rows;
@@ -27,6 +29,7 @@ use crate::identity::PeerId;
 use crate::limits::{FORKED_ENTRIES_MAX, RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
 use crate::wire::{Entry, EntryId, RoomId, RosterHash};
 
+pub use self::people::KeptLetter;
 pub use self::retention::{Forgetting, Keep};
 pub use self::salvage::Salvaged;
 pub use self::transcript::{KnownRoom, Part};
@@ -137,7 +140,9 @@ impl PeerStore {
         let rules = self.rows("SELECT * FROM rule ORDER BY room, key", [], rows::rule)?;
         let past = self.rows("SELECT * FROM past ORDER BY room, epoch", [], rows::past)?;
         let addresses = self.rows("SELECT * FROM address", [], rows::address)?.into_iter().flatten().collect();
-        Ok(Kept { rooms: self.rooms_that_are(false)?, logs: self.logs()?, past, rules, addresses })
+        let (rooms, logs) = (self.rooms_that_are(false)?, self.logs()?);
+        let (acquaintances, privates) = (self.acquaintances()?, self.conversations()?);
+        Ok(Kept { rooms, logs, past, rules, acquaintances, privates, addresses })
     }
 
     /// Rooms that we left: how they came to their members, as far as we were there, outlives our seat.
@@ -301,6 +306,10 @@ impl PeerStore {
         Ok(fetched)
     }
 
+    fn connection(&self) -> &Connection {
+        &self.all
+    }
+
     fn rows<T>(
         &self,
         query: &str,
@@ -353,6 +362,14 @@ fn apply(to: &Connection, change: &Change, mut each: impl FnMut(NewRow, &[KeptEn
             Ok(())
         }
         Change::Past { rosters, .. } => rosters.iter().try_for_each(|roster| rows::keep_past(to, roster)),
+        Change::Acquaintance { key, known, .. } => people::keep_acquaintance(to, key, known),
+        Change::PrivateSaid { room, to: with, me, series, letter } => {
+            people::keep_letter(to, &people::new_letter(*room, (*with, *me), true, *series, letter))
+        }
+        Change::PrivateHeard { room, from, me, series, letter } => {
+            people::keep_letter(to, &people::new_letter(*room, (*from, *me), false, *series, letter))
+        }
+        Change::PrivateReceived { room, by, series, up_to } => people::keep_received(to, room, by, series, *up_to),
         Change::Gone { room } => rows::end_seat(to, room),
     }
 }

@@ -9,6 +9,7 @@ use rusqlite::{Connection, params};
 
 use super::PeerStore;
 use super::index;
+use super::people;
 use super::rows;
 use super::runs::{self, KeptRun, kept_run};
 use crate::identity::PeerId;
@@ -82,6 +83,7 @@ impl PeerStore {
     pub fn forget_some(&mut self, forgetting: &mut Forgetting, me: &PeerId) -> Result<bool, StoreError> {
         let Some((room, over)) = forgetting.rooms.first_key_value() else { return Ok(false) };
         let (room, mut over) = (*room, *over);
+        people::forget_letters(&self.all, forgetting.older_than_ms)?;
         // What is taken out of the indexes has to be in them.
         self.index_all()?;
         let transaction = self.all.transaction()?;
