@@ -12,6 +12,7 @@
 //! | `history` | what was said, found again or gone for good |
 //! | `liar`, `lies` | a server that lies, and gains nothing by it |
 //! | `misuse` | wrong arguments, damaged files, hostile bytes |
+//! | `screen` | the full-screen face in a pty, its screen read by a terminal's parser |
 //! | `measure` | the figures, on demand |
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
@@ -29,3 +30,4 @@ mod outages;
 mod pipes;
 mod refusals;
 mod rooms;
+mod screen;

@@ -30,8 +30,7 @@ pub fn on_event(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
             model.ephemeral = *ephemeral;
             tell(model, None, notice(event));
         }
-        Event::PinWanted { server, .. } => {
-            model.server = Some((shown(server), false));
+        Event::PinWanted { .. } => {
             model.question = Some(Question::Pin);
             tell(model, None, notice(event));
         }
