@@ -13,6 +13,15 @@ pub const GREETING_BYTES_MAX: usize = 1024;
 /// Longest text of one message, in bytes: a screenful; longer things are files or several messages.
 pub const TEXT_BYTES_MAX: usize = 4 * 1024;
 
+/// Longest reaction, in bytes: the longest emoji families and flags, or a short word.
+pub const REACTION_BYTES_MAX: usize = 48;
+
+/// Longest topic of a room, in bytes: two lines of a narrow terminal.
+pub const TOPIC_BYTES_MAX: usize = 240;
+
+/// Longest reason for being away, in bytes.
+pub const AWAY_BYTES_MAX: usize = 160;
+
 /// Longest name of a person or a room, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 64;
 
@@ -162,6 +171,36 @@ pub const FORKED_BYTES_MAX: usize = 256 * 1024;
 
 /// Branches of one author whose ends an entry may name as seen, or that are shown to a member on a new link.
 pub const FORK_ENDS_MAX: usize = 4;
+
+/// Entries of a room of which a client keeps in memory what was said about them (edits, reactions), at up to 4 KiB each;
+/// of older ones the store knows.
+pub const MARKED_ENTRIES_MAX: usize = 1_024;
+
+/// Different signs of one author under one entry: nobody has more to say by signs.
+pub const SIGNS_PER_AUTHOR_MAX: usize = 8;
+
+/// Keys that a client remembers having met: the people of a lifetime, at some 200 bytes each. Verified and ignored ones stay
+/// when there are more.
+pub const ACQUAINTANCES_MAX: usize = 4_096;
+
+/// Names remembered of one key.
+pub const NAMES_PER_KEY_MAX: usize = 4;
+
+/// Private messages that wait for one reader; what is said beyond is refused, so that it isn't lost in silence.
+pub const PRIVATE_WAITING_MAX: usize = 256;
+
+/// Private messages sent to one reader and not yet acknowledged.
+pub const PRIVATE_WINDOW: usize = 16;
+
+/// First and longest time before private messages without an answer are sent again, in milliseconds; doubled each time.
+pub const PRIVATE_AGAIN_MS: (u64, u64) = (3_000, 60_000);
+
+/// Bytes of sealed private messages that a member carries for one other per second, with a burst of eight times that: a
+/// conversation, never a flood that would crowd out what the room says (THREATS.md row 31).
+pub const CARRIED_BYTES_PER_S: u64 = 16 * 1024;
+
+/// Conversations begun anew by one author that a reader remembers: an author begins another only after losing its history.
+pub const SERIES_PER_AUTHOR_MAX: usize = 4;
 
 /// Ids remembered of entries that nobody waits for any more, and of those that the store does not have: forgotten all at
 /// once beyond it, and found out anew.
@@ -347,6 +386,9 @@ pub const REASON_COLUMNS_MAX: usize = 300;
 
 /// Newcomers' prompts that a face remembers; the oldest goes first.
 pub const PROMPTS_REMEMBERED_MAX: usize = 64;
+
+/// Messages that a face remembers to have shown, so that people can name them: some pages back.
+pub const MESSAGES_REMEMBERED_MAX: usize = 1024;
 
 /// Keys whose names a face remembers to tell look-alikes apart: the largest room four times over.
 pub const NAMES_REMEMBERED_MAX: usize = 1024;

@@ -12,10 +12,11 @@ pub use super::membership::{Audited, Evidence, Flaw, FlawKind, MembershipError, 
 pub use super::read_marks::ReadMarks;
 pub use crate::core::event::*;
 pub use crate::core::log::Place;
+pub use crate::core::mentions::mentions;
 pub use crate::identity::{Fingerprint, Name, NameError, PeerId, RoomName};
 pub use crate::limits;
 pub use crate::store::peer::Keep;
-pub use crate::wire::{EntryId, ProposalHash, RoomId, Settings};
+pub use crate::wire::{Content, EntryId, PrivateId, ProposalHash, RoomId, Settings};
 
 /// What a chat is started with. Everything is decided by now: no file but those named here is read, nothing is asked.
 #[derive(Debug, Clone)]

@@ -387,6 +387,10 @@ impl Driver {
             Output::Recall { room, name, count, words, before } => {
                 self.recall(room, name, count, words, before).await;
             }
+            Output::Conversation { room, name, with, key, count } => {
+                self.show_conversation(room, name, with, key, count).await;
+            }
+            Output::Invite { name } => self.tell_invite(name).await,
             Output::LookUp { room, ids, numbers } => {
                 let looked_up = self.store.look_up(&room, &ids, &numbers);
                 let found = match looked_up {

@@ -9,18 +9,21 @@ use tokio::time::Instant;
 use super::HISTORY_FILE_NAME;
 use super::api::Options;
 use super::driver::Driver;
-use crate::core::event::{BadSearch, Ending, Event, Failure, Recall};
+use super::pins::Pins;
+use crate::core::event::{BadSearch, Ending, Event, Failure, PrivateMessage, Recall};
 use crate::core::log::Place;
-use crate::identity::{Ed25519, RoomName};
+use crate::identity::{Ed25519, Name, PeerId, RoomName};
 use crate::limits::{FORGETTING_EVERY_S, FORGETTING_PAUSE_MS};
 use crate::store::StoreError;
-use crate::store::peer::{Forgetting, Keep, Part, PeerStore, Salvaged};
+use crate::store::peer::{Forgetting, Keep, KeptLetter, Part, PeerStore, Salvaged};
 use crate::wire::{EntryId, RoomId};
 
 /// What the driver remembers of it.
 pub(super) struct Keeping {
     /// Where the history is, unless it is in memory.
     file: Option<PathBuf>,
+    /// The servers whose certificates we know.
+    pins: Pins,
     /// How many texts of earlier are shown on coming into a room.
     scrollback: usize,
     /// The number of the newest entry when the program began.
@@ -41,6 +44,7 @@ impl Keeping {
         let lasting = !options.ephemeral && !options.visiting;
         Keeping {
             file: lasting.then(|| options.data_dir.join(HISTORY_FILE_NAME)),
+            pins: Pins::in_dir(&options.data_dir),
             scrollback: options.scrollback,
             // A history that can't say it fails louder elsewhere.
             begun_at_number: store.newest_number().unwrap_or_default(),
@@ -104,7 +108,10 @@ impl Driver {
             (None, None) => Recall::Last,
         };
         let event = match found {
-            Ok(Ok(Part { messages, more })) => Event::History { room: name, why, messages, more },
+            Ok(Ok(Part { mut messages, more })) => {
+                messages.retain(|message| !self.node.ignores(&message.key));
+                Event::History { room: name, why, messages, more }
+            }
             Ok(Err(why)) => Event::Failed(Failure::BadSearch(why)),
             Err(error) => unreadable(&error),
         };
@@ -136,13 +143,59 @@ impl Driver {
         let (store, me) = (&self.store, self.node.id());
         let event = match tokio::task::block_in_place(|| store.last(&room, &me, *scrollback, Some(*begun_at_number))) {
             Ok(Part { messages, .. }) if messages.is_empty() => return,
-            Ok(Part { messages, more }) => Event::History { room: name, why: Recall::Joined, messages, more },
+            Ok(Part { mut messages, more }) => {
+                messages.retain(|message| !self.node.ignores(&message.key));
+                Event::History { room: name, why: Recall::Joined, messages, more }
+            }
             Err(error) => {
                 self.repair(&error).await;
                 unreadable(&error)
             }
         };
         self.tell(event).await;
+    }
+
+    /// Shows what was said between us and one member.
+    pub(super) async fn show_conversation(
+        &mut self,
+        id: RoomId,
+        room: RoomName,
+        with: Name,
+        key: PeerId,
+        count: usize,
+    ) {
+        let mut found = self.store.letters(&id, &key, count);
+        if let Err(error) = &found
+            && self.repair(error).await
+        {
+            found = self.store.letters(&id, &key, count);
+        }
+        let event = match found {
+            Ok((letters, more)) => {
+                let message = |kept: KeptLetter| PrivateMessage {
+                    room: room.clone(),
+                    id: kept.id,
+                    with: with.clone(),
+                    key,
+                    mine: kept.mine,
+                    text: String::from_utf8_lossy(&kept.letter.text).into_owned(),
+                    sent_at_ms: kept.letter.wall_ms,
+                    delivered: kept.received,
+                };
+                let messages = letters.into_iter().map(message).collect();
+                Event::Conversation { room, with, key, messages, more }
+            }
+            Err(error) => unreadable(&error),
+        };
+        self.tell(event).await;
+    }
+
+    /// Tells what a newcomer needs to come here.
+    pub(super) async fn tell_invite(&mut self, room: RoomName) {
+        let server = self.server_name.clone();
+        // A server that the public roots vouch for has no words to compare.
+        let pin = self.keeping.pins.get(&server).ok().flatten();
+        self.tell(Event::Invite { room, server, pin }).await;
     }
 
     /// Forgets a little of what is too old or too much, and says to itself when to go on.

@@ -63,7 +63,8 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
     let (to_self, arrivals) = mpsc::channel(WAITING_MAX);
     let (pin_answers, answers) = mpsc::channel(1);
 
-    let ready = Event::Ready { name: options.name.clone(), fingerprint, ephemeral: options.ephemeral };
+    let (name, ephemeral, data_dir) = (options.name.clone(), options.ephemeral, options.data_dir.clone());
+    let ready = Event::Ready { name, fingerprint, ephemeral, data_dir };
     let _ = events.send(ready).await;
     if let Some(salvaged) = damaged {
         let _ = events.send(keeping::damaged(salvaged)).await;

@@ -28,7 +28,8 @@ const TABLES: &str = "
 ";
 
 /// Formats 1 and 2 hold the same tables.
-const SCHEMA: Schema = Schema { format: 2, create: TABLES, oldest: 1, migrate: |_, _| Ok(()) };
+const SCHEMA: Schema =
+    Schema { format: 2, create: |to| Ok(to.execute_batch(TABLES)?), oldest: 1, migrate: |_, _| Ok(()) };
 
 /// The file.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ pub(super) struct Schema {
     /// The format that this version writes.
     pub format: i64,
     /// Makes it in an empty database.
-    pub create: &'static str,
+    pub create: fn(&Transaction<'_>) -> Result<(), StoreError>,
     /// The oldest format that [`Schema::migrate`] understands.
     pub oldest: i64,
     /// Brings a database of that format, or of a later one before this, to this one.
@@ -108,7 +108,7 @@ pub(super) fn open(file: Option<&Path>, schema: &Schema) -> Result<Connection, S
             drop(all_at_once);
             return Ok(connection);
         }
-        0 => all_at_once.execute_batch(schema.create)?,
+        0 => (schema.create)(&all_at_once)?,
         found if found >= schema.oldest && found < schema.format => (schema.migrate)(&all_at_once, found)?,
         found => return Err(schema.other(found)),
     }
@@ -145,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    fn schema(create: &'static str) -> Schema {
+    fn schema(create: fn(&Transaction<'_>) -> Result<(), StoreError>) -> Schema {
         let migrate = |to: &Transaction<'_>, _| Ok(to.execute_batch("CREATE TABLE later (x)")?);
         Schema { format: 5, create, oldest: 4, migrate }
     }
@@ -154,7 +154,7 @@ mod tests {
     fn the_file_and_its_journals_are_for_their_owner_only() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("some.db");
-        let connection = open(Some(&file), &schema("CREATE TABLE t (x);")).unwrap();
+        let connection = open(Some(&file), &schema(|to| Ok(to.execute_batch("CREATE TABLE t (x);")?))).unwrap();
         connection.execute("INSERT INTO t VALUES (1)", []).unwrap();
         for entry in std::fs::read_dir(dir.path()).unwrap() {
             let entry = entry.unwrap();
@@ -169,11 +169,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("some.db");
         for (format, words) in [(9, "a later version wrote it"), (3, "older than the first release")] {
-            open(Some(&file), &schema("")).unwrap().pragma_update(None, "user_version", format).unwrap();
-            let refused = open(Some(&file), &schema("")).unwrap_err();
+            open(Some(&file), &schema(|_| Ok(()))).unwrap().pragma_update(None, "user_version", format).unwrap();
+            let refused = open(Some(&file), &schema(|_| Ok(()))).unwrap_err();
             assert!(matches!(refused, StoreError::OtherFormat { found, .. } if found == format));
             assert!(refused.to_string().contains(words) && !refused.is_damage(), "{refused}");
-            open_to_read(&file, &schema("")).unwrap_err();
+            open_to_read(&file, &schema(|_| Ok(()))).unwrap_err();
             std::fs::remove_file(&file).unwrap();
         }
     }
@@ -182,9 +182,9 @@ mod tests {
     fn an_earlier_format_is_brought_forward_once() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("some.db");
-        open(Some(&file), &schema("")).unwrap().pragma_update(None, "user_version", 4).unwrap();
+        open(Some(&file), &schema(|_| Ok(()))).unwrap().pragma_update(None, "user_version", 4).unwrap();
         for _ in 0..2 {
-            let connection = open(Some(&file), &schema("")).unwrap();
+            let connection = open(Some(&file), &schema(|_| Ok(()))).unwrap();
             assert_eq!(connection.query_row("SELECT count(*) FROM later", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
         }
     }

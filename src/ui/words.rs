@@ -78,6 +78,29 @@ pub fn failure(failure: &Failure) -> Said {
             format!("nobody called {} is here, other than yourself", shown(name)),
             hint("/members shows who is"),
         ),
+        Failure::NoSuchMessage => Said::new(
+            "no_such_message",
+            "no message that was shown is meant by that, or more than one",
+            hint("NAME is their newest, ^ the newest of all, ^2 the one before; /last shows the ids: #1a2b"),
+        ),
+        Failure::NotYours => Said::new(
+            "not_yours",
+            "that is not your message; only its author can change it or take it back",
+            hint("/react and /reply are for others' messages"),
+        ),
+        Failure::NoSign => {
+            Said::new("no_sign", "a reaction is one emoji or one short word", hint("for more there is /reply"))
+        }
+        Failure::OtherWords(name) => Said::new(
+            "other_words",
+            format!("these are not the words that were shown of {}; nothing was done", shown(name)),
+            hint(format!("/verify {} shows the words to compare first", shown(name))),
+        ),
+        Failure::TooManyWaiting(name) => Said::new(
+            "too_many_waiting",
+            format!("too many private messages wait for {} already; this one was not kept", shown(name)),
+            hint("they are delivered when the two of you can be connected; try again then"),
+        ),
         Failure::TooManyRules => Said::new(
             "too_many_rules",
             "there are as many rules as a room may have",
@@ -252,6 +275,11 @@ pub fn failure_exit(failure: &Failure) -> Option<Exit> {
         | Failure::NoSuchKnock
         | Failure::NoSuchMember(_)
         | Failure::TooManyRules
+        | Failure::NoSuchMessage
+        | Failure::NotYours
+        | Failure::NoSign
+        | Failure::OtherWords(_)
+        | Failure::TooManyWaiting(_)
         | Failure::NothingProposed
         | Failure::AmbiguousName(_)
         | Failure::AnotherDecisionOpen { .. }

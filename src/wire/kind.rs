@@ -69,4 +69,6 @@ pub enum PeerKind {
     Trace = 13,
     Past = 14,
     Reform = 20,
+    Private = 24,
+    Carry = 25,
 }

@@ -16,10 +16,12 @@ use std::sync::Arc;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use super::acquaintances::Acquaintances;
 use super::consent::chain::Chain;
 use super::event::{Ending, Event, Failure, Leaving, Misdeed};
 use super::io::{Change, Input, Kept, LinkId, Output};
 use super::log::{Log, Memory};
+use super::private::Privates;
 use super::room::{Ctx, Fate, Link, Room, Rules};
 use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signer};
@@ -75,6 +77,10 @@ pub struct Node {
     logs: BTreeMap<RoomId, Memory>,
     /// How knocks are answered without asking, at rooms we are not in.
     rules: BTreeMap<RoomId, Rules>,
+    /// Private messages of rooms we are not in.
+    privates: BTreeMap<RoomId, Privates>,
+    /// Whom we have met.
+    known: Acquaintances,
     /// Rooms founded anew that we are to enter, and which we leave for each.
     reformed: BTreeMap<RoomId, RoomId>,
     /// Rooms we want to be in.
@@ -110,6 +116,7 @@ macro_rules! ctx {
             out: $out,
             links: &$node.links,
             server_up: $node.server_up,
+            known: &mut $node.known,
         }
     };
 }
@@ -133,6 +140,12 @@ impl Node {
         for (room, key, rule) in kept.rules {
             rules.entry(room).or_default().insert(key, rule);
         }
+        let mut conversations: BTreeMap<RoomId, Vec<_>> = BTreeMap::new();
+        for (room, with, kept) in kept.privates {
+            conversations.entry(room).or_default().push((with, kept));
+        }
+        let mut privates: BTreeMap<RoomId, Privates> =
+            conversations.into_iter().map(|(room, kept)| (room, Privates::recall(kept))).collect();
         let mut dormant = BTreeMap::new();
         for room in kept.rooms {
             let Ok(genesis) = room.genesis.verify(&*scheme) else { continue };
@@ -142,6 +155,7 @@ impl Node {
             let mut reopened = Room::new(chain, log, me);
             reopened.recall_notes(notes);
             reopened.rules = rules.remove(&reopened.id()).unwrap_or_default();
+            reopened.recall_privates(privates.remove(&reopened.id()).unwrap_or_default());
             reopened.recall(room.consents, room.head_counter, &*scheme);
             dormant.insert(reopened.id(), reopened);
         }
@@ -158,6 +172,8 @@ impl Node {
             dormant,
             logs,
             rules,
+            privates,
+            known: Acquaintances::recall(kept.acquaintances),
             reformed: BTreeMap::new(),
             joining: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -170,6 +186,11 @@ impl Node {
             blamed: VecDeque::new(),
             ended: false,
         }
+    }
+
+    /// Whether what somebody says is hidden.
+    pub fn ignores(&self, key: &PeerId) -> bool {
+        self.known.ignores(key)
     }
 
     /// Our own key.
@@ -264,6 +285,7 @@ impl Node {
                 room.frontier_flush(&mut ctx);
                 room.resend_due(&mut ctx);
                 room.wants_due(&mut ctx);
+                room.privates_due(&mut ctx);
                 room.level_due(&mut ctx);
                 room.ask_server_due(&mut ctx);
             }
@@ -308,8 +330,9 @@ impl Node {
         out.push(Output::Persist(Change::Gone { room: id }));
         out.push(Output::Tell(Event::Left { room: room.name.clone(), why }));
         let name = room.name.clone();
-        let (memory, rules) = room.into_memory();
+        let (memory, rules, privates) = room.into_memory();
         self.rules.insert(id, rules);
+        self.privates.insert(id, privates);
         self.logs.insert(id, memory);
         Some(name)
     }
@@ -335,7 +358,7 @@ impl Node {
         let (mut all, mut lost) = (true, false);
         for room in self.rooms.values() {
             let (room_all, room_lost) = room.delivered_to_all_linked(&me);
-            all &= room_all;
+            all &= room_all && room.privates_delivered();
             lost |= room_lost;
         }
         let hopeless = now.mono_ms >= since + QUIT_PATIENCE_MS;

@@ -238,7 +238,8 @@ impl Room {
     /// The earliest moment at which a frontier, a resend or a question is due.
     pub(super) fn talk_due(&self) -> Option<u64> {
         let resends = self.readers.values().filter_map(super::reader::Reader::resend_due);
-        let later = self.wanted_due().into_iter().chain(self.unlevel_due()).chain(self.gossip_due);
+        let later =
+            self.wanted_due().into_iter().chain(self.unlevel_due()).chain(self.gossip_due).chain(self.private_due());
         resends.chain(self.frontier_due).chain(later).min()
     }
 

@@ -3,6 +3,8 @@
 //! One [`PeerStore::apply`] is one transaction: all of its changes are on disk when it returns, or none is. What comes out was
 //! compared with its seal, and an entry with its id; what doesn't fit is an error, never a text.
 
+mod marked;
+mod people;
 mod query;
 mod retention;
 mod rows;
@@ -24,6 +26,7 @@ use crate::identity::PeerId;
 use crate::limits::{FORKED_ENTRIES_MAX, RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
 use crate::wire::{Entry, EntryId, RoomId, RosterHash};
 
+pub use self::people::KeptLetter;
 pub use self::retention::{Forgetting, Keep};
 pub use self::salvage::Salvaged;
 pub use self::transcript::{KnownRoom, Part};
@@ -109,7 +112,8 @@ impl PeerStore {
     pub fn load(&self) -> Result<Kept, StoreError> {
         let rules = self.rows("SELECT * FROM rule ORDER BY room, key", [], rows::rule)?;
         let past = self.rows("SELECT * FROM past ORDER BY room, epoch", [], rows::past)?;
-        Ok(Kept { rooms: self.rooms_that_are(false)?, logs: self.logs()?, past, rules })
+        let (acquaintances, privates) = (self.acquaintances()?, self.conversations()?);
+        Ok(Kept { rooms: self.rooms_that_are(false)?, logs: self.logs()?, past, rules, acquaintances, privates })
     }
 
     /// Rooms that we left: how they came to their members, as far as we were there, outlives our seat.
@@ -298,6 +302,14 @@ fn apply(to: &Connection, change: &Change) -> Result<(), StoreError> {
         Change::Rule { room, key, rule } => rows::keep_rule(to, room, key, *rule),
         Change::Forked { room, entry } => rows::keep_entry(to, room, entry, true).map(drop),
         Change::Past { rosters, .. } => rosters.iter().try_for_each(|roster| rows::keep_past(to, roster)),
+        Change::Acquaintance { key, known, .. } => people::keep_acquaintance(to, key, known),
+        Change::PrivateSaid { room, to: with, me, series, letter } => {
+            people::keep_letter(to, &people::new_letter(*room, (*with, *me), true, *series, letter))
+        }
+        Change::PrivateHeard { room, from, me, series, letter } => {
+            people::keep_letter(to, &people::new_letter(*room, (*from, *me), false, *series, letter))
+        }
+        Change::PrivateReceived { room, by, series, up_to } => people::keep_received(to, room, by, series, *up_to),
         Change::Gone { room } => rows::end_seat(to, room),
     }
 }

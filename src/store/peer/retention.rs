@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params};
 
 use super::rows::{self, ENTRY_COLUMNS};
-use super::{PeerStore, rows_of};
+use super::{PeerStore, marked, people, rows_of};
 use crate::identity::PeerId;
 use crate::limits::FORGOTTEN_AT_ONCE_MAX;
 use crate::store::sqlite::StoreError;
@@ -61,6 +61,7 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when the disk refuses or a row is damaged; nothing was forgotten, then.
     pub fn forget_some(&mut self, forgetting: &mut Forgetting, me: &PeerId) -> Result<bool, StoreError> {
+        people::forget_letters(&self.all, forgetting.older_than_ms)?;
         let Some((room, over)) = forgetting.rooms.first_key_value() else { return Ok(false) };
         let (room, mut over) = (*room, *over);
         let transaction = self.all.transaction()?;
@@ -79,7 +80,7 @@ impl PeerStore {
             if kept_ms >= forgetting.older_than_ms && over <= 0 {
                 break;
             }
-            if let Some(text) = kept.entry.body.as_text() {
+            if let Some(text) = marked::words_of(&kept) {
                 transaction
                     .prepare_cached("INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)")?
                     .execute(params![number, text])?;

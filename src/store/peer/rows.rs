@@ -6,6 +6,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha256};
 
+use super::marked;
 use crate::core::event::Rule;
 use crate::core::io::{KeptRoom, StepNote};
 use crate::core::log::{KeptEntry, Place};
@@ -40,7 +41,7 @@ pub(super) fn as_stored(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn number(row: &Row<'_>, column: &str) -> Result<u64, StoreError> {
+pub(super) fn number(row: &Row<'_>, column: &str) -> Result<u64, StoreError> {
     u64::try_from(row.get::<_, i64>(column)?).map_err(|_| StoreError::Damaged { what: "a number" })
 }
 
@@ -273,7 +274,8 @@ pub(super) fn keep_entry(to: &Connection, room: &RoomId, kept: &KeptEntry, forke
         entry_seal(room, kept, signature.as_ref(), forked),
     ])?;
     let number = to.last_insert_rowid();
-    if let Some(text) = kept.entry.body.as_text() {
+    marked::keep_mark(to, kept)?;
+    if let Some(text) = marked::words_of(kept) {
         to.prepare_cached("INSERT INTO words (rowid, text) VALUES (?, ?)")?.execute(params![number, text])?;
     }
     Ok(number)

@@ -12,8 +12,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, Row, params};
 
+use super::people::{self, LetterRow};
 use super::rows::{self, ENTRY_COLUMNS};
 use super::{PeerStore, rows_of};
+use crate::core::acquaintances::Acquaintance;
 use crate::core::consent::chain::Chain;
 use crate::core::event::Rule;
 use crate::core::io::{Kept, KeptRoom};
@@ -149,6 +151,8 @@ struct Found {
     tips: Vec<KeptEntry>,
     past: Vec<Roster>,
     rules: Vec<(RoomId, PeerId, Rule)>,
+    acquaintances: Vec<(PeerId, Acquaintance)>,
+    letters: Vec<LetterRow>,
     /// By number.
     entries: BTreeMap<i64, FoundEntry>,
 }
@@ -179,6 +183,8 @@ fn read_all(file: &Path) -> Option<Found> {
     found.tips = both_ways(&source, "tip", "room, author", rows::kept_entry).0;
     found.past = both_ways(&source, "past", "room, epoch, hash", rows::past).0;
     found.rules = both_ways(&source, "rule", "room, key", rows::rule).0;
+    found.acquaintances = both_ways(&source, "acquaintance", "key", people::acquaintance).0;
+    found.letters = both_ways(&source, "letter", "number", people::letter).0;
     found.entries = entries_of(&source);
     Some(found)
 }
@@ -288,7 +294,7 @@ const BETWEEN_MAX: i64 = 200_000;
 
 /// Puts what was found into a new database: how many entries it took, and whether the seats.
 fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme) -> Result<(u64, bool), StoreError> {
-    let Found { rooms, rooms_whole, known, people, tips, past, rules, entries } = found;
+    let Found { rooms, rooms_whole, known, people: named, tips, past, rules, acquaintances, letters, entries } = found;
     let seats = rooms_whole && rooms.values().all(|(_, room)| is_sound(room, scheme));
     let transaction = store.all.transaction()?;
     let to = &*transaction;
@@ -309,9 +315,11 @@ fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme
     }
     // In their order, in which the rooms stand again afterwards.
     known.iter().try_for_each(|(room, name)| rows::keep_known(to, room, name))?;
-    people.iter().try_for_each(|(room, key, name)| rows::keep_person(to, room, key, name))?;
+    named.iter().try_for_each(|(room, key, name)| rows::keep_person(to, room, key, name))?;
     past.iter().try_for_each(|roster| rows::keep_past(to, roster))?;
     rules.iter().try_for_each(|(room, key, rule)| rows::keep_rule(to, room, key, *rule))?;
+    acquaintances.iter().try_for_each(|(key, known)| people::keep_acquaintance(to, key, known))?;
+    letters.iter().try_for_each(|letter| people::keep_letter(to, letter))?;
     tips.iter().try_for_each(|tip| rows::keep_tip(to, &tip.entry.room, tip))?;
 
     let mut logs: BTreeMap<(RoomId, PeerId), Vec<(i64, &KeptEntry)>> = BTreeMap::new();

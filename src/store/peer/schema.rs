@@ -4,15 +4,29 @@
 
 use rusqlite::{Row, Transaction};
 
-use super::rows;
+use super::{people, rows};
 use crate::core::io::StepNote;
 use crate::core::log::{KeptEntry, Place};
 use crate::identity::{PeerId, Signature};
 use crate::store::sqlite::{Schema, StoreError, read};
 use crate::wire::{EntryId, RoomId, Roster, Step, decode};
 
-/// Format 3; 2 had entries without search, and knew nothing of rooms that were left.
-pub(super) const SCHEMA: Schema = Schema { format: 3, create: TABLES, oldest: 2, migrate: from_format_2 };
+/// Format 4; 3 had no private messages, no acquaintances and no marks; 2 had entries without search, and knew nothing of rooms
+/// that were left.
+pub(super) const SCHEMA: Schema = Schema { format: 4, create, oldest: 2, migrate };
+
+fn create(to: &Transaction<'_>) -> Result<(), StoreError> {
+    to.execute_batch(TABLES)?;
+    Ok(to.execute_batch(people::TABLES)?)
+}
+
+fn migrate(to: &Transaction<'_>, found: i64) -> Result<(), StoreError> {
+    if found < 3 {
+        return from_format_2(to);
+    }
+    to.execute_batch(people::TABLES)?;
+    people::mark_all(to)
+}
 
 /// A `seal` is a checksum of its row ([`rows::seal`]). `words` holds no text, only where each word stands; what is deleted
 /// from it leaves no trace. A `hole` is where damage took entries out of an author's log: what stands behind it is shown, but the
@@ -117,7 +131,7 @@ const TABLES: &str = "
 ";
 
 /// Reads all that format 2 held, makes the tables anew, and puts it back.
-fn from_format_2(to: &Transaction<'_>, _found: i64) -> Result<(), StoreError> {
+fn from_format_2(to: &Transaction<'_>) -> Result<(), StoreError> {
     to.execute_batch(
         "ALTER TABLE room RENAME TO old_room;
          ALTER TABLE step RENAME TO old_step;
@@ -132,7 +146,7 @@ fn from_format_2(to: &Transaction<'_>, _found: i64) -> Result<(), StoreError> {
             to.execute_batch(&format!("ALTER TABLE {table} RENAME TO old_{table}"))?;
         }
     }
-    to.execute_batch(TABLES)?;
+    create(to)?;
     each(to, "SELECT genesis, base, head_counter FROM old_room", |row| {
         let (genesis, base): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
         let base: Roster = read(decode(&base), "a roster")?;

@@ -52,8 +52,9 @@ impl PeerStore {
     /// [`StoreError`] when the database can't be read or a row is damaged.
     pub fn last(&self, room: &RoomId, me: &PeerId, count: usize, number: Option<i64>) -> Result<Part, StoreError> {
         let number = number.unwrap_or(i64::MAX);
-        let which = "FROM entry WHERE entry.room = ?1 AND entry.number <= ?2 AND entry.entry IS NOT NULL";
-        self.part(room, me, count, which, params![room.0, number])
+        let which = "FROM entry WHERE entry.room = ?1 AND entry.number <= ?2 AND entry.entry IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM mark WHERE mark.id = entry.id)";
+        self.part(room, me, count, which, false, params![room.0, number])
     }
 
     /// The `count` texts of a room that stand right before this place.
@@ -69,10 +70,11 @@ impl PeerStore {
         id: &EntryId,
     ) -> Result<Part, StoreError> {
         let which = "FROM entry WHERE entry.room = ?1 AND entry.entry IS NOT NULL
-             AND (entry.epoch, entry.depth, entry.id) < (?2, ?3, ?4)";
+             AND (entry.epoch, entry.depth, entry.id) < (?2, ?3, ?4)
+             AND NOT EXISTS (SELECT 1 FROM mark WHERE mark.id = entry.id)";
         // What a peer says may be larger than SQLite counts; nothing stands behind that.
         let [epoch, depth] = [place.epoch, place.depth].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
-        self.part(room, me, count, which, params![room.0, epoch, depth, id.0])
+        self.part(room, me, count, which, false, params![room.0, epoch, depth, id.0])
     }
 
     /// The newest `count` texts of a room in which all the words that were `typed` stand.
@@ -93,7 +95,7 @@ impl PeerStore {
         // Crossed, so that the index is asked first and not once for each text.
         let which = "FROM words CROSS JOIN entry ON entry.number = words.rowid
              WHERE words MATCH ?2 AND entry.room = ?1 AND entry.entry IS NOT NULL";
-        self.part(room, me, count, which, params![room.0, expression]).map(Ok)
+        self.part(room, me, count, which, true, params![room.0, expression]).map(Ok)
     }
 
     fn part(
@@ -102,6 +104,7 @@ impl PeerStore {
         me: &PeerId,
         count: usize,
         which: &str,
+        by_words: bool,
         params: impl Params + Copy,
     ) -> Result<Part, StoreError> {
         let names = self.names(room)?;
@@ -113,24 +116,47 @@ impl PeerStore {
             && let Some(row) = found.next()?
         {
             let forked = row.get("forked")?;
-            messages.extend(recalled(&rows::kept_entry(row)?, forked, &names, me));
+            let found = rows::kept_entry(row)?;
+            let shown = if by_words { self.shown_for(found)? } else { Some(found) };
+            // Two wordings of one text may have led here.
+            let known = |shown: &KeptEntry| messages.iter().any(|known: &Recalled| known.id == shown.id);
+            let Some(shown) = shown.filter(|shown| !by_words || !known(shown)) else { continue };
+            messages.extend(self.recalled(&shown, forked, &names, me)?);
         }
-        messages.reverse();
+        messages.sort_by_key(|message| (message.place, message.id));
         let all: i64 =
             self.all.prepare_cached(&format!("SELECT COUNT(*) {which}"))?.query_row(params, |row| row.get(0))?;
-        let more = all.unsigned_abs().saturating_sub(messages.len() as u64);
+        let mut more = all.unsigned_abs().saturating_sub(messages.len() as u64);
+        if by_words {
+            more = more.saturating_sub(self.outdated(which, params)?);
+        }
         Ok(Part { messages, more })
     }
 
-    /// Hands every entry of a room to `each`, oldest first, with the name of its author, until one is not taken. What is
-    /// said meanwhile is not among them.
+    /// How many of the entries that words led to are wordings that are not shown any more.
+    fn outdated(&self, which: &str, params: impl Params) -> Result<u64, StoreError> {
+        let marked = format!(
+            "SELECT {} {which} AND (EXISTS (SELECT 1 FROM mark WHERE mark.id = entry.id)
+                 OR EXISTS (SELECT 1 FROM mark WHERE mark.about = entry.id))",
+            qualified()
+        );
+        let mut outdated = 0;
+        for kept in self.rows(&marked, params, rows::kept_entry)? {
+            outdated += u64::from(self.shown_for(kept)?.is_none());
+        }
+        Ok(outdated)
+    }
+
+    /// Hands every entry of a room to `each`, oldest first, with the name of its author, and as it is shown if it is a text,
+    /// until one is not taken. What is said meanwhile is not among them.
     ///
     /// # Errors
     /// [`StoreError`] when the database can't be read or a row is damaged.
     pub fn export<E>(
         &self,
         room: &RoomId,
-        mut each: impl FnMut(&KeptEntry, Option<&Name>) -> Result<(), E>,
+        me: &PeerId,
+        mut each: impl FnMut(&KeptEntry, Option<&Name>, Option<Recalled>) -> Result<(), E>,
     ) -> Result<Result<(), E>, StoreError> {
         let names = self.names(room)?;
         let query =
@@ -139,7 +165,8 @@ impl PeerStore {
         let mut found = query.query([room.0])?;
         while let Some(row) = found.next()? {
             let kept = rows::kept_entry(row)?;
-            if let Err(why) = each(&kept, names.get(&kept.entry.author)) {
+            let shown = self.recalled(&kept, false, &names, me)?;
+            if let Err(why) = each(&kept, names.get(&kept.entry.author), shown) {
                 return Ok(Err(why));
             }
         }
@@ -166,22 +193,6 @@ impl PeerStore {
 }
 
 /// The columns of an entry where other tables have some of the same name.
-fn qualified() -> String {
+pub(super) fn qualified() -> String {
     ENTRY_COLUMNS.split(", ").map(|column| format!("entry.{column}")).collect::<Vec<_>>().join(", ")
-}
-
-/// An entry as a person reads it; `None` for one of a kind that this version can't show.
-fn recalled(kept: &KeptEntry, forked: bool, names: &BTreeMap<PeerId, Name>, me: &PeerId) -> Option<Recalled> {
-    let entry = &kept.entry;
-    Some(Recalled {
-        id: kept.id,
-        from: names.get(&entry.author).cloned(),
-        key: entry.author,
-        mine: entry.author == *me,
-        seq: entry.seq,
-        text: entry.body.as_text()?.to_owned(),
-        sent_at_ms: entry.wall_ms,
-        place: kept.place,
-        forked,
-    })
 }
