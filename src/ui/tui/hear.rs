@@ -3,7 +3,6 @@
 use super::model::{Delivery, Effect, Model, Older, Question, Screen, Standing, Tab};
 use super::scrollback::{At, Saying, What};
 use super::{talk, update};
-use crate::peer::api::limits::TABS_MAX;
 use crate::peer::api::{
     Command, Ending, Event, Failure, Leaving, Manner, Name, Path, Person, Recall, Recalled, ReformState, RoomName,
     mentions,
@@ -113,7 +112,12 @@ pub fn on_event(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
                 model.active = new;
             }
         }
-        _ => tell(model, room_of(event), notice(event)),
+        _ => {
+            if let Event::Removal { room, .. } | Event::Reform { room, state: ReformState::Asked { .. }, .. } = event {
+                ring(model, format!("something is to be decided in {}", shown(room)), out);
+            }
+            tell(model, room_of(event), notice(event));
+        }
     }
     // Noted last, so that what changes a message is told with what it was.
     model.messages.note(event);
@@ -168,15 +172,13 @@ fn on_failed(model: &mut Model, failure: &Failure) {
     tell(model, room.as_ref(), notices::said(words::failure(failure)));
 }
 
-/// The tab of a room, made if there is none; the last one if there are as many as may be.
+/// The tab of a room, made if there is none. What is told of a room that we are not in is told of one that we asked for, so
+/// these are as many as the person opened.
 pub fn tab_of(model: &mut Model, room: &RoomName) -> usize {
-    if let Some(index) = model.index_of(room) {
-        return index;
-    }
-    if model.tabs.len() < TABS_MAX {
+    model.index_of(room).unwrap_or_else(|| {
         model.tabs.push(Tab::new(room.clone()));
-    }
-    model.tabs.len() - 1
+        model.tabs.len() - 1
+    })
 }
 
 /// Tells lines in the tab of a room, or the one that is shown.
@@ -410,9 +412,10 @@ fn on_left(model: &mut Model, event: &Event, room: &RoomName, why: Leaving, out:
     let Some(index) = model.index_of(room) else { return };
     model.tabs[index].standing = Standing::Outside;
     model.tabs[index].members.clear();
+    model.tabs[index].quiet_members = 0;
     // Whatever the reason, the rest of the rooms go on; only the person closes a tab.
     if why == Leaving::Asked && model.opened {
-        if model.tabs.len() == 1 {
+        if model.tabs.iter().filter(|tab| tab.with.is_none()).count() == 1 {
             update::leave(model, crate::ui::exit::Exit::Done, out);
         } else {
             model.tabs.remove(index);

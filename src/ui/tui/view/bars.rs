@@ -25,7 +25,7 @@ pub fn title(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
             0 | 1 => "only you".to_owned(),
             count => format!("{count} members"),
         }),
-        Standing::Outside => parts.push("not in it".to_owned()),
+        Standing::Outside => parts.push("not in it yet".to_owned()),
         Standing::Knocking { yes, of, ends_ms, ahead } => {
             let left = ends_ms.map(|ends| ends.saturating_sub(model.now.mono_ms) / 1000);
             parts.push(notices::knocking(&tab.room, *yes, *of, left, *ahead));
