@@ -217,7 +217,7 @@ mod tests {
                     order.reverse();
                 }
                 let mut marks = Marks::default();
-                order.into_iter().for_each(|entry| drop(marks.fold(entry, anns)));
+                order.into_iter().for_each(|entry| _ = marks.fold(entry, anns));
                 all.push(marks);
             }
         }

@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn series_without_end_do_not_fill_memory() {
         let mut inbox = Inbox::default();
-        (0..=255).for_each(|byte| drop(inbox.take(Series([byte; 16]), 1, 1)));
+        (0..=255).for_each(|byte| _ = inbox.take(Series([byte; 16]), 1, 1));
         assert_eq!(inbox.0.len(), SERIES_PER_AUTHOR_MAX);
         assert_eq!(inbox.take(Series([255; 16]), 1, 1), (false, 1));
     }

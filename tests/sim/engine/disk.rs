@@ -101,6 +101,11 @@ impl Disk {
                     self.past.entry((room, roster.epoch, roster.hash())).or_insert(roster);
                 }
             }
+            // Nobody here speaks in private, and whom one has met changes nothing but what is shown.
+            Change::Acquaintance { .. }
+            | Change::PrivateSaid { .. }
+            | Change::PrivateHeard { .. }
+            | Change::PrivateReceived { .. } => {}
             Change::Gone { room } => drop(self.rooms.remove(&room)),
             Change::Rule { room, key, rule: Rule::Ask } => drop(self.rules.remove(&(room, key))),
             Change::Rule { room, key, rule } => {
@@ -139,7 +144,7 @@ impl Disk {
         });
         let rules = self.rules.iter().map(|((room, key), rule)| (*room, *key, *rule));
         let past = self.past.values().cloned().collect();
-        Kept { rooms: rooms.collect(), logs: logs.collect(), past, rules: rules.collect() }
+        Kept { rooms: rooms.collect(), logs: logs.collect(), past, rules: rules.collect(), ..Kept::default() }
     }
 
     /// Up to 64 entries of one author, from a number on.
