@@ -76,6 +76,13 @@ pub enum Input {
     },
     /// This client's own addresses.
     Addresses(Vec<SocketAddr>),
+    /// The network is another one than before, or this machine slept: links may lead nowhere.
+    NetworkChanged,
+    /// For a while nothing at all came back on a connection for what was sent.
+    LinkSilent {
+        /// Which.
+        link: LinkId,
+    },
     /// The answer to [`Output::Fetch`]: empty when the store has nothing, or could not read.
     Fetched {
         /// Which room.
@@ -317,6 +324,14 @@ pub enum Change {
         /// Up to which number.
         up_to: u64,
     },
+    /// Where the other members of a room can be reached, in the place of what was kept before: only a hint, for coming back while
+    /// there is no server.
+    Addresses {
+        /// Which room.
+        room: RoomId,
+        /// Who, and where.
+        addresses: Vec<(PeerId, Vec<SocketAddr>)>,
+    },
     /// We are out of a room. Its logs stay: our own must go on where it ended, should we ever come back. So does how it came
     /// to its members, to be looked at.
     Gone {
@@ -340,6 +355,8 @@ pub struct Kept {
     pub acquaintances: Vec<(PeerId, Acquaintance)>,
     /// Private conversations, by room and the other member.
     pub privates: Vec<(RoomId, PeerId, KeptConversation)>,
+    /// Where the members of rooms we are in were reached last.
+    pub addresses: Vec<(RoomId, PeerId, Vec<SocketAddr>)>,
 }
 
 /// What a client noted about a step, by its own clock and for its own eye; nothing follows from it.
@@ -384,6 +401,7 @@ impl Change {
             | Change::PrivateReceived { room, .. }
             | Change::Past { room, .. }
             | Change::Rule { room, .. }
+            | Change::Addresses { room, .. }
             | Change::Gone { room } => *room,
         }
     }

@@ -13,6 +13,8 @@
 //! | `framed.rs` | messages on a stream, each way |
 //! | `candidates.rs` | which addresses to offer, which to dial |
 //! | `gate.rs` | how many handshakes are answered |
+//! | `mapping.rs` | the own router, asked to let others in |
+//! | `punch.rs` | small packets that open the own router |
 //! | `endpoint.rs` | a peer's socket: accept, dial, dial the server |
 //! | `listener.rs` | a server's socket: accept |
 
@@ -22,6 +24,8 @@ mod framed;
 mod gate;
 mod link;
 mod listener;
+mod mapping;
+mod punch;
 mod reset;
 #[cfg(test)]
 mod tests;
@@ -31,7 +35,8 @@ mod transport;
 pub use candidates::canonical;
 pub use endpoint::{DialError, PeerConnection, PeerEndpoint, ServerConnection, ServerDialError};
 pub use framed::{Frame, FrameError, Reader, SendError, Writer};
-pub use link::Link;
+pub use link::{Link, Traffic};
 pub use listener::{ClientConnection, ListenerLimits, RendezvousListener};
+pub use mapping::Mapping;
 pub use tls::{ServerCertificate, ServerKey, ServerKeyError};
 pub use transport::CloseCode;

@@ -34,6 +34,8 @@ pub struct Config {
     pub name: Option<Name>,
     /// Where other members connect to; port 0 for any.
     pub listen: SocketAddr,
+    /// Whether the own router is asked to let other members in.
+    pub map_port: bool,
     /// Whether the name is shown to those who list the server's rooms.
     pub listed: bool,
     /// The file whose first line is the server's password.
@@ -64,6 +66,7 @@ impl Default for Config {
             server: "localhost:4433".to_owned(),
             name: None,
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+            map_port: true,
             listed: false,
             password_file: None,
             data_dir: None,

@@ -13,10 +13,16 @@ use super::pins::Pins;
 use crate::core::event::{BadSearch, Ending, Event, Failure, PrivateMessage, Recall};
 use crate::core::log::Place;
 use crate::identity::{Ed25519, Name, PeerId, RoomName};
-use crate::limits::{FORGETTING_EVERY_S, FORGETTING_PAUSE_MS};
+use crate::limits::{FORGETTING_EVERY_S, FORGETTING_PAUSE_MS, UNINDEXED_WORTH_A_PAUSE};
 use crate::store::StoreError;
 use crate::store::peer::{Forgetting, Keep, KeptLetter, Part, PeerStore, Salvaged};
 use crate::wire::{EntryId, RoomId};
+
+/// How long nothing else may happen until the indexes are brought up to date.
+const INDEX_AFTER: Duration = Duration::from_secs(10);
+
+/// The same while many entries wait for it: a pause of people who write, or of a program that catches up.
+const INDEX_AFTER_BURST: Duration = Duration::from_millis(50);
 
 /// What the driver remembers of it.
 pub(super) struct Keeping {
@@ -119,7 +125,7 @@ impl Driver {
     }
 
     fn look_up(
-        &self,
+        &mut self,
         room: &RoomId,
         count: usize,
         words: Option<&str>,
@@ -140,7 +146,7 @@ impl Driver {
         if *scrollback == 0 || !scrolled_back.insert(room) {
             return;
         }
-        let (store, me) = (&self.store, self.node.id());
+        let (store, me) = (&mut self.store, self.node.id());
         let event = match tokio::task::block_in_place(|| store.last(&room, &me, *scrollback, Some(*begun_at_number))) {
             Ok(Part { messages, .. }) if messages.is_empty() => return,
             Ok(Part { mut messages, more }) => {
@@ -196,6 +202,26 @@ impl Driver {
         // A server that the public roots vouch for has no words to compare.
         let pin = self.keeping.pins.get(&server).ok().flatten();
         self.tell(Event::Invite { room, server, pin }).await;
+    }
+
+    /// How long nothing else may happen until more is brought into the indexes; `None` when they have all.
+    pub(super) fn index_after(&self) -> Option<Duration> {
+        match self.store.unindexed() {
+            0 => None,
+            1..UNINDEXED_WORTH_A_PAUSE => Some(INDEX_AFTER),
+            _ => Some(INDEX_AFTER_BURST),
+        }
+    }
+
+    /// Brings a little more into the indexes.
+    pub(super) async fn index_some(&mut self) {
+        if let Err(error) = self.store.index_some() {
+            tracing::error!(%error, "what was said can't be indexed");
+            if !self.repair(&error).await {
+                // A full disk: what is read needs the indexes and tries again, and says so.
+                tokio::time::sleep(INDEX_AFTER_BURST).await;
+            }
+        }
     }
 
     /// Forgets a little of what is too old or too much, and says to itself when to go on.

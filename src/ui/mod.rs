@@ -4,8 +4,10 @@
 //! [`escape`]; every sentence about a failure stands in [`words`].
 
 pub mod args;
+pub mod carry;
 pub mod decide;
 pub mod decisions;
+pub mod doctor;
 pub mod escape;
 pub mod exit;
 pub mod invite;
@@ -52,7 +54,7 @@ use self::once::Ask;
 use self::session::Opening;
 use self::settle::Settled;
 use self::words::Said;
-use crate::peer::api::{Chat, Creation, Options, StartError, remember_name};
+use crate::peer::api::{Chat, Creation, Name, Options, StartError, remember_name};
 
 /// Bytes of output that wait to be written together while events come in.
 const OUTPUT_BYTES: usize = 64 * 1024;
@@ -107,6 +109,10 @@ where
         Action::Demo => return demo(),
         Action::VerifyLog { file } => return membership::verify(&file, global.json, &mut io::stdout().lock()),
         Action::Json(_) => global.json = true,
+        Action::Carry(_) if global.json => {
+            let hint = "a program that wants to carry says `p2pchat join ROOM --json`, and sends `remember`";
+            return (Exit::Usage, Some(Said::new("usage", "carry has no JSON face", hint.to_owned())));
+        }
         _ => {}
     }
     let settled = match settle::settle(&global) {
@@ -114,12 +120,14 @@ where
         Err((exit, said)) => return (exit, Some(said)),
     };
     let ephemeral = match &command {
-        Action::Join(args::Join { stay, .. }) | Action::Create(args::Create { stay, .. }) | Action::Json(stay) => {
-            stay.ephemeral
-        }
+        Action::Join(args::Join { stay, .. })
+        | Action::Carry(args::Carry { stay, .. })
+        | Action::Create(args::Create { stay, .. })
+        | Action::Json(stay) => stay.ephemeral,
         _ => false,
     };
     let face = match command {
+        Action::Doctor => return doctor::run(&settled, &global, &mut io::stdout().lock()),
         Action::Whoami => return once::whoami(&settled, global.json, &mut io::stdout().lock()),
         Action::Search(search) => return offline::search(&settled, &search, global.json, &mut io::stdout().lock()),
         Action::Export(export) if export.members => {
@@ -134,6 +142,9 @@ where
             let create = join.create.then_some(creation);
             let offer = settled.may_ask.then_some(creation);
             Face::Chat(Opening::Join { room: join.room, create, offer }, choices(join.pipe), creation)
+        }
+        Action::Carry(carry) => {
+            Face::Carry(Opening::Join { room: carry.room, create: None, offer: None }, carry.follow)
         }
         Action::Create(create) => {
             let creation = settled.creation(&create.how);
@@ -165,6 +176,7 @@ where
 enum Face {
     Once(Ask),
     Chat(Opening, pipe::Choices, Creation),
+    Carry(Opening, Vec<Name>),
 }
 
 async fn chat<F, S>(options: Options, face: Face, global: &Global, settled: &Settled, start: F) -> (Exit, Option<Said>)
@@ -188,6 +200,7 @@ where
     let stdin = || tokio::io::BufReader::with_capacity(OUTPUT_BYTES, tokio::io::stdin());
     match face {
         Face::Once(ask) => once::run(chat, ask, global.json, io::stdout(), stop).await,
+        Face::Carry(opening, follow) => carry::run(chat, opening, follow, io::stderr(), stop).await,
         Face::Chat(opening, _, creation) if global.json => {
             (json::run(chat, opening, creation, stdin(), stdout(), stop).await, None)
         }

@@ -81,6 +81,7 @@ impl Settled {
             server: global.server.clone().unwrap_or_else(|| self.config.server.clone()),
             password,
             listen: global.listen.unwrap_or(self.config.listen),
+            map_port: self.config.map_port,
             listed: self.config.listed,
             visiting: false,
             scrollback: self.config.scrollback.min(HISTORY_SHOWN_MAX),

@@ -71,7 +71,8 @@ fn what_waits_is_delivered_when_there_is_a_way_also_after_a_restart() {
     assert_eq!(world.whispers(1), expected, "all of it, once, in order");
     assert_eq!(world.whispers_delivered(0), 40);
     let room = world.kept(0).rooms[0].base.room;
-    let (letters, more) = world.store(0).letters(&room, &world.people[1].id, 30).unwrap();
+    let p1 = world.people[1].id;
+    let (letters, more) = world.store(0).letters(&room, &p1, 30).unwrap();
     assert_eq!((letters.len(), more), (30, 10));
     assert!(letters.iter().all(|letter| letter.mine && letter.received));
 }

@@ -1,8 +1,6 @@
 //! What can be said besides a text: the same at everybody, and only by those who may.
 
 use p2pchat::core::event::{Command, Event, Failure, Manner};
-use p2pchat::identity::PeerId;
-use p2pchat::store::peer::PeerStore;
 use p2pchat::wire::{Content, EntryId};
 
 use crate::world::{World, lobby};
@@ -19,14 +17,15 @@ impl World {
     }
 
     /// What a client's own history shows.
-    fn history(&self, who: usize) -> Vec<p2pchat::core::event::Recalled> {
+    fn history(&mut self, who: usize) -> Vec<p2pchat::core::event::Recalled> {
         let room = self.kept(who).rooms[0].base.room;
-        self.store(who).last(&room, &self.people[who].id, 100, None).unwrap().messages
+        let me = self.people[who].id;
+        self.store(who).last(&room, &me, 100, None).unwrap().messages
     }
 
-    fn found(&self, who: usize, words: &str) -> (Vec<String>, u64) {
-        let (store, me): (&PeerStore, PeerId) = (self.store(who), self.people[who].id);
-        let part = store.search(&self.kept(who).rooms[0].base.room, &me, words, 100).unwrap().unwrap();
+    fn found(&mut self, who: usize, words: &str) -> (Vec<String>, u64) {
+        let (room, me) = (self.kept(who).rooms[0].base.room, self.people[who].id);
+        let part = self.store(who).search(&room, &me, words, 100).unwrap().unwrap();
         (part.messages.into_iter().map(|message| message.text).collect(), part.more)
     }
 }
@@ -164,7 +163,8 @@ fn the_topic_and_who_is_away_are_known_to_whoever_comes_back() {
     assert_eq!(members[1].away.as_deref(), Some("brewing"));
     world.write(1, Content::Back);
     assert!(world.was_told(0, |event| matches!(event, Event::Away { why: None, mine: false, .. })));
-    let (by, topic) = world.store(1).topic(&world.kept(1).rooms[0].base.room).unwrap().unwrap();
+    let room = world.kept(1).rooms[0].base.room;
+    let (by, topic) = world.store(1).topic(&room).unwrap().unwrap();
     assert_eq!((by, topic.as_str()), (world.people[1].id, "coffee"));
 }
 

@@ -395,8 +395,8 @@ impl World {
     }
 
     /// A client's store, as it is on disk.
-    pub fn store(&self, who: usize) -> &PeerStore {
-        &self.people[who].store
+    pub fn store(&mut self, who: usize) -> &mut PeerStore {
+        &mut self.people[who].store
     }
 
     pub fn leave(&mut self, who: usize) {

@@ -5,29 +5,36 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
-use super::rows::{self, ENTRY_COLUMNS};
-use super::transcript::qualified;
-use super::{PeerStore, rows_of};
+use super::PeerStore;
+use super::runs::KeptRun;
+use super::transcript::{RowsAtHand, Stand};
 use crate::core::event::{Manner, Recalled};
 use crate::core::log::KeptEntry;
 use crate::core::marks::Marks;
 use crate::identity::{Name, PeerId};
 use crate::store::sqlite::StoreError;
-use crate::wire::{BodyKind, Content, RoomId};
+use crate::wire::{BodyKind, Content, EntryId, RoomId};
 
-/// Notes that an entry is no text, and what it is about.
-pub(super) fn keep_mark(to: &Connection, kept: &KeptEntry) -> Result<(), StoreError> {
+/// Whether an entry is no text, but something said about a text or the room.
+pub(super) fn is_mark(kept: &KeptEntry) -> bool {
     let said = [BodyKind::Text as u8, BodyKind::Action as u8, BodyKind::Reply as u8];
-    if said.contains(&kept.entry.body.kind) {
-        return Ok(());
+    !said.contains(&kept.entry.body.kind) && kept.entry.body.content().is_some()
+}
+
+/// Brings an entry into the index of those that are no texts, if it is none.
+pub(super) fn keep_mark(to: &Connection, at: i64, kept: &KeptEntry) -> Result<(), StoreError> {
+    if is_mark(kept) {
+        let about = kept.entry.body.content().and_then(|content| content.about());
+        to.prepare_cached("INSERT OR IGNORE INTO mark (at, room, about) VALUES (?, ?, ?)")?.execute(params![
+            at,
+            kept.entry.room.0,
+            about.map(|about| about.0)
+        ])?;
     }
-    let Some(content) = kept.entry.body.content() else { return Ok(()) };
-    let values = params![kept.id.0, kept.entry.room.0, content.about().map(|about| about.0)];
-    to.prepare_cached("INSERT OR IGNORE INTO mark (id, room, about) VALUES (?, ?, ?)")?.execute(values)?;
     Ok(())
 }
 
-/// The words by which an entry is found: its own. That of an edit leads to the text it changes.
+/// The words by which an entry is found: its own. Those of an edit lead to the text it changes.
 pub(super) fn words_of(kept: &KeptEntry) -> Option<String> {
     match kept.entry.body.content()? {
         Content::Text(text) | Content::Action(text) | Content::Reply { text, .. } | Content::Edit { text, .. } => {
@@ -37,68 +44,96 @@ pub(super) fn words_of(kept: &KeptEntry) -> Option<String> {
     }
 }
 
-impl PeerStore {
-    /// What was said about an entry, in the order of the transcript, folded into `marks`.
-    pub(super) fn fold_about(&self, kept: &KeptEntry, marks: &mut Marks) -> Result<(), StoreError> {
-        let about = format!(
-            "SELECT {} FROM mark CROSS JOIN entry ON entry.id = mark.id
-             WHERE mark.about = ?1 AND entry.room = ?2 AND entry.entry IS NOT NULL
-             ORDER BY entry.epoch, entry.depth, entry.id",
-            qualified()
-        );
-        for mark in self.rows(&about, params![kept.id.0, kept.entry.room.0], rows::kept_entry)? {
-            marks.fold(&mark, |id| (*id == kept.id).then_some(kept.entry.author));
+/// Reads entries as people do: with all that was said about them.
+pub(super) struct Reading<'s> {
+    store: &'s PeerStore,
+    at_hand: RowsAtHand<'s>,
+    /// Rows that no index has yet.
+    late: &'s [KeptRun],
+    names: BTreeMap<PeerId, Name>,
+    me: PeerId,
+}
+
+impl<'s> Reading<'s> {
+    pub(super) fn of(
+        store: &'s PeerStore,
+        late: &'s [KeptRun],
+        room: &RoomId,
+        me: &PeerId,
+    ) -> Result<Self, StoreError> {
+        Ok(Reading { store, at_hand: RowsAtHand::of(store.connection()), late, names: store.names(room)?, me: *me })
+    }
+
+    /// What somebody was called in the room.
+    pub(super) fn name(&self, key: &PeerId) -> Option<&Name> {
+        self.names.get(key)
+    }
+
+    /// The entry that stands there, and whether it is on another branch.
+    pub(super) fn entry(&mut self, stand: &Stand) -> Result<(KeptEntry, bool), StoreError> {
+        self.at_hand.entry(stand)
+    }
+
+    /// What was said about an entry.
+    fn about(&mut self, kept: &KeptEntry) -> Result<Marks, StoreError> {
+        let mut marks = Marks::default();
+        let author_of = |id: &EntryId| (*id == kept.id).then_some(kept.entry.author);
+        let about = "SELECT place.* FROM mark CROSS JOIN place ON place.at = mark.at
+             WHERE mark.about = ?1 AND mark.room = ?2 ORDER BY place.epoch, place.depth, place.id";
+        for stand in self.store.rows(about, params![kept.id.0, kept.entry.room.0], Stand::read)? {
+            marks.fold(&self.at_hand.entry(&stand)?.0, author_of);
         }
-        Ok(())
+        for late in self.late.iter().flat_map(|run| &run.entries).filter(|late| is_mark(late)) {
+            marks.fold(late, author_of);
+        }
+        Ok(marks)
     }
 
     /// The entry that this one changes, if it is an edit by the same author and the newest; the entry itself if it is a text
     /// that has no newer wording. Nothing if what was found isn't shown any more.
-    pub(super) fn shown_for(&self, kept: KeptEntry) -> Result<Option<KeptEntry>, StoreError> {
-        let (changed, wording) = match kept.entry.body.content() {
+    pub(super) fn shown_for(&mut self, kept: KeptEntry, forked: bool) -> Result<Option<(KeptEntry, bool)>, StoreError> {
+        let (found, wording) = match kept.entry.body.content() {
             Some(Content::Edit { of, text }) => {
-                let query = format!(
-                    "SELECT {ENTRY_COLUMNS} FROM entry WHERE id = ? AND room = ? AND entry IS NOT NULL LIMIT 1"
-                );
-                let changed = self.rows(&query, [of.0, kept.entry.room.0], rows::kept_entry)?.into_iter().next();
-                (changed.filter(|changed| changed.entry.author == kept.entry.author), Some(text))
+                let changed = self.find(&kept.entry.room, &of)?;
+                (changed.filter(|(changed, _)| changed.entry.author == kept.entry.author), Some(text))
             }
-            _ => (Some(kept), None),
+            _ => (Some((kept, forked)), None),
         };
-        let Some(changed) = changed else { return Ok(None) };
-        let mut marks = Marks::default();
-        self.fold_about(&changed, &mut marks)?;
-        let shown = marks.of(&changed.id, &changed.entry.author);
-        Ok((!shown.unsaid && shown.edited == wording).then_some(changed))
+        let Some((changed, forked)) = found else { return Ok(None) };
+        let shown = self.about(&changed)?.of(&changed.id, &changed.entry.author);
+        Ok((!shown.unsaid && shown.edited == wording).then_some((changed, forked)))
     }
 
-    /// An entry as a person reads it, with what was said about it; `None` for one that is no text.
-    pub(super) fn recalled(
-        &self,
-        kept: &KeptEntry,
-        forked: bool,
-        names: &BTreeMap<PeerId, Name>,
-        me: &PeerId,
-    ) -> Result<Option<Recalled>, StoreError> {
+    fn find(&mut self, room: &RoomId, id: &EntryId) -> Result<Option<(KeptEntry, bool)>, StoreError> {
+        let query = "SELECT * FROM place WHERE id = ? AND room = ? LIMIT 1";
+        match self.store.rows(query, params![id.0, room.0], Stand::read)?.first() {
+            Some(stand) => self.at_hand.entry(stand).map(Some),
+            None => {
+                let late = self.late.iter().flat_map(|run| run.entries.iter().map(|kept| (kept, run.forked)));
+                Ok(late.filter(|(kept, _)| kept.id == *id).map(|(kept, forked)| (kept.clone(), forked)).next())
+            }
+        }
+    }
+
+    /// An entry as a person reads it; `None` for one that is no text.
+    pub(super) fn recalled(&mut self, kept: &KeptEntry, forked: bool) -> Result<Option<Recalled>, StoreError> {
         let (text, manner) = match kept.entry.body.content() {
             Some(Content::Text(text)) => (text, Manner::Text),
             Some(Content::Action(text)) => (text, Manner::Action),
             Some(Content::Reply { to, text }) => (text, Manner::Reply(to)),
             _ => return Ok(None),
         };
-        let mut marks = Marks::default();
-        self.fold_about(kept, &mut marks)?;
-        let shown = marks.of(&kept.id, &kept.entry.author);
+        let shown = self.about(kept)?.of(&kept.id, &kept.entry.author);
         let edited = shown.edited.is_some();
         let text = if shown.unsaid { String::new() } else { shown.edited.unwrap_or(text) };
-        let called = |key: &PeerId| names.get(key).map_or_else(|| key.fingerprint().tag(), Name::to_string);
+        let called = |key: &PeerId| self.name(key).map_or_else(|| key.fingerprint().tag(), Name::to_string);
         let signs = shown.signs.into_iter().map(|(sign, by)| (sign, by.iter().map(called).collect())).collect();
         let (entry, author) = (&kept.entry, kept.entry.author);
         Ok(Some(Recalled {
             id: kept.id,
-            from: names.get(&author).cloned(),
+            from: self.name(&author).cloned(),
             key: author,
-            mine: author == *me,
+            mine: author == self.me,
             seq: entry.seq,
             text,
             sent_at_ms: entry.wall_ms,
@@ -110,22 +145,25 @@ impl PeerStore {
             signs,
         }))
     }
+}
 
+impl PeerStore {
     /// What the room is about, as far back as the history goes: whose word it is, and the topic.
     ///
     /// # Errors
     /// [`StoreError`] when the database can't be read or a row is damaged.
-    pub fn topic(&self, room: &RoomId) -> Result<Option<(PeerId, String)>, StoreError> {
-        let query = format!(
-            "SELECT {} FROM mark CROSS JOIN entry ON entry.id = mark.id
-             WHERE mark.room = ?1 AND mark.about IS NULL AND entry.entry IS NOT NULL
-             ORDER BY entry.epoch, entry.depth, entry.id",
-            qualified()
-        );
-        let mut marks = Marks::default();
-        for mark in rows_of(&self.all, &query, [room.0], rows::kept_entry)? {
-            marks.fold(&mark, |_| None);
-        }
-        Ok(marks.topic().map(|(by, topic)| (*by, topic.to_owned())))
+    pub fn topic(&mut self, room: &RoomId) -> Result<Option<(PeerId, String)>, StoreError> {
+        self.snapshot(|store, late| {
+            let query = "SELECT place.* FROM mark CROSS JOIN place ON place.at = mark.at
+                 WHERE mark.room = ?1 AND mark.about IS NULL ORDER BY place.epoch, place.depth, place.id";
+            let mut at_hand = RowsAtHand::of(store.connection());
+            let mut marks = Marks::default();
+            for stand in store.rows(query, [room.0], Stand::read)? {
+                marks.fold(&at_hand.entry(&stand)?.0, |_| None);
+            }
+            let late = late.iter().flat_map(|run| &run.entries).filter(|kept| kept.entry.room == *room);
+            late.for_each(|kept| _ = marks.fold(kept, |_| None));
+            Ok(marks.topic().map(|(by, topic)| (*by, topic.to_owned())))
+        })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row, params};
 
-use super::rows::{self, as_stored, number, seal};
+use super::rows::{as_stored, number, seal};
 use super::{PeerStore, rows_of};
 use crate::core::acquaintances::Acquaintance;
 use crate::core::private::KeptConversation;
@@ -12,41 +12,6 @@ use crate::identity::{Name, PeerId};
 use crate::limits::NAMES_PER_KEY_MAX;
 use crate::store::sqlite::{StoreError, read};
 use crate::wire::{Few, Letter, PrivateId, RoomId, Series, decode, encode};
-
-/// Format 4 added these. `letter` has both directions of private conversations; `mark` says which entries are no texts, and
-/// which entry they are about, if any.
-pub(super) const TABLES: &str = "
-    CREATE TABLE acquaintance (
-        key BLOB PRIMARY KEY,
-        first_seen_ms INTEGER NOT NULL,
-        names BLOB NOT NULL,
-        verified_ms INTEGER,
-        ignored INTEGER NOT NULL,
-        seal BLOB NOT NULL
-    ) WITHOUT ROWID;
-    CREATE TABLE letter (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        room BLOB NOT NULL,
-        key BLOB NOT NULL,
-        mine INTEGER NOT NULL,
-        series BLOB NOT NULL,
-        place INTEGER NOT NULL,
-        id BLOB NOT NULL,
-        letter BLOB NOT NULL,
-        received INTEGER NOT NULL,
-        kept_ms INTEGER NOT NULL,
-        seal BLOB NOT NULL,
-        UNIQUE (room, key, mine, series, place)
-    );
-    CREATE TABLE mark (
-        id BLOB PRIMARY KEY,
-        room BLOB NOT NULL,
-        about BLOB
-    ) WITHOUT ROWID;
-    CREATE INDEX mark_about ON mark (about);
-    CREATE INDEX mark_by_room ON mark (room);
-    CREATE TRIGGER mark_forgotten AFTER DELETE ON entry BEGIN DELETE FROM mark WHERE id = old.id; END;
-";
 
 /// A private message as it was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -258,16 +223,5 @@ pub(super) fn forget_letters(on: &Connection, older_than_ms: i64) -> Result<(), 
                AND newest.series = letter.series)",
         [older_than_ms],
     )?;
-    Ok(())
-}
-
-/// Writes marks of all entries that are there, for a database of an earlier format.
-pub(super) fn mark_all(to: &Connection) -> Result<(), StoreError> {
-    let columns = format!("SELECT {} FROM entry WHERE entry IS NOT NULL", rows::ENTRY_COLUMNS);
-    let mut query = to.prepare(&columns)?;
-    let mut found = query.query([])?;
-    while let Some(row) = found.next()? {
-        super::marked::keep_mark(to, &rows::kept_entry(row)?)?;
-    }
     Ok(())
 }
