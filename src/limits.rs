@@ -78,9 +78,13 @@ pub const SEEN_HEADS_MAX: usize = 8;
 /// Addresses one member may offer for itself; nobody can make us scan a network (THREATS.md row 16).
 pub const CANDIDATES_MAX: usize = 8;
 
-/// Times per minute and linked peer that a move is followed by a new dial (THREATS.md row 32): a walk from one network to
-/// the next has one or two.
+/// Times per minute that a server follows a client's connection to another address (THREATS.md row 32): a walk from one
+/// network to the next has one or two.
 pub const MOVES_PER_MINUTE_MAX: usize = 4;
+
+/// Times per minute that the server's news of a peer makes us dial that peer before it is time (THREATS.md row 16): a
+/// member that is started again and again in a changing room has some.
+pub const HURRIES_PER_MINUTE_MAX: usize = 12;
 
 /// Knocks that may wait behind the open one, per room (THREATS.md row 8).
 pub const KNOCKS_WAITING_MAX: usize = 8;

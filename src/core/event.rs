@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use super::log::Place;
+pub use super::route::{DirectLink, Route};
 use crate::identity::{Fingerprint, Name, PeerId, RoomName};
 use crate::wire::{Content, EntryId, PrivateId, ProposalHash, Settings};
 
@@ -152,6 +153,8 @@ pub enum Command {
     List,
     /// Tell who is in a room.
     Members(RoomName),
+    /// Tell how every member of a room is reached.
+    Paths(RoomName),
     /// Ask the rendezvous to forget a room of one's own.
     Delete(RoomName),
     /// Show the newest texts of a room once more.
@@ -535,6 +538,15 @@ pub enum Event {
         path: Path,
         /// If not at all: seconds until they lose their seat.
         grace_s: Option<u64>,
+        /// If not directly, although the server sees them: how many of their addresses were tried.
+        tried: Option<usize>,
+    },
+    /// The answer to [`Command::Paths`].
+    Paths {
+        /// Where.
+        room: RoomName,
+        /// Every member but ourselves, the most senior first.
+        routes: Vec<Route>,
     },
     /// A text, in a room's transcript for good. Our own too, once they are on disk.
     Message {

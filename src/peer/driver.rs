@@ -453,7 +453,10 @@ impl Driver {
         None
     }
 
-    pub(super) async fn tell(&mut self, event: Event) {
+    pub(super) async fn tell(&mut self, mut event: Event) {
+        if let Event::Paths { routes, .. } = &mut event {
+            self.measure(routes);
+        }
         if let Event::Ended(ending) = event {
             self.ending = Some(ending);
             return;

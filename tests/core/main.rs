@@ -12,6 +12,7 @@ mod losses;
 mod outbox;
 mod people;
 mod privates;
+mod paths;
 mod rooms;
 mod said;
 mod storms;

@@ -97,8 +97,8 @@ pub struct Node {
     dialling: BTreeMap<PeerId, Dialling>,
     /// Links in doubt, which are dialled anew while they stand.
     renewals: BTreeMap<PeerId, Renewal>,
-    /// When we last followed the server's word that somebody has moved.
-    followed: VecDeque<u64>,
+    /// When news of each peer, or of ourselves, last made us dial before it was time.
+    hurried: BTreeMap<PeerId, VecDeque<u64>>,
     /// Our own addresses.
     addresses: Vec<SocketAddr>,
     /// When the server was last told of them because something changed.
@@ -192,7 +192,7 @@ impl Node {
             strangers: BTreeMap::new(),
             dialling: BTreeMap::new(),
             renewals: BTreeMap::new(),
-            followed: VecDeque::new(),
+            hurried: BTreeMap::new(),
             addresses: Vec::new(),
             told_addresses_at: None,
             server_up: false,

@@ -6,6 +6,7 @@ mod input;
 mod output;
 mod past;
 mod said;
+mod paths;
 
 use std::io::{ErrorKind, Write};
 
