@@ -305,6 +305,23 @@ fn nothing_that_others_say_acts_on_the_terminal() {
         let last: Vec<_> = screen.lines().rev().take(2).collect();
         assert!(last[0].starts_with('>') && last[1].contains("[1:lobby]"), "the frame stands: {screen}");
     }
+    // The same by every other way that text takes.
+    for text in &hostile[..8] {
+        let short: String = text.chars().take(40).collect();
+        let first = bob.say("lobby", "to be changed");
+        bob.send(json!({"do": "edit", "room": "lobby", "of": first["id"], "text": text}));
+        bob.send(json!({"do": "react", "room": "lobby", "to": first["id"], "sign": short}));
+        bob.send(json!({"do": "topic", "room": "lobby", "text": short}));
+        bob.send(json!({"do": "away", "room": "lobby", "why": short}));
+        bob.send(json!({"do": "private", "room": "lobby", "to": "alice", "text": text}));
+    }
+    bob.say("lobby", "all was said");
+    alice.shows("all was said");
+    alice.shows("2:@bob");
+    alice.press("\x1b2");
+    alice.shows("private with bob");
+    alice.press("\x1b1");
+    alice.shows("[1:lobby]");
     let titles = alice.told(|told| told.titles.clone());
     assert!(titles.iter().all(|title| title.ends_with("lobby - p2pchat")), "{titles:?}");
     assert!(alice.told(|told| told.copied.is_empty()) && alice.told(|told| told.bells) == bells);

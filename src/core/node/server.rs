@@ -204,8 +204,7 @@ impl Node {
             room.ask_server_at = Some(ctx.now.after_ms(BRING_AGAIN_MS));
             return;
         }
-        let long_ago =
-            room.brought.is_some_and(|(.., when)| ctx.now.mono_ms >= when.saturating_add(ASK_AGAIN_MS));
+        let long_ago = room.brought.is_some_and(|(.., when)| ctx.now.mono_ms >= when.saturating_add(ASK_AGAIN_MS));
         if !already || long_ago {
             room.brought = Some((roster, head, ctx.now.mono_ms));
         }

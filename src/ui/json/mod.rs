@@ -5,8 +5,8 @@ mod decisions;
 mod input;
 mod output;
 mod past;
-mod said;
 mod paths;
+mod said;
 
 use std::io::{ErrorKind, Write};
 

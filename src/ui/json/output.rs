@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::decisions;
 use super::past;
-use super::said;
 use super::paths::{RouteLine, route_line};
+use super::said;
 use crate::peer::api::*;
 use crate::ui::said::trust_word;
 use crate::ui::words::{self, Said};
