@@ -185,7 +185,7 @@ impl Inbox {
         let taken = &mut self.0[at].1;
         // What they know to have arrived was lost here, with the history, or was in a run of which nothing stayed.
         *taken = first.saturating_sub(1).max(*taken);
-        let next = number == taken.saturating_add(1);
+        let next = taken.checked_add(1) == Some(number);
         *taken += u64::from(next);
         (next, *taken)
     }

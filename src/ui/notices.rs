@@ -258,7 +258,7 @@ mod tests {
 dana (name unverified) wants to join lobby
   key      {words}
   WARNING  this name looks like Dana, but the key is another: do not mix them up
-  known    this key is new to this room
+  known    this key is new to this room, and to you
   yes      bob
   awaited  carol, alice
   60 s left, then the answer is no: /approve dana or /deny dana"

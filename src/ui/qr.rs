@@ -34,7 +34,9 @@ mod tests {
         let columns: Vec<usize> = lines.iter().map(|line| line.chars().count()).collect();
         assert!(columns.iter().all(|width| *width == columns[0]) && lines.len() == columns[0].div_ceil(2));
         assert!(lines[0].chars().all(|c| c == '█'), "{}", lines[0]);
-        assert!(lines.iter().all(|line| line.starts_with("██") && line.ends_with("██")));
+        let (last, others) = lines.split_last().unwrap();
+        assert!(others.iter().all(|line| line.starts_with("██") && line.ends_with("██")));
+        assert!(last.starts_with("▀▀") && last.ends_with("▀▀"), "an odd number of rows ends in the middle of a line");
         assert!(lines.iter().flat_map(|line| line.chars()).all(|c| "█▀▄ ".contains(c)));
         assert!(blocks(&"x".repeat(10_000)).is_empty());
     }

@@ -178,6 +178,14 @@ fn outsiders_and_those_of_no_common_roster_say_nothing() {
     let private = Private::Letter { roster, series: Series([1; 16]), first: 1, letter };
     world.forge_peer(0, 1, PeerMessage::Private((room, private)));
     assert!(world.whispers(1).is_empty(), "of a roster that nobody knows");
+    let kept = world.kept(1);
+    let roster = kept.rooms[0].base.hash();
+    for (number, first, text) in [(u64::MAX, u64::MAX, &b"psst"[..]), (1 << 60, 1 << 60, b"psst"), (1, 1, b"\xff")] {
+        let letter = Letter { number, wall_ms: 0, salt: [0; 16], text: text.to_vec().try_into().unwrap() };
+        let private = Private::Letter { roster, series: Series([1; 16]), first, letter };
+        world.forge_peer(0, 1, PeerMessage::Private((room, private)));
+    }
+    assert!(world.whispers(1).is_empty(), "beyond all counting, or no text");
     let to: Name = "p2".parse().unwrap();
     world.command(0, Command::Private { room: lobby(), to: to.clone(), fingerprint: None, text: "psst".into() });
     assert_eq!(world.people[0].events.last(), Some(&Event::Failed(Failure::NoSuchMember(to))));

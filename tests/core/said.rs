@@ -176,7 +176,7 @@ fn kinds_of_a_later_version_are_passed_on_and_not_shown() {
     world.let_in(1);
     world.let_in(2);
     world.forge_entry(0, p2pchat::wire::Body { kind: 77, bytes: b"what is this".to_vec().try_into().unwrap() });
-    world.say(0, "after it");
+    world.say(1, "after it");
     assert_eq!(world.texts(2), ["after it"], "what follows it has come, so it has come too");
     assert_eq!(world.history(2).len(), 1);
     assert!(!world.was_told(2, |event| matches!(event, Event::Misbehaviour { .. })));

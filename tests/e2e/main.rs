@@ -12,6 +12,7 @@
 //! | `rooms` | lists, deletions, sizes, names, rooms that nobody is in |
 //! | `pipes` | files through a room, byte for byte |
 //! | `history` | what was said, found again or gone for good |
+//! | `said` | what can be said besides a text, and to one member alone |
 //! | `liar`, `lies` | a server that lies, and gains nothing by it |
 //! | `misuse` | wrong arguments, damaged files, hostile bytes |
 //! | `screen` | the full-screen face in a pty, its screen read by a terminal's parser |
@@ -34,4 +35,5 @@ mod outages;
 mod pipes;
 mod refusals;
 mod rooms;
+mod said;
 mod screen;

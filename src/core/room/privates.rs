@@ -9,7 +9,7 @@ use crate::core::event::{Event, Failure, PrivateMessage};
 use crate::core::io::{Change, Output};
 use crate::core::private::{Conversation, Privates};
 use crate::identity::{Fingerprint, Name, PeerId, Sealer, Signed, Verified, signing_bytes};
-use crate::limits::{CARRIED_BYTES_PER_S, TEXT_BYTES_MAX};
+use crate::limits::{CARRIED_BYTES_PER_S, SEQ_MAX, TEXT_BYTES_MAX};
 use crate::wire::{
     Bytes, Carry, Letter, Parcel, PeerMessage, Private, Sealed, SealingKey, Series, decode, encode, encoded_len,
 };
@@ -236,8 +236,9 @@ impl Room {
         match private {
             Private::Letter { roster, series, first, letter } => {
                 let both = |roster: &crate::wire::Roster| is_member(roster, &from) && is_member(roster, &ctx.me());
-                // Of a roster that is not known yet it is sent again; what is no text is never taken.
-                if !self.audience(&roster).is_some_and(both) || std::str::from_utf8(&letter.text).is_err() {
+                // Of a roster that is not known yet it is sent again; what is no text, or beyond all counting, is never taken.
+                let sound = std::str::from_utf8(&letter.text).is_ok() && letter.number.max(first) <= SEQ_MAX;
+                if !self.audience(&roster).is_some_and(both) || !sound {
                     return;
                 }
                 let with = self.privates.with.entry(from).or_default();
