@@ -15,6 +15,7 @@
 //! | `said` | what can be said besides a text, and to one member alone |
 //! | `liar`, `lies` | a server that lies, and gains nothing by it |
 //! | `misuse` | wrong arguments, damaged files, hostile bytes |
+//! | `screen` | the full-screen face in a pty, its screen read by a terminal's parser |
 //! | `measure` | the figures, on demand |
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
@@ -36,3 +37,4 @@ mod quota;
 mod refusals;
 mod rooms;
 mod said;
+mod screen;
