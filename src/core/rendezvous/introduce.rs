@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::refusal::{Refusal, not_member};
 use super::room::{Room, Turn};
 use super::sessions::Client;
+use crate::identity::PeerId;
 use crate::limits::CANDIDATES_MAX;
 use crate::wire::{Few, FromServer, RosterHash};
 
@@ -31,9 +32,19 @@ impl Room {
         let addresses = usable(client.observed, offered);
         let attachment = self.attachment(&client.key).ok_or_else(not_member)?;
         attachment.addresses = Some(addresses.clone());
-        self.tell_others(turn, &client.key, &FromServer::Introduce((self.id(), client.key, addresses)));
+        let introduction = FromServer::Introduce((self.id(), client.key, addresses));
+        self.tell_others(turn, &client.key, &introduction);
+        // Whoever has just been let in has yet to say that it knows: telling it now saves a round trip.
+        if let Some(newcomer) = self.newcomer().filter(|key| self.attachment(key).is_none()) {
+            turn.send(&newcomer, introduction);
+        }
         self.introduce_others(turn, &client.key);
         Ok(())
+    }
+
+    /// Who was let in by the step to the current roster.
+    fn newcomer(&self) -> Option<PeerId> {
+        self.admission.as_ref().map(|admission| admission.knock.unverified().key)
     }
 
     /// A member is seen elsewhere now: the others are told, if they may know where it is at all.
@@ -47,7 +58,7 @@ impl Room {
     }
 
     /// Tells a member where all others are that have told.
-    pub(super) fn introduce_others(&self, turn: &mut Turn<'_>, to: &crate::identity::PeerId) {
+    pub(super) fn introduce_others(&self, turn: &mut Turn<'_>, to: &PeerId) {
         for (key, addresses) in self.addresses().filter(|(key, _)| *key != to) {
             turn.send(to, FromServer::Introduce((self.id(), *key, addresses.clone())));
         }
