@@ -249,7 +249,7 @@ pub const PROBE_HOPS: i32 = 2;
 
 /// Milliseconds that a handshake across two routers waits behind that first packet: more than the two sides differ in when
 /// they hear of each other from the server, less than anybody notices.
-pub const PUNCH_HOLD_MS: u64 = 10;
+pub const PUNCH_HOLD_MS: u64 = 20;
 
 /// Seconds for which a router is asked to let others in: asked again at half of it, and forgotten soon after a crash.
 pub const MAPPING_LEASE_S: u64 = 3_600;

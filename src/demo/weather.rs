@@ -90,7 +90,7 @@ async fn a_chat_at_two_hundred_milliseconds_and_one_packet_in_ten_lost_loses_not
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_message_is_there_three_round_trips_after_the_last_approval() {
+async fn the_first_message_is_there_four_round_trips_after_the_last_approval() {
     let stage = Stage::set().map_err(|_| "no stage").unwrap();
     let (mut ann, mut ben, knock) = knocking(&stage, 0).await;
     let began = Instant::now();
@@ -110,8 +110,9 @@ async fn the_first_message_is_there_three_round_trips_after_the_last_approval() 
     println!(
         "from the last approval, at 200 ms a round trip: newcomer hears after {newcomer:?}, founder after {founder:?}"
     );
-    // What is beyond three is this machine's.
-    let most = 6 * ONE_WAY + Duration::from_millis(300);
-    assert!(newcomer.min(founder) <= most, "{newcomer:?} and {founder:?}");
+    // Half a one each for the admission, the addresses, the introduction and the text, one for the handshake, and half a one
+    // until each knows what the other has. What is beyond four is this machine's.
+    let most = 8 * ONE_WAY + Duration::from_millis(300);
+    assert!(newcomer.max(founder) <= most, "{newcomer:?} and {founder:?}");
     quit([ann, ben]).await;
 }

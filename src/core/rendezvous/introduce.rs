@@ -32,19 +32,10 @@ impl Room {
         let addresses = usable(client.observed, offered);
         let attachment = self.attachment(&client.key).ok_or_else(not_member)?;
         attachment.addresses = Some(addresses.clone());
-        let introduction = FromServer::Introduce((self.id(), client.key, addresses));
-        self.tell_others(turn, &client.key, &introduction);
-        // Whoever has just been let in has yet to say that it knows: telling it now saves a round trip.
-        if let Some(newcomer) = self.newcomer().filter(|key| self.attachment(key).is_none()) {
-            turn.send(&newcomer, introduction);
-        }
+        self.tell_others(turn, &client.key, &FromServer::Introduce((self.id(), client.key, addresses)));
+        // A newcomer hears of it when it has told its own: both then dial at the same moment, which is what routers need.
         self.introduce_others(turn, &client.key);
         Ok(())
-    }
-
-    /// Who was let in by the step to the current roster.
-    fn newcomer(&self) -> Option<PeerId> {
-        self.admission.as_ref().map(|admission| admission.knock.unverified().key)
     }
 
     /// A member is seen elsewhere now: the others are told, if they may know where it is at all.
