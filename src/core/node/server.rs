@@ -88,11 +88,7 @@ impl Node {
             FromServer::Presence((_, key, true)) if room.has(&key) => drop(room.online.insert(key)),
             FromServer::Presence((_, key, _)) => drop(room.online.remove(&key)),
             // A report tells when to try again, nothing more: reachability is what we see ourselves.
-            FromServer::Reported((_, key, _)) if room.has(&key) => {
-                if self.may_hurry(now, key) {
-                    self.dial_soon(now, key);
-                }
-            }
+            FromServer::Reported((_, key, _)) if room.has(&key) => self.dial_on_report(now, key),
             _ => {}
         }
     }
@@ -204,8 +200,7 @@ impl Node {
             room.ask_server_at = Some(ctx.now.after_ms(BRING_AGAIN_MS));
             return;
         }
-        let long_ago =
-            room.brought.is_some_and(|(.., when)| ctx.now.mono_ms >= when.saturating_add(ASK_AGAIN_MS));
+        let long_ago = room.brought.is_some_and(|(.., when)| ctx.now.mono_ms >= when.saturating_add(ASK_AGAIN_MS));
         if !already || long_ago {
             room.brought = Some((roster, head, ctx.now.mono_ms));
         }
