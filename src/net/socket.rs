@@ -92,22 +92,19 @@ mod tests {
         let target = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         target.set_nonblocking(true).unwrap();
         let socket = OwnSocket::new(TokioRuntime.wrap_udp_socket(bound).unwrap());
-        let send = async |contents: &[u8], src_ip| {
+        let mut poller = Arc::clone(&socket).create_io_poller();
+        std::future::poll_fn(|cx| poller.as_mut().poll_writable(cx)).await.unwrap();
+        let send = |contents: &[u8], src_ip| {
             let destination = target.local_addr().unwrap();
-            let transmit = Transmit { destination, ecn: None, contents, segment_size: None, src_ip };
-            // The runtime may not have seen yet that the socket can be written to.
-            while socket.try_send(&transmit).is_err() {
-                let mut poller = Arc::clone(&socket).create_io_poller();
-                std::future::poll_fn(|cx| poller.as_mut().poll_writable(cx)).await.unwrap();
-            }
+            socket.try_send(&Transmit { destination, ecn: None, contents, segment_size: None, src_ip }).unwrap();
         };
         let home = Some([127, 0, 0, 1].into());
-        send(b"1", home).await;
+        send(b"1", home);
         socket.in_use(vec![[127, 0, 0, 2].into()]);
-        send(b"2", home).await;
-        send(b"3", None).await;
+        send(b"2", home);
+        send(b"3", None);
         socket.in_use(vec![[127, 0, 0, 1].into()]);
-        send(b"4", home).await;
+        send(b"4", home);
         let mut heard = Vec::new();
         let mut byte = [0; 8];
         while let Ok(length) = target.recv(&mut byte) {
