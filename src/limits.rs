@@ -78,9 +78,13 @@ pub const SEEN_HEADS_MAX: usize = 8;
 /// Addresses one member may offer for itself; nobody can make us scan a network (THREATS.md row 16).
 pub const CANDIDATES_MAX: usize = 8;
 
-/// Times per minute and linked peer that a move is followed by a new dial (THREATS.md row 32): a walk from one network to
-/// the next has one or two.
+/// Times per minute that a server follows a client's connection to another address (THREATS.md row 32): a walk from one
+/// network to the next has one or two.
 pub const MOVES_PER_MINUTE_MAX: usize = 4;
+
+/// Times per minute that the server's news of a peer makes us dial that peer before it is time (THREATS.md row 16): a
+/// member that is started again and again in a changing room has some.
+pub const HURRIES_PER_MINUTE_MAX: usize = 12;
 
 /// Knocks that may wait behind the open one, per room (THREATS.md row 8).
 pub const KNOCKS_WAITING_MAX: usize = 8;
@@ -401,6 +405,26 @@ pub const FORGETTING_PAUSE_MS: u64 = 100;
 
 /// Seconds between two looks for what is to be forgotten: an hour.
 pub const FORGETTING_EVERY_S: u64 = 3_600;
+
+/// Bytes of disk that are left free: below, nothing more of others is taken (THREATS.md row 21).
+pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Bytes of disk below which our own texts are refused too: enough for the journal, and for getting out in an orderly way.
+pub const OWN_RESERVE_BYTES: u64 = RESERVE_BYTES / 4;
+
+/// Megabytes of disk that one room may take, unless configured otherwise: some four million lines.
+pub const QUOTA_ROOM_MB_DEFAULT: u32 = 2_000;
+
+/// Megabytes of disk that one author may take in a room, unless configured otherwise: a quarter of it.
+pub const QUOTA_AUTHOR_MB_DEFAULT: u32 = 500;
+
+/// Bytes of messages from other members that wait for the loop: beyond it links are read no further, and QUIC makes the senders
+/// wait. Some hundred full runs.
+pub const ARRIVALS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes on their way to all members of a room together, before those that have confirmed nothing get no more: each link has its
+/// share, and [`LINK_QUEUE_BYTES_MAX`] at most.
+pub const FEEDS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Entries that are brought into the history's indexes in one transaction: a few milliseconds, in which nothing else is done.
 pub const INDEXED_AT_ONCE_MAX: usize = 512;

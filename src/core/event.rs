@@ -8,12 +8,13 @@ mod failure;
 use std::path::PathBuf;
 
 use super::log::Place;
+pub use super::route::{DirectLink, Route};
 use crate::identity::{Fingerprint, Name, PeerId, RoomName};
 use crate::wire::{EntryId, PrivateId, ProposalHash};
 
 pub use super::acquaintances::{OtherKey, Trust};
 pub use command::{Command, KnockRef, Rule};
-pub use failure::Failure;
+pub use failure::{Failure, Shortage};
 
 /// A member, as shown to people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -333,6 +334,15 @@ pub enum Event {
         path: Path,
         /// If not at all: seconds until they lose their seat.
         grace_s: Option<u64>,
+        /// If not directly, although the server sees them: how many of their addresses were tried.
+        tried: Option<usize>,
+    },
+    /// The answer to [`Command::Paths`].
+    Paths {
+        /// Where.
+        room: RoomName,
+        /// Every member but ourselves, the most senior first.
+        routes: Vec<Route>,
     },
     /// A text, in a room's transcript for good. Our own too, once they are on disk.
     Message {

@@ -24,6 +24,7 @@ pub mod node;
 pub mod private;
 pub mod rendezvous;
 mod room;
+pub mod route;
 pub mod time;
 
 pub use event::{Command, Event};

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::gate::Gate;
 use super::link::in_words;
 use super::punch::{self, Puncher};
+use super::socket::OwnSocket;
 use super::tls::{self, PEER_NAME, PeerTls, ServerCertificate};
 use super::{CloseCode, Link, Reader, Writer, candidates, transport};
 use crate::identity::{Identity, PeerId, Signer as _};
@@ -37,6 +38,7 @@ pub struct PeerEndpoint {
     bound: SocketAddr,
     me: PeerId,
     tls: Arc<PeerTls>,
+    socket: Arc<OwnSocket>,
     puncher: Puncher,
     accepted: Mutex<mpsc::Receiver<PeerConnection>>,
     accepting: JoinHandle<()>,
@@ -51,12 +53,15 @@ impl PeerEndpoint {
     pub fn bind(listen: SocketAddr, identity: &Identity) -> Result<PeerEndpoint, std::io::Error> {
         let tls = Arc::new(PeerTls::new(identity));
         let config = transport::accepting(tls.accepting(), transport::between_peers(), PEER_HANDSHAKES_AT_ONCE_MAX);
-        let (endpoint, raw) = transport::bind(listen, config, &identity.pkcs8())?;
+        let socket = transport::bind(listen)?;
+        let puncher = Puncher::new(socket.try_clone()?);
+        let socket = OwnSocket::new(transport::for_quic(socket)?);
+        let endpoint = transport::endpoint(Arc::clone(&socket) as _, config, &identity.pkcs8())?;
         let bound = endpoint.local_addr()?;
         let (waiting, accepted) = mpsc::channel(LINKS_WAITING_MAX);
         let accepting = tokio::spawn(accept_all(endpoint.clone(), waiting));
-        let (me, puncher, accepted) = (identity.id(), Puncher::new(raw), Mutex::new(accepted));
-        Ok(PeerEndpoint { endpoint, bound, me, tls, puncher, accepted, accepting })
+        let (me, accepted) = (identity.id(), Mutex::new(accepted));
+        Ok(PeerEndpoint { endpoint, bound, me, tls, socket, puncher, accepted, accepting })
     }
 
     /// The address of the socket, with its real port.
@@ -67,7 +72,11 @@ impl PeerEndpoint {
     /// The addresses under which members may reach this socket, 8 at most: all of this machine's when listening on all,
     /// loopback only when there is no other. Asks the system each time, since they change.
     pub fn local_candidates(&self) -> Vec<SocketAddr> {
-        candidates::local(self.bound)
+        let (local, present) = candidates::local(self.bound);
+        if !present.is_empty() {
+            self.socket.in_use(present);
+        }
+        local
     }
 
     /// The next link that somebody dialled, its key proved and its stream open; `None` when the endpoint is closed.

@@ -21,6 +21,7 @@ pub mod messages;
 pub mod notices;
 pub mod offline;
 pub mod once;
+pub mod paths;
 pub mod pipe;
 pub mod plain;
 pub mod port;

@@ -147,7 +147,13 @@ impl<O: Write, E: Write> Pipe<O, E> {
             }
             Event::Failed(failure) => {
                 // What was to be said was not: whoever wrote the script must see it at the end, too.
-                if matches!(failure, Failure::NotKept { .. } | Failure::TextTooLong { .. } | Failure::NotInRoom(_)) {
+                if matches!(
+                    failure,
+                    Failure::NotKept { .. }
+                        | Failure::NoSpace { own: true, .. }
+                        | Failure::TextTooLong { .. }
+                        | Failure::NotInRoom(_)
+                ) {
                     self.session.worsen(Exit::Failed);
                 }
                 if self.session.is_inside() {
@@ -212,6 +218,7 @@ impl<O: Write, E: Write> Pipe<O, E> {
             Slash::Quit => return self.quit(Exit::Done),
             Slash::List => Ok(Command::List),
             Slash::Members => Ok(Command::Members(room)),
+            Slash::Paths => Ok(Command::Paths(room)),
             Slash::Last(count) => Ok(Command::Last { room, count }),
             Slash::Search(words) => Ok(Command::Search { room, words, count: HISTORY_SHOWN_DEFAULT }),
             Slash::Speak(speak) => speak.command(room, &self.messages),

@@ -262,6 +262,7 @@ impl Plain {
                 }
             }
             (Slash::Members, Some(room)) => self.port.send(Command::Members(room)),
+            (Slash::Paths, Some(room)) => self.port.send(Command::Paths(room)),
             (Slash::Last(count), Some(room)) => self.port.send(Command::Last { room, count }),
             (Slash::Search(words), Some(room)) => {
                 self.port.send(Command::Search { room, words, count: HISTORY_SHOWN_DEFAULT });

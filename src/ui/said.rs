@@ -139,7 +139,7 @@ fn whois(who: &Whois, zone: &TimeZone) -> Vec<String> {
         let names: Vec<String> = who.admitted_by.iter().map(shown).collect();
         lines.push(row("let in by", names.join(", ")));
     }
-    lines.push(row("path", super::notices::path_words(&person.path)));
+    lines.push(row("path", super::paths::words(&person.path)));
     if let Some(why) = &person.away {
         lines.push(row("away", if why.is_empty() { "yes".to_owned() } else { escape::text(why) }));
     }

@@ -36,6 +36,8 @@ pub enum Slash {
     List,
     /// Show who is in the room.
     Members,
+    /// Show how members are reached.
+    Paths,
     /// Let a newcomer in.
     Approve(Newcomer),
     /// Refuse a newcomer.
@@ -239,6 +241,13 @@ pub const COMMANDS: &[Entry] = &[
         parse: |rest| (!rest.is_empty()).then(|| Slash::Export(PathBuf::from(rest))),
     },
     Entry {
+        name: "paths",
+        aliases: &["path"],
+        usage: "/paths",
+        help: "show the path to each member: direct or through whom, how far, what was tried",
+        parse: |rest| alone(rest, Slash::Paths),
+    },
+    Entry {
         name: "last",
         aliases: &[],
         usage: "/last [N]",
@@ -415,6 +424,8 @@ mod tests {
             ("/history", Line::Wrong("/history members")),
             ("/members", Do(Slash::Members)),
             ("/who", Do(Slash::Members)),
+            ("/paths", Do(Slash::Paths)),
+            ("/paths bob", Line::Wrong("/paths")),
             ("/last", Do(Slash::Last(20))),
             ("/last 500", Do(Slash::Last(500))),
             ("/last 0", Line::Wrong("/last [N]")),

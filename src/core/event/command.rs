@@ -146,6 +146,8 @@ pub enum Command {
     List,
     /// Tell who is in a room.
     Members(RoomName),
+    /// Tell how every member of a room is reached.
+    Paths(RoomName),
     /// Ask the rendezvous to forget a room of one's own.
     Delete(RoomName),
     /// Show the newest texts of a room once more.

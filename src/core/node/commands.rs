@@ -59,6 +59,7 @@ impl Node {
             Command::Leave(room) => self.leave(now, room, out),
             Command::List => self.ask_server(ToServer::List(()), out),
             Command::Members(room) => self.members(now, room, out),
+            Command::Paths(room) => self.look_at(now, room, out, Room::tell_paths),
             Command::Delete(room) => self.delete(room, out),
             Command::Last { room, count } => self.recall(room, count, None, None, out),
             Command::Earlier { room, before, count } => self.recall(room, count, None, Some(before), out),

@@ -278,6 +278,8 @@ impl Node {
             room.lost.retain(|_, lost| now.mono_ms < lost.until);
         }
         let lost = |peer: &PeerId| self.rooms.values().any(|room| room.lost.contains_key(peer));
+        let me = self.id();
+        self.hurried.retain(|peer, _| wanted.contains(peer) || *peer == me);
         self.dialling.retain(|peer, _| (wanted.contains(peer) || lost(peer)) && !self.links.contains_key(peer));
         if self.quitting.is_some() {
             return;

@@ -15,6 +15,7 @@ mod moving;
 mod names;
 mod numbers;
 mod past;
+mod paths;
 mod people;
 mod privates;
 mod reader;
@@ -53,6 +54,7 @@ pub(super) use super::consent::seat::Fate;
 use absence::Absence;
 use meeting::Lost;
 use numbers::Unlevel;
+use paths::Detour;
 use reader::Reader;
 use record::Heard;
 use reforming::Reforming;
@@ -149,6 +151,8 @@ pub(super) struct Room {
     pub online: BTreeSet<PeerId>,
     /// Members we can reach by no path, and since when.
     absent: BTreeMap<PeerId, Absence>,
+    /// Members we reach through others only.
+    detours: BTreeMap<PeerId, Detour>,
     /// With whom each linked member says to have links.
     adverts: BTreeMap<PeerId, BTreeSet<PeerId>>,
     /// What we last told the others about our own links.
@@ -236,6 +240,7 @@ impl Room {
             readers: BTreeMap::new(),
             online: BTreeSet::new(),
             absent: BTreeMap::new(),
+            detours: BTreeMap::new(),
             adverts: BTreeMap::new(),
             advertised: BTreeSet::new(),
             addresses: BTreeMap::new(),
@@ -324,15 +329,6 @@ impl Room {
         keys.filter(|key| key != me).collect()
     }
 
-    /// How a member is reached.
-    pub fn path(&self, ctx: &Ctx<'_>, key: &PeerId) -> Path {
-        if let Some(link) = ctx.links.get(key) {
-            return Path::Direct { rtt_ms: Some(link.rtt_ms) };
-        }
-        let via = self.adverts.iter().find(|(via, linked)| ctx.links.contains_key(via) && linked.contains(key));
-        via.and_then(|(via, _)| self.name_of(via)).map_or(Path::None, |via| Path::Relayed { via })
-    }
-
     /// A link with a member has come up: tell them where we are, and what we have.
     pub fn link_up(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
         let Some(link) = ctx.links.get(&peer) else { return };
@@ -342,7 +338,7 @@ impl Room {
         // A better connection to somebody who is linked already is no news.
         if let (Some(name), false) = (self.name_of(&peer), replaced) {
             let path = Path::Direct { rtt_ms: Some(rtt_ms) };
-            ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s: None });
+            ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s: None, tried: None });
         }
         self.greet(ctx, peer);
         self.reach_changed(ctx);

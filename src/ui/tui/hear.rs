@@ -89,7 +89,7 @@ pub fn on_event(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
             model.tabs[index].grace.remove(key);
             tell(model, Some(room), notice(event));
         }
-        Event::Link { room, name, path, grace_s } => on_link(model, event, room, name, path, *grace_s),
+        Event::Link { room, name, path, grace_s, .. } => on_link(model, event, room, name, path, *grace_s),
         Event::Rooms { rooms, .. } => {
             model.listed = rooms.iter().map(|room| room.room.clone()).collect();
             tell(model, None, notice(event));
@@ -202,7 +202,8 @@ fn room_of(event: &Event) -> Option<&RoomName> {
         | Event::Reform { room, .. }
         | Event::Rules { room, .. }
         | Event::Pending { room, .. }
-        | Event::Membership { room, .. } => Some(room),
+        | Event::Membership { room, .. }
+        | Event::Paths { room, .. } => Some(room),
         Event::Misbehaviour { room, .. } => room.as_ref(),
         _ => None,
     }
@@ -398,9 +399,10 @@ fn on_link(model: &mut Model, event: &Event, room: &RoomName, name: &Name, path:
         Some(ends_ms) => drop(tab.grace.insert(key, ends_ms)),
         None => drop(tab.grace.remove(&key)),
     }
-    // The panel shows how; a line tells only who is gone, and who is back.
+    // The panel shows how; a line tells only who is gone, and who is back; and who was never reached at all.
     let gone = matches!(path, Path::None);
-    if gone != matches!(was, Path::None) && (gone && grace_s.is_some() || !gone) {
+    let pathless = gone && matches!(event, Event::Link { tried: Some(_), .. });
+    if (pathless || gone != matches!(was, Path::None)) && (gone && grace_s.is_some() || !gone) {
         tell(model, Some(room), notice(event));
     }
 }
