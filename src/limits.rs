@@ -184,6 +184,10 @@ pub const FORK_ENDS_MAX: usize = 4;
 /// of older ones the store knows.
 pub const MARKED_ENTRIES_MAX: usize = 1_024;
 
+/// Entries about the room itself (topics, absences) that are read again of each room at the start: the newest say it all,
+/// unless somebody is away longer than these last.
+pub const STANDING_RECALLED_MAX: usize = 256;
+
 /// Different signs of one author under one entry: nobody has more to say by signs.
 pub const SIGNS_PER_AUTHOR_MAX: usize = 8;
 

@@ -353,6 +353,8 @@ pub struct Kept {
     pub rules: Vec<(RoomId, PeerId, Rule)>,
     /// Whom we have met.
     pub acquaintances: Vec<(PeerId, Acquaintance)>,
+    /// The newest entries about rooms themselves: topics, who is away.
+    pub standing: Vec<KeptEntry>,
     /// Private conversations, by room and the other member.
     pub privates: Vec<(RoomId, PeerId, KeptConversation)>,
     /// Where the members of rooms we are in were reached last.

@@ -163,6 +163,8 @@ impl Node {
             let mut reopened = Room::new(chain, log, me);
             reopened.recall_notes(notes);
             reopened.rules = rules.remove(&reopened.id()).unwrap_or_default();
+            let id = reopened.id();
+            reopened.recall_standing(kept.standing.iter().filter(|kept| kept.entry.room == id));
             reopened.recall_privates(privates.remove(&reopened.id()).unwrap_or_default());
             reopened.recall(room.consents, room.head_counter, &*scheme);
             dormant.insert(reopened.id(), reopened);
