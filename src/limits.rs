@@ -402,6 +402,26 @@ pub const FORGETTING_PAUSE_MS: u64 = 100;
 /// Seconds between two looks for what is to be forgotten: an hour.
 pub const FORGETTING_EVERY_S: u64 = 3_600;
 
+/// Bytes of disk that are left free: below, nothing more of others is taken (THREATS.md row 21).
+pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Bytes of disk below which our own texts are refused too: enough for the journal, and for getting out in an orderly way.
+pub const OWN_RESERVE_BYTES: u64 = RESERVE_BYTES / 4;
+
+/// Megabytes of disk that one room may take, unless configured otherwise: some four million lines.
+pub const QUOTA_ROOM_MB_DEFAULT: u32 = 2_000;
+
+/// Megabytes of disk that one author may take in a room, unless configured otherwise: a quarter of it.
+pub const QUOTA_AUTHOR_MB_DEFAULT: u32 = 500;
+
+/// Bytes of messages from other members that wait for the loop: beyond it links are read no further, and QUIC makes the senders
+/// wait. Some hundred full runs.
+pub const ARRIVALS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes on their way to all members of a room together, before those that have confirmed nothing get no more: each link has its
+/// share, and [`LINK_QUEUE_BYTES_MAX`] at most.
+pub const FEEDS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Entries that are brought into the history's indexes in one transaction: a few milliseconds, in which nothing else is done.
 pub const INDEXED_AT_ONCE_MAX: usize = 512;
 

@@ -1134,12 +1134,43 @@ pub enum Failure {
         /// What the disk said.
         why: String,
     },
+    /// There is no space for more: what we said was not sent, or what others say is not taken for now.
+    NoSpace {
+        /// Whether it is about a text of our own.
+        own: bool,
+        /// Of what there is too little.
+        what: Shortage,
+    },
     /// What was to be looked for can't be.
     BadSearch(BadSearch),
     /// The history can't be read.
     HistoryUnreadable {
         /// What the disk said.
         why: String,
+    },
+}
+
+/// What there is too little of for more history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shortage {
+    /// The disk.
+    Disk {
+        /// Megabytes that are free.
+        free_mb: u64,
+    },
+    /// What the user lets a room take.
+    Room {
+        /// Which.
+        room: RoomName,
+        /// Megabytes.
+        mb: u32,
+    },
+    /// What the user lets one author take in a room.
+    Author {
+        /// Which room.
+        room: RoomName,
+        /// Megabytes.
+        mb: u32,
     },
 }
 

@@ -10,6 +10,7 @@ pub use super::doctor;
 pub use super::history::{Exported, History, HistoryError, Part};
 pub use super::identity_file::{IdentityFileError, fingerprint};
 pub use super::membership::{Audited, Evidence, Flaw, FlawKind, MembershipError, audit, held};
+pub use super::quota::Quota;
 pub use super::read_marks::ReadMarks;
 pub use crate::core::event::*;
 pub use crate::core::log::Place;
@@ -43,6 +44,8 @@ pub struct Options {
     pub scrollback: usize,
     /// How much of each room's history is kept.
     pub keep: Keep,
+    /// How much disk it may take.
+    pub quota: Quota,
     /// Whether nothing that is said or heard is to stay on disk.
     pub ephemeral: bool,
     /// Whether to ask about a server's unknown certificate ([`Event::PinWanted`]) or to trust it on first use.

@@ -10,13 +10,14 @@ use super::HISTORY_FILE_NAME;
 use super::api::Options;
 use super::driver::Driver;
 use super::pins::Pins;
+use super::quota::Taken;
 use crate::core::event::{BadSearch, Ending, Event, Failure, PrivateMessage, Recall};
 use crate::core::log::Place;
 use crate::identity::{Ed25519, Name, PeerId, RoomName};
 use crate::limits::{FORGETTING_EVERY_S, FORGETTING_PAUSE_MS, UNINDEXED_WORTH_A_PAUSE};
 use crate::store::StoreError;
 use crate::store::peer::{Forgetting, Keep, KeptLetter, Part, PeerStore, Salvaged};
-use crate::wire::{EntryId, RoomId};
+use crate::wire::{EntryId, PeerMessage, RoomId};
 
 /// How long nothing else may happen until the indexes are brought up to date.
 const INDEX_AFTER: Duration = Duration::from_secs(10);
@@ -159,6 +160,31 @@ impl Driver {
             }
         };
         self.tell(event).await;
+    }
+
+    /// Whether there is no space for what a member passes on. It is not acknowledged then, and comes again.
+    pub(super) async fn refuses(&mut self, message: &PeerMessage) -> bool {
+        let PeerMessage::Run(run) = message else { return false };
+        let Some(first) = run.entries.first().filter(|entry| entry.author != self.node.id()) else { return false };
+        let Some(name) = self.node.name_of_room(&first.room) else { return false };
+        let (room, author) = self.store.taken(&first.room, &first.author);
+        let Some((what, tell)) = self.space.refuses_others(Instant::now(), &name, Taken { room, author }) else {
+            return false;
+        };
+        if tell {
+            tracing::warn!(?what, "what others say is not taken");
+            self.tell(Event::Failed(Failure::NoSpace { own: false, what })).await;
+        }
+        true
+    }
+
+    /// Whether there is no space for a text of our own; then the user is told each time.
+    pub(super) async fn refuses_own(&mut self, name: &RoomName) -> bool {
+        let Some(id) = self.node.room_named(name) else { return false };
+        let (room, author) = self.store.taken(&id, &self.node.id());
+        let Some(what) = self.space.refuses_own(Instant::now(), name, Taken { room, author }) else { return false };
+        self.tell(Event::Failed(Failure::NoSpace { own: true, what })).await;
+        true
     }
 
     /// Shows what was said between us and one member.

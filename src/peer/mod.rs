@@ -11,6 +11,7 @@ pub mod identity_file;
 mod keeping;
 pub mod membership;
 pub mod pins;
+pub mod quota;
 pub mod read_marks;
 mod server_task;
 mod watch;

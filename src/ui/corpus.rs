@@ -286,6 +286,9 @@ pub fn failures() -> Vec<Failure> {
         Failure::NotCreator(lobby()),
         Failure::NoSuchRoom(lobby()),
         Failure::NotKept { why: EVIL.into() },
+        Failure::NoSpace { own: true, what: Shortage::Disk { free_mb: 12 } },
+        Failure::NoSpace { own: false, what: Shortage::Room { room: lobby(), mb: 2000 } },
+        Failure::NoSpace { own: false, what: Shortage::Author { room: lobby(), mb: 500 } },
         Failure::BadSearch(BadSearch::OpenQuote),
         Failure::HistoryUnreadable { why: EVIL.into() },
     ]

@@ -147,7 +147,13 @@ impl<O: Write, E: Write> Pipe<O, E> {
             }
             Event::Failed(failure) => {
                 // What was to be said was not: whoever wrote the script must see it at the end, too.
-                if matches!(failure, Failure::NotKept { .. } | Failure::TextTooLong { .. } | Failure::NotInRoom(_)) {
+                if matches!(
+                    failure,
+                    Failure::NotKept { .. }
+                        | Failure::NoSpace { own: true, .. }
+                        | Failure::TextTooLong { .. }
+                        | Failure::NotInRoom(_)
+                ) {
                     self.session.worsen(Exit::Failed);
                 }
                 if self.session.is_inside() {

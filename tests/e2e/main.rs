@@ -33,6 +33,7 @@ mod measure;
 mod misuse;
 mod outages;
 mod pipes;
+mod quota;
 mod refusals;
 mod rooms;
 mod said;

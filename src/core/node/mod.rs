@@ -28,7 +28,7 @@ use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signer};
 use crate::limits::BLAMES_PER_MINUTE_MAX;
 use crate::planted::{self, Bug};
-use crate::wire::RoomId;
+use crate::wire::{PeerMessage, RoomId};
 
 use joining::Joining;
 use links::{Dialling, Stranger};
@@ -218,6 +218,7 @@ impl Node {
             return;
         }
         let begun = out.len();
+        let is_talk = is_talk(&input);
         match input {
             Input::Command(command) => self.command(now, command, out),
             Input::Say { room, texts } => self.say(now, &room, texts, out),
@@ -255,10 +256,12 @@ impl Node {
             Input::NotKept { why } => self.not_kept(why, out),
             Input::Wake => {}
         }
-        self.pass_time(now, out);
-        self.leave_abandoned(now, out);
-        self.go_over(now, out);
-        self.tend_links(now, out);
+        // What is said moves nobody from roster to roster, and there is a lot of it.
+        if self.pass_time(now, out) || !is_talk {
+            self.leave_abandoned(now, out);
+            self.go_over(now, out);
+            self.tend_links(now, out);
+        }
         self.try_to_end(now, out);
         self.blame_in_moderation(now, out, begun);
     }
@@ -289,12 +292,15 @@ impl Node {
         rooms.chain(joining).chain(self.links_due()).chain(self.renewals_next()).chain(quitting).min()
     }
 
-    fn pass_time(&mut self, now: Now, out: &mut Vec<Output>) {
+    /// Does what is due in the rooms; whether anything was.
+    fn pass_time(&mut self, now: Now, out: &mut Vec<Output>) -> bool {
+        let mut any = false;
         self.give_up_knocking(now, out);
         self.retry_joining(now, out);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut() {
             if room.due().is_some_and(|due| due <= now.mono_ms) {
+                any = true;
                 room.lapse(&mut ctx);
                 room.absences_due(&mut ctx);
                 room.settle(&mut ctx);
@@ -307,6 +313,7 @@ impl Node {
                 room.ask_server_due(&mut ctx);
             }
         }
+        any
     }
 
     /// Rooms whose others all went on without us, or whose other half hosts: out, and knock again. Rooms that we were
@@ -359,6 +366,11 @@ impl Node {
         self.rooms.iter().find(|(_, room)| room.name == *name).map(|(id, _)| *id)
     }
 
+    /// What a room that we are in is called.
+    pub fn name_of_room(&self, room: &RoomId) -> Option<RoomName> {
+        self.rooms.get(room).map(|room| room.name.clone())
+    }
+
     /// The store refused: nothing that was to follow has happened, and nothing more can be promised.
     fn not_kept(&mut self, why: String, out: &mut Vec<Output>) {
         out.push(Output::Tell(Event::Failed(Failure::NotKept { why })));
@@ -390,5 +402,19 @@ impl Node {
         let ending = if all && !lost { Ending::Done } else { Ending::Undelivered };
         out.push(Output::Tell(Event::Ended(ending)));
         out.push(Output::End);
+    }
+}
+
+/// Whether an input is about what is said, and about nobody's seat.
+fn is_talk(input: &Input) -> bool {
+    match input {
+        Input::Say { .. } | Input::Fetched { .. } | Input::LookedUp { .. } => true,
+        Input::FromPeer { message, .. } => {
+            matches!(
+                message,
+                PeerMessage::Run(_) | PeerMessage::Frontier(_) | PeerMessage::Want(_) | PeerMessage::Floor(_)
+            )
+        }
+        _ => false,
     }
 }

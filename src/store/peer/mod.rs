@@ -20,7 +20,7 @@ use std::path::Path;
 use rusqlite::{Connection, Params, params};
 
 use self::rows::as_stored;
-use self::runs::{KeptRun, kept_run};
+use self::runs::{KeptRun, NewRow, kept_run};
 use self::schema::SCHEMA;
 use super::sqlite::{self, StoreError};
 use crate::core::io::{Change, Kept, KeptRoom};
@@ -46,6 +46,8 @@ pub struct PeerStore {
     tips: Option<Connection>,
     /// Entries that the indexes don't have yet, and where they stand.
     unindexed: HashMap<EntryId, i64>,
+    /// Bytes of disk that each author takes in each room, about.
+    taken: BTreeMap<(RoomId, PeerId), u64>,
 }
 
 impl PeerStore {
@@ -58,6 +60,7 @@ impl PeerStore {
         index::check_newest(&store.all)?;
         // What a crash, or a quick quit, left behind.
         store.index_all()?;
+        store.weigh()?;
         Ok(store)
     }
 
@@ -78,7 +81,7 @@ impl PeerStore {
     }
 
     fn of(all: Connection) -> Self {
-        PeerStore { all, own: None, tips: None, unindexed: HashMap::new() }
+        PeerStore { all, own: None, tips: None, unindexed: HashMap::new(), taken: BTreeMap::new() }
     }
 
     /// A database in memory that remembers in this one only the ends of `me`'s own logs, as a number and two hashes each: a
@@ -97,10 +100,14 @@ impl PeerStore {
     pub fn apply<'c>(&mut self, changes: impl IntoIterator<Item = &'c Change>) -> Result<(), StoreError> {
         let transaction = self.all.transaction()?;
         let mut ends: BTreeMap<RoomId, &KeptEntry> = BTreeMap::new();
-        let mut new = Vec::new();
+        let (mut new, mut taken) = (Vec::new(), Vec::new());
         for change in changes {
-            apply(&transaction, change, |number, row| {
+            apply(&transaction, change, |NewRow { number, bytes }, row| {
                 new.extend(row.iter().map(|kept| kept.id).zip(index::at(number)..));
+                taken
+                    .extend(row.first().map(|kept| {
+                        ((kept.entry.room, kept.entry.author), retention::bytes_on_disk(bytes, row.len()))
+                    }));
             })?;
             if let Change::Entries { room, entries } = change {
                 let own = entries.iter().filter(|kept| Some(kept.entry.author) == self.own);
@@ -117,6 +124,9 @@ impl PeerStore {
         }
         transaction.commit()?;
         self.unindexed.extend(new);
+        for (whose, bytes) in taken {
+            *self.taken.entry(whose).or_default() += bytes;
+        }
         // Benches count these: each is a flush of the disk.
         tracing::trace!("committed");
         Ok(())
@@ -334,7 +344,7 @@ fn rows_of<T>(
 }
 
 /// Carries out a change, and hands each row of entries to `each`, with its number.
-fn apply(to: &Connection, change: &Change, mut each: impl FnMut(i64, &[KeptEntry])) -> Result<(), StoreError> {
+fn apply(to: &Connection, change: &Change, mut each: impl FnMut(NewRow, &[KeptEntry])) -> Result<(), StoreError> {
     match change {
         Change::Entered { genesis, base } => rows::keep_room(to, genesis, base),
         Change::Moved { room, epoch, step, note } => {

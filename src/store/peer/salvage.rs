@@ -87,6 +87,7 @@ impl PeerStore {
         };
         let (entries, seats) = put_back(&mut store, found, me, scheme)?;
         store.index_all()?;
+        store.weigh()?;
         Ok((store, Salvaged { why: why.to_string(), aside, entries, seats }))
     }
 }
@@ -358,8 +359,8 @@ fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme
         let kept: Vec<KeptEntry> = found.iter().map(|(_, _, kept)| kept.clone()).collect();
         for row in runs::in_rows(&kept) {
             let Some(room) = row.first().map(|kept| kept.entry.room) else { continue };
-            let number = runs::keep_run(to, &room, row, *forked)?;
-            to.prepare_cached("UPDATE run SET kept_ms = ? WHERE number = ?")?.execute([*kept_ms, number])?;
+            let new = runs::keep_run(to, &room, row, *forked)?;
+            to.prepare_cached("UPDATE run SET kept_ms = ? WHERE number = ?")?.execute([*kept_ms, new.number])?;
         }
     }
     transaction.commit()?;
