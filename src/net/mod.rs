@@ -28,6 +28,10 @@ mod listener;
 mod mapping;
 mod punch;
 mod reset;
+#[cfg(test)]
+pub(crate) mod shim;
+#[cfg(test)]
+mod shim_tests;
 mod socket;
 #[cfg(test)]
 mod tests;

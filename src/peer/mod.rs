@@ -17,6 +17,7 @@ mod server_task;
 mod watch;
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use self::pins::Pins;
 use self::server_task::ServerTask;
 use crate::core::io::Kept;
 use crate::core::node::{Config, Node};
-use crate::identity::{Ed25519, PeerId, Signer as _};
+use crate::identity::{Ed25519, Identity, PeerId, Signer as _};
 use crate::net::{Mapping, PeerEndpoint};
 use crate::store::peer::{PeerStore, Salvaged};
 
@@ -44,11 +45,24 @@ const WAITING_MAX: usize = 1024;
 /// # Errors
 /// [`StartError`] when one of the three can't be had.
 pub async fn start(options: Options) -> Result<Chat, StartError> {
+    start_on(options, PeerEndpoint::bind).await
+}
+
+/// As [`start`], on a socket that only tests have.
+#[cfg(test)]
+pub(crate) async fn start_under(options: Options, weather: crate::net::shim::Weather) -> Result<Chat, StartError> {
+    start_on(options, |listen, identity| PeerEndpoint::bind_under(listen, identity, weather)).await
+}
+
+async fn start_on(
+    options: Options,
+    bind: impl FnOnce(SocketAddr, &Identity) -> Result<PeerEndpoint, std::io::Error>,
+) -> Result<Chat, StartError> {
     let (identity, _) = identity_file::load_or_create(&options.data_dir)?;
     let (lock, Opened { store, kept, damaged }) =
         if options.visiting { visit()? } else { settle(&options, identity.id())? };
     let listen = options.listen;
-    let endpoint = PeerEndpoint::bind(listen, &identity).map_err(|why| StartError::Listen { listen, why })?;
+    let endpoint = bind(listen, &identity).map_err(|why| StartError::Listen { listen, why })?;
     let endpoint = Arc::new(endpoint);
 
     let config = Config {
