@@ -47,11 +47,13 @@ fn snapshot(name: &str, scene: impl Fn(u16, u16) -> Scene) {
 }
 
 pub(super) fn sent(effects: &[Effect]) -> Vec<&Command> {
-    let command = |effect| match effect {
-        &Effect::Send(ref command) => Some(command),
-        _ => None,
-    };
-    effects.iter().filter_map(command).collect()
+    let mut sent = Vec::new();
+    for effect in effects {
+        if let Effect::Send(command) = effect {
+            sent.push(command);
+        }
+    }
+    sent
 }
 
 #[test]
