@@ -10,13 +10,15 @@ pub use super::doctor;
 pub use super::history::{Exported, History, HistoryError, Part};
 pub use super::identity_file::{IdentityFileError, fingerprint};
 pub use super::membership::{Audited, Evidence, Flaw, FlawKind, MembershipError, audit, held};
+pub use super::quota::Quota;
 pub use super::read_marks::ReadMarks;
 pub use crate::core::event::*;
 pub use crate::core::log::Place;
+pub use crate::core::mentions::mentions;
 pub use crate::identity::{Fingerprint, Name, NameError, PeerId, RoomName};
 pub use crate::limits;
 pub use crate::store::peer::Keep;
-pub use crate::wire::{EntryId, ProposalHash, RoomId, Settings};
+pub use crate::wire::{Content, EntryId, PrivateId, ProposalHash, RoomId, Settings};
 
 /// What a chat is started with. Everything is decided by now: no file but those named here is read, nothing is asked.
 #[derive(Debug, Clone)]
@@ -42,6 +44,8 @@ pub struct Options {
     pub scrollback: usize,
     /// How much of each room's history is kept.
     pub keep: Keep,
+    /// How much disk it may take.
+    pub quota: Quota,
     /// Whether nothing that is said or heard is to stay on disk.
     pub ephemeral: bool,
     /// Whether to ask about a server's unknown certificate ([`Event::PinWanted`]) or to trust it on first use.

@@ -11,6 +11,7 @@ pub mod identity_file;
 mod keeping;
 pub mod membership;
 pub mod pins;
+pub mod quota;
 pub mod read_marks;
 mod server_task;
 mod watch;
@@ -80,7 +81,8 @@ async fn start_on(
     let (pin_answers, answers) = mpsc::channel(1);
     let roused = Arc::new(Notify::new());
 
-    let ready = Event::Ready { name: options.name.clone(), fingerprint, ephemeral: options.ephemeral };
+    let (name, ephemeral, data_dir) = (options.name.clone(), options.ephemeral, options.data_dir.clone());
+    let ready = Event::Ready { name, fingerprint, ephemeral, data_dir };
     let _ = events.send(ready).await;
     if let Some(salvaged) = damaged {
         let _ = events.send(keeping::damaged(salvaged)).await;

@@ -73,4 +73,6 @@ pub enum PeerKind {
     Past = 14,
     Lacks = 19,
     Reform = 20,
+    Private = 24,
+    Carry = 25,
 }

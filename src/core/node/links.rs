@@ -221,6 +221,8 @@ impl Node {
             PeerMessage::Want((_, ids)) => room.on_want(&mut ctx, peer, &ids),
             PeerMessage::Lacks((_, ids)) => room.on_lacks(&mut ctx, peer, &ids),
             PeerMessage::Reform(reform) => room.on_reform(&mut ctx, peer, reform),
+            PeerMessage::Private((_, private)) => room.on_private(&mut ctx, peer, private),
+            PeerMessage::Carry(carry) => room.on_carry(&mut ctx, peer, carry),
             PeerMessage::Bye(_) => {}
         }
     }
@@ -344,12 +346,14 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         PeerMessage::Step((room, _))
         | PeerMessage::Frontier((room, _))
         | PeerMessage::Links((room, _, _))
+        | PeerMessage::Private((room, _))
         | PeerMessage::Floor((room, _))
         | PeerMessage::Trace((room, _))
         | PeerMessage::Past((room, _))
         | PeerMessage::Want((room, _))
         | PeerMessage::Lacks((room, _))
         | PeerMessage::Candidates((room, _)) => Some(*room),
+        PeerMessage::Carry(carry) => Some(carry.room),
         PeerMessage::Bye(_) => None,
     }
 }

@@ -112,6 +112,7 @@ impl Room {
         let linked = roster.members.iter().enumerate().filter(linked).map(|(_, member)| member.key).collect();
         if self.adverts.insert(from, linked) != self.adverts.get(&from).cloned() {
             self.reach_changed(ctx);
+            self.privates_reach(ctx, None);
         }
         self.feed(ctx, from);
     }

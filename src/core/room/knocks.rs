@@ -134,6 +134,8 @@ impl Room {
             waiting: named(None),
             looks_like: self.looks_like(&knock.name, &knock.key),
             seen_before: self.seat.chain().was_member(&knock.key),
+            trust: ctx.known.trust(&knock.key),
+            other_key: ctx.known.other_key(&knock.name, &knock.key),
         })
     }
 

@@ -110,7 +110,8 @@ impl Room {
         }
         for new in after.members.iter().filter(|member| !is_member(before, &member.key)) {
             let (room, name, key, epoch) = (room.clone(), new.name.clone(), new.key, after.epoch);
-            ctx.tell(Event::MemberJoined { room, name, key, epoch });
+            ctx.tell(Event::MemberJoined { room, name: name.clone(), key, epoch });
+            self.meet(ctx, key, &name);
         }
         for old in before.members.iter().filter(|member| !is_member(after, &member.key)) {
             let reason = departure(adopted, step, &old.key);

@@ -6,6 +6,7 @@ mod input;
 mod output;
 mod past;
 mod paths;
+mod said;
 
 use std::io::{ErrorKind, Write};
 

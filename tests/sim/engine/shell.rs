@@ -305,7 +305,7 @@ impl World {
                 self.people[who].inbox.push_back(Input::LookedUp { room, asked: ids, found });
             }
             // Nobody here looks back.
-            Output::Recall { .. } => {}
+            Output::Recall { .. } | Output::Conversation { .. } | Output::Invite { .. } => {}
             Output::Tell(event) => self.tell(who, me, event),
             Output::GiveUpServer => {
                 self.note(|| format!("p{who} gives the server up"));
