@@ -339,6 +339,39 @@ pub const MEMBERSHIP_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Seconds that a stopped program waits for its last messages to be delivered.
 pub const QUIT_WITHIN_S: u64 = 10;
 
+/// Addresses of one member in a ticket: what fits a QR code that a telephone reads off a terminal.
+pub const TICKET_ADDRESSES_MAX: usize = 4;
+
+/// Members in one ticket.
+pub const TICKET_HOSTS_MAX: usize = 4;
+
+/// Longest ticket that is read, in characters: several times the longest that is written.
+pub const TICKET_CHARS_MAX: usize = 2_048;
+
+/// Bytes of a server's address in a ticket: a domain name and a port.
+pub const SERVER_ADDRESS_BYTES_MAX: usize = 261;
+
+/// Newcomers' connections that one member holds: four times what may wait at a room.
+pub const GUESTS_MAX: usize = 32;
+
+/// Newcomers' connections that one member holds from one address: a workshop behind one router comes in turns.
+pub const GUESTS_PER_ADDRESS_MAX: usize = 16;
+
+/// Rooms that one newcomer may knock at through one member at a time.
+pub const GUEST_KNOCKS_MAX: usize = 4;
+
+/// Addresses under which members see us that we offer to others: one for each side of the nearest router, and a spare.
+pub const OBSERVED_ADDRESSES_MAX: usize = 2;
+
+/// Bytes of members' addresses that are kept from one run to the next: every seat of every room.
+pub const WHEREABOUTS_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Addresses of hosts that are tried at the same time.
+pub const HOST_DIALS_MAX: usize = 32;
+
+/// Seconds for which nobody that a ticket names answers before its user is told.
+pub const HOSTS_SILENT_S: u64 = 10;
+
 // The admission of a full room: per member a key, a name with its length and a signature; around it genesis and knock.
 const _: () = assert!(ROOM_SIZE_MAX as usize * (32 + 1 + NAME_BYTES_MAX + 64) + 2048 <= FRAME_BYTES_MAX);
 const _: () = assert!(RUN_BYTES_MAX + 1024 <= FRAME_BYTES_MAX);

@@ -84,6 +84,9 @@ impl Product {
                 scrollback: 0,
                 keep: Keep::default(),
                 ephemeral: false,
+                serverless: false,
+                certificate: None,
+                announce: false,
                 ask_before_pinning: false,
             };
             let chat = peer::start(options).await.expect("a chat");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::log::Place;
 use crate::identity::{Fingerprint, Name, PeerId, RoomName};
-use crate::wire::{EntryId, ProposalHash, Settings};
+use crate::wire::{EntryId, ProposalHash, Settings, Ticket};
 
 /// What a face asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +76,29 @@ pub enum Command {
     },
     /// Knock at a room, or come back to it within the grace.
     Join(RoomName),
+    /// Found a room without any server and open it to whoever knocks through us; or come back to it.
+    Host {
+        /// What it is called.
+        room: RoomName,
+        /// Most members.
+        size: u16,
+        /// How it is run.
+        settings: Settings,
+    },
+    /// Knock by a ticket, or come back to the own seat with its help.
+    Enter(Ticket),
+    /// Show a ticket for a room: whoever has it can knock through us.
+    Ticket {
+        /// Which room.
+        room: RoomName,
+        /// Seconds that it holds; for ever if nothing is said.
+        expires_in_s: Option<u64>,
+    },
+    /// Keep our rooms at a server from now on.
+    Publish {
+        /// As `HOST` or `HOST:PORT`.
+        server: String,
+    },
     /// Stop knocking, or leave for good.
     Leave(RoomName),
     /// Ask the rendezvous for its rooms.
@@ -216,6 +239,13 @@ pub enum Event {
     ServerDown {
         /// The server as the user named it.
         server: String,
+    },
+    /// The answer to [`Command::Ticket`].
+    Ticket {
+        /// For which room.
+        room: RoomName,
+        /// What to give to whoever is to knock.
+        ticket: Ticket,
     },
     /// The answer to [`Command::List`].
     Rooms {
@@ -753,6 +783,10 @@ pub enum Failure {
     NoSuchMember(Name),
     /// As many rules as a room may have.
     TooManyRules,
+    /// The ticket's time is over.
+    TicketExpired(RoomName),
+    /// None of the members that could be knocked at answers, so far.
+    NoHost,
     /// No such removal, or founding anew, is proposed.
     NothingProposed,
     /// Longer than a message may be.

@@ -50,6 +50,9 @@ impl Stage {
             scrollback: 0,
             keep: Keep::default(),
             ephemeral: false,
+            serverless: false,
+            certificate: None,
+            announce: false,
             ask_before_pinning: false,
         }
     }

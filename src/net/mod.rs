@@ -15,6 +15,7 @@
 //! | `gate.rs` | how many handshakes are answered |
 //! | `endpoint.rs` | a peer's socket: accept, dial, dial the server |
 //! | `listener.rs` | a server's socket: accept |
+//! | `serving.rs` | what a client may say, and how fast, at a server or a member |
 
 mod candidates;
 mod endpoint;
@@ -23,6 +24,7 @@ mod gate;
 mod link;
 mod listener;
 mod reset;
+mod serving;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -32,6 +34,7 @@ pub use candidates::canonical;
 pub use endpoint::{DialError, PeerConnection, PeerEndpoint, ServerConnection, ServerDialError};
 pub use framed::{Frame, FrameError, Reader, SendError, Writer};
 pub use link::Link;
+pub use serving::{Unserved, serve};
 pub use listener::{ClientConnection, ListenerLimits, RendezvousListener};
 pub use tls::{ServerCertificate, ServerKey, ServerKeyError};
 pub use transport::CloseCode;

@@ -14,7 +14,7 @@ pub use crate::core::log::Place;
 pub use crate::identity::{Fingerprint, Name, NameError, PeerId, RoomName};
 pub use crate::limits;
 pub use crate::store::peer::Keep;
-pub use crate::wire::{EntryId, ProposalHash, RoomId, Settings};
+pub use crate::wire::{EntryId, ProposalHash, RoomId, Settings, Ticket, TicketError};
 
 /// What a chat is started with. Everything is decided by now: no file but those named here is read, nothing is asked.
 #[derive(Debug, Clone)]
@@ -40,6 +40,12 @@ pub struct Options {
     pub keep: Keep,
     /// Whether nothing that is said or heard is to stay on disk.
     pub ephemeral: bool,
+    /// Whether to be without a server: only members are knocked at.
+    pub serverless: bool,
+    /// The certificate that the server has to show, where a ticket says which.
+    pub certificate: Option<Fingerprint>,
+    /// Whether rooms are announced to the local network.
+    pub announce: bool,
     /// Whether to ask about a server's unknown certificate ([`Event::PinWanted`]) or to trust it on first use.
     pub ask_before_pinning: bool,
 }

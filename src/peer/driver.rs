@@ -7,18 +7,21 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, timeout};
 
 use super::api::Options;
+use super::guests::Guests;
 use super::keeping::Keeping;
+use super::server_task::Aim;
+use super::whereabouts::Whereabouts;
 use crate::core::event::{Command, Ending, Event, Failure};
-use crate::core::io::{Change, CloseReason, Input, LinkId, Output};
+use crate::core::io::{Change, CloseReason, GuestId, Input, LinkId, Output};
 use crate::core::node::Node;
 use crate::core::time::Now;
 use crate::identity::{PeerId, RoomName, Signature};
 use crate::limits::{RUN_ENTRIES_MAX, TEXT_BYTES_MAX};
-use crate::net::{CloseCode, Frame, FrameError, Link, PeerConnection, PeerEndpoint, Reader, Writer};
+use crate::net::{ClientConnection, CloseCode, Frame, FrameError, Link, PeerConnection, PeerEndpoint, Reader, Writer};
 use crate::store::peer::PeerStore;
 use crate::wire::{FromServer, PeerMessage, ToServer};
 
@@ -28,6 +31,9 @@ const BATCH_MAX: usize = 1024;
 
 /// Time the other side has to read what was sent last, before a connection is closed.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// Time from a link's beginning to a look at whether addresses have changed.
+const PLACES_AFTER: Duration = Duration::from_secs(1);
 
 /// Time between two attempts to write to a disk that refused.
 const DISK_RETRY: Duration = Duration::from_secs(1);
@@ -44,11 +50,17 @@ pub(super) enum Arrival {
     /// A connection to a peer is gone; whether the peer broke a rule.
     LinkEnded(LinkId, bool),
     /// A server was accepted.
-    ServerConnected { exporter: [u8; 32], writer: Writer<ToServer>, link: Link },
+    ServerConnected { exporter: [u8; 32], writer: Writer<ToServer>, link: Link, host: Option<PeerId> },
     /// The server said something.
     FromServer(FromServer),
     /// The server is gone.
     ServerLost,
+    /// Somebody who may want to knock through us.
+    GuestCame(ClientConnection),
+    /// They said something.
+    FromGuest(GuestId, ToServer),
+    /// They are gone.
+    GuestGone(GuestId),
     /// For the user.
     Tell(Event),
 }
@@ -87,6 +99,16 @@ pub(super) struct Driver {
     wires: BTreeMap<LinkId, Wire>,
     /// The running connection to the server.
     server: Option<(Link, Writer<ToServer>)>,
+    /// Whether it is a member's, who is knocked at in the server's place.
+    at_host: bool,
+    /// Whom to be connected to, for the server's task.
+    aim: watch::Sender<Aim>,
+    /// Newcomers who knock through us.
+    guests: Guests,
+    /// What is remembered of addresses.
+    places: Whereabouts,
+    /// When it is looked at whether they have changed.
+    places_due: Option<tokio::time::Instant>,
     /// Whether the server has welcomed us on it.
     welcomed: bool,
     /// The number of the next connection.
@@ -119,6 +141,10 @@ pub(super) struct Parts {
     pub to_self: mpsc::Sender<Arrival>,
     /// Answers about certificates.
     pub pin_answers: mpsc::Sender<bool>,
+    /// Whom to be connected to.
+    pub aim: watch::Sender<Aim>,
+    /// What is remembered of addresses.
+    pub places: Whereabouts,
 }
 
 impl Driver {
@@ -137,6 +163,11 @@ impl Driver {
             runs: BTreeMap::new(),
             wires: BTreeMap::new(),
             server: None,
+            at_host: false,
+            aim: parts.aim,
+            guests: Guests::default(),
+            places: parts.places,
+            places_due: None,
             welcomed: false,
             next_link: 0,
             started: Instant::now(),
@@ -149,7 +180,8 @@ impl Driver {
     /// Runs until the user has quit and all is said.
     pub(super) async fn run(mut self) {
         let own = self.endpoint.local_candidates();
-        self.step(VecDeque::from([Input::Addresses(own)])).await;
+        let known = self.places.kept();
+        self.step(VecDeque::from([Input::Addresses(own), Input::Whereabouts(known)])).await;
         let mut commands_open = true;
         while !self.ended {
             let wake = self
@@ -167,6 +199,10 @@ impl Driver {
                 },
                 Some(arrival) = self.arrivals.recv() => self.on_arrival(arrival, &mut inputs).await,
                 () = sleep_until(self.keeping.forget_at) => self.forget_some().await,
+                () = sleep_until(self.places_due.unwrap_or_else(tokio::time::Instant::now)), if self.places_due.is_some() => {
+                    self.places_due = None;
+                    self.places.keep(self.node.whereabouts());
+                }
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)), if wake.is_some() => {
                     inputs.push_back(Input::Wake);
                 }
@@ -174,6 +210,7 @@ impl Driver {
             self.gather(&mut inputs).await;
             self.step(inputs).await;
         }
+        self.places.keep(self.node.whereabouts());
         let (events, ending) = (self.events.clone(), self.ending);
         self.close_all().await;
         if let Some(ending) = ending {
@@ -201,6 +238,11 @@ impl Driver {
     async fn on_command(&mut self, command: Command, inputs: &mut VecDeque<Input>) {
         match command {
             Command::Pin { accept } => drop(self.pin_answers.try_send(accept)),
+            Command::Publish { server } => {
+                self.server_name.clone_from(&server);
+                self.server_given_up = false;
+                self.aim.send_modify(|aim| aim.server = Some(server));
+            }
             Command::Say { room, text } if text.len() <= TEXT_BYTES_MAX => say_together(inputs, room, text),
             command => inputs.push_back(Input::Command(command)),
         }
@@ -222,19 +264,33 @@ impl Driver {
                     inputs.push_back(Input::LinkDown { link });
                 }
             }
-            Arrival::ServerConnected { exporter, writer, link } => {
+            Arrival::ServerConnected { exporter, writer, link, host } => {
                 self.server = Some((link, writer));
-                inputs.push_back(Input::ServerConnected { exporter });
+                self.at_host = host.is_some();
+                inputs.push_back(match host {
+                    Some(host) => Input::HostConnected { host, exporter },
+                    None => Input::ServerConnected { exporter },
+                });
+            }
+            Arrival::GuestCame(client) => inputs.push_back(self.guests.open(client, self.to_self.clone())),
+            Arrival::FromGuest(guest, message) => inputs.push_back(Input::FromGuest { guest, message }),
+            Arrival::GuestGone(guest) => {
+                self.guests.gone(guest);
+                inputs.push_back(Input::GuestGone { guest });
             }
             Arrival::FromServer(message) => {
-                if matches!(message, FromServer::Welcome(_)) && !std::mem::replace(&mut self.welcomed, true) {
+                let welcome = matches!(message, FromServer::Welcome(_));
+                inputs.push_back(Input::FromServer(message));
+                // A member that a ticket led to is no server that anybody named.
+                let named = self.aim.borrow().hosts.is_empty();
+                if welcome && named && !std::mem::replace(&mut self.welcomed, true) {
                     self.tell(Event::ServerUp { server: self.server_name.clone() }).await;
                 }
-                inputs.push_back(Input::FromServer(message));
             }
             Arrival::ServerLost => {
                 self.server = None;
-                if std::mem::replace(&mut self.welcomed, false) && !self.server_given_up {
+                let was_host = std::mem::take(&mut self.at_host);
+                if std::mem::replace(&mut self.welcomed, false) && !self.server_given_up && !was_host {
                     self.tell(Event::ServerDown { server: self.server_name.clone() }).await;
                 }
                 inputs.push_back(Input::ServerLost);
@@ -251,6 +307,7 @@ impl Driver {
         let (dialled, remote) = (connection.dialled, connection.remote());
         let (link, reader, writer) = connection.open(|_| {});
         let rtt_ms = u32::try_from(link.rtt().as_millis()).unwrap_or(u32::MAX);
+        self.places_due.get_or_insert_with(|| tokio::time::Instant::now() + PLACES_AFTER);
         tokio::spawn(read_peer(link_id, reader, self.to_self.clone()));
         self.wires.insert(link_id, Wire { link, writer });
         Input::LinkUp { peer, life, link: link_id, dialled, remote, rtt_ms }
@@ -274,6 +331,10 @@ impl Driver {
             }
         }
         self.runs.clear();
+        // A member that was named like a server is let go when its part is done; links do the rest.
+        if self.at_host && self.welcomed && self.aim.borrow().server.is_some() && !self.node.needs_rendezvous() {
+            self.aim.send_modify(|aim| aim.server = None);
+        }
     }
 
     /// Sends a message on a link; a run that goes to many is encoded once.
@@ -409,6 +470,9 @@ impl Driver {
                     self.scroll_back(room).await;
                 }
             }
+            Output::ToGuest { guest, message } => self.guests.send(guest, &message),
+            Output::SendAway { guest, why } => self.guests.send_away(guest, why),
+            Output::SeekHosts(hosts) => self.aim.send_modify(|aim| aim.hosts = hosts),
             Output::GiveUpServer => {
                 self.server_given_up = true;
                 if let Some((link, _)) = self.server.take() {

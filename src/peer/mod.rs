@@ -5,23 +5,26 @@
 pub mod api;
 pub mod config;
 mod driver;
+mod guests;
 pub mod history;
 pub mod identity_file;
 mod keeping;
 pub mod membership;
 pub mod pins;
 mod server_task;
+mod whereabouts;
 
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use self::api::{Chat, Event, Options, StartError};
 use self::driver::{Arrival, Driver, Parts};
 use self::pins::Pins;
-use self::server_task::ServerTask;
+use self::server_task::{Aim, ServerTask};
+use self::whereabouts::Whereabouts;
 use crate::core::io::Kept;
 use crate::core::node::{Config, Node};
 use crate::identity::{Ed25519, PeerId, Signer as _};
@@ -44,7 +47,12 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
     let (lock, Opened { store, kept, damaged }) =
         if options.visiting { visit()? } else { settle(&options, identity.id())? };
     let listen = options.listen;
-    let endpoint = PeerEndpoint::bind(listen, &identity).map_err(|why| StartError::Listen { listen, why })?;
+    let places = Whereabouts::in_dir((!options.visiting).then_some(options.data_dir.as_path()));
+    // Somebody else may have taken the port that we had.
+    let endpoint = PeerEndpoint::bind(places.listen(listen), &identity)
+        .or_else(|_| PeerEndpoint::bind(listen, &identity))
+        .map_err(|why| StartError::Listen { listen, why })?;
+    places.listening(endpoint.local_addr());
     let endpoint = Arc::new(endpoint);
 
     let config = Config {
@@ -67,9 +75,12 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
     if let Some(salvaged) = damaged {
         let _ = events.send(keeping::damaged(salvaged)).await;
     }
+    let server = (!options.serverless).then(|| options.server.clone());
+    let (aim, aims) = watch::channel(Aim { server, hosts: Vec::new() });
     let server = ServerTask {
         endpoint: Arc::clone(&endpoint),
-        server: options.server.clone(),
+        aim: aims,
+        certificate: options.certificate,
         pins: Pins::in_dir(&options.data_dir),
         ask: options.ask_before_pinning,
         answers,
@@ -77,7 +88,8 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
     };
     let server = tokio::spawn(server.run());
     tokio::spawn(accept(Arc::clone(&endpoint), to_self.clone()));
-    let parts = Parts { node, store, endpoint, commands, events, arrivals, to_self, pin_answers };
+    tokio::spawn(guests::accept(Arc::clone(&endpoint), to_self.clone()));
+    let parts = Parts { node, store, endpoint, commands, events, arrivals, to_self, pin_answers, aim, places };
     let driver = Driver::new(&options, parts);
     // A thread of its own, since the loop waits for the disk: moving a worker's tasks away for each flush costs more than
     // the flush.

@@ -43,6 +43,7 @@ pub fn notice(event: &Event) -> Vec<String> {
         | Event::Rules { .. }
         | Event::Pending { .. }
         | Event::Membership { .. } => decisions::lines(event, &jiff::tz::TimeZone::system()),
+        Event::Ticket { room, ticket } => super::tickets::lines(room, ticket),
         Event::ServerUp { server } => vec![format!("connected to the server {}", shown(server))],
         Event::ServerDown { server } => vec![format!("the server {} is gone; chats go on without it", shown(server))],
         Event::Rooms { rooms, people } => rooms_table(rooms, people),

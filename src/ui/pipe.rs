@@ -202,6 +202,8 @@ impl<O: Write, E: Write> Pipe<O, E> {
             Slash::Members => Ok(Command::Members(room)),
             Slash::Last(count) => Ok(Command::Last { room, count }),
             Slash::Search(words) => Ok(Command::Search { room, words, count: HISTORY_SHOWN_DEFAULT }),
+            Slash::Ticket(expires_in_s) => Ok(Command::Ticket { room, expires_in_s }),
+            Slash::Publish(server) => Ok(Command::Publish { server }),
             Slash::Leave => Ok(Command::Leave(room)),
             Slash::Delete => Ok(Command::Delete(room)),
         };

@@ -85,6 +85,9 @@ impl Settled {
             scrollback: self.config.scrollback.min(HISTORY_SHOWN_MAX),
             keep: Keep { days: self.config.keep_days, mb: self.config.keep_mb },
             ephemeral: false,
+            serverless: false,
+            certificate: None,
+            announce: false,
             ask_before_pinning: self.may_ask,
         })
     }

@@ -23,6 +23,7 @@ pub enum ToServerKind {
     Delete = 14,
     Close = 15,
     Visit = 16,
+    Ask = 17,
 }
 
 /// From a rendezvous to a client.
@@ -69,4 +70,6 @@ pub enum PeerKind {
     Trace = 13,
     Past = 14,
     Reform = 20,
+    Seen = 30,
+    Introduce = 31,
 }

@@ -42,5 +42,9 @@ messages! {
         Past((RoomId, Roster)),
         /// A proposal to found the room anew without some of its members, to those who would be in it.
         Reform(Signed<Reform>),
+        /// Where I see you: the address of your end of this link.
+        Seen(SocketAddr),
+        /// Where another member of the room can be reached, as far as I know.
+        Introduce((RoomId, PeerId, Few<SocketAddr, CANDIDATES_MAX>)),
     }
 }

@@ -11,6 +11,7 @@ mod liars;
 mod losses;
 mod outbox;
 mod rooms;
+mod serverless;
 mod storms;
 mod talk;
 mod transcript;

@@ -11,6 +11,7 @@
 //! | `pipes` | files through a room, byte for byte |
 //! | `history` | what was said, found again or gone for good |
 //! | `liar`, `lies` | a server that lies, and gains nothing by it |
+//! | `serverless` | rooms without any server: hosts, tickets, addresses, takeover |
 //! | `misuse` | wrong arguments, damaged files, hostile bytes |
 //! | `measure` | the figures, on demand |
 
@@ -29,3 +30,4 @@ mod outages;
 mod pipes;
 mod refusals;
 mod rooms;
+mod serverless;

@@ -39,6 +39,15 @@ impl Node {
                 }
             }
             Command::Join(room) => self.join(now, room, out),
+            Command::Host { room, size, settings } => {
+                if settings_are_sound(size, &settings) {
+                    self.host(now, room, size, settings, out)
+                } else {
+                    Err(Failure::BadSettings)
+                }
+            }
+            Command::Enter(ticket) => self.enter_by(now, ticket, out),
+            Command::Ticket { room, expires_in_s } => self.show_ticket(now, room, expires_in_s, out),
             Command::Leave(room) => self.leave(now, room, out),
             Command::List => self.ask_server(ToServer::List(()), out),
             Command::Members(room) => self.members(now, room, out),
@@ -46,7 +55,7 @@ impl Node {
             Command::Last { room, count } => self.recall(room, count, None, out),
             Command::Search { room, words, count } => self.recall(room, count, Some(words), out),
             // Answered by the driver, before the node ever sees the server.
-            Command::Pin { .. } => Ok(()),
+            Command::Pin { .. } | Command::Publish { .. } => Ok(()),
             Command::Quit => {
                 self.quit(now, out);
                 Ok(())
@@ -120,7 +129,7 @@ impl Node {
     }
 
     pub(super) fn ask_server(&self, message: ToServer, out: &mut Vec<Output>) -> Result<(), Failure> {
-        if !self.server_up {
+        if !self.server_up && !self.seeking.is_welcomed() {
             return Err(Failure::NoServer);
         }
         out.push(Output::ToServer(message));

@@ -75,6 +75,7 @@ impl Node {
         for room in self.rooms.values_mut().filter(|room| room.has(&peer)) {
             room.link_up(&mut ctx, peer);
         }
+        self.exchange_addresses(&peer, out);
     }
 
     fn is_known(&self, peer: &PeerId) -> bool {
@@ -153,6 +154,7 @@ impl Node {
             remember(room, peer, link.remote);
             room.link_down(&mut ctx, peer);
         }
+        self.observed.remove(&peer);
         self.dial_soon(now, peer);
         if link.since.saturating_add(SHORT_LIVED_MS) > now.mono_ms
             && let Some(dialling) = self.dialling.get_mut(&peer)
@@ -175,6 +177,9 @@ impl Node {
             return self.on_stranger_message(now, id, message, out);
         }
         let Some(peer) = self.peers.get(&id).copied() else { return };
+        if self.is_about_addresses(now, peer, &message, out) {
+            return;
+        }
         let Some(room) = room_of(&message) else { return };
         let mut ctx = ctx!(self, now, out);
         // A room that the peer has no seat in is none of their business, whatever they say about it.
@@ -193,18 +198,18 @@ impl Node {
             PeerMessage::Frontier((_, frontier)) => room.on_frontier(&mut ctx, peer, &frontier),
             PeerMessage::Run(run) => room.on_run(&mut ctx, peer, run),
             PeerMessage::Links((_, roster, bits)) => room.on_links(&mut ctx, peer, roster, &bits),
-            PeerMessage::Candidates((_, addresses)) => drop(room.addresses.insert(peer, addresses.into_vec())),
             PeerMessage::Floor((_, floors)) => room.on_floor(&mut ctx, peer, &floors),
             PeerMessage::Trace((_, hash)) => room.on_trace(&mut ctx, peer, hash),
             PeerMessage::Past((_, roster)) => room.on_past(&mut ctx, peer, roster),
             PeerMessage::Want((_, ids)) => room.on_want(&mut ctx, peer, &ids),
             PeerMessage::Reform(reform) => room.on_reform(&mut ctx, peer, reform),
-            PeerMessage::Bye(_) => {}
+            PeerMessage::Seen(_) | PeerMessage::Candidates(_) | PeerMessage::Introduce(_) | PeerMessage::Bye(_) => {}
         }
     }
 
     pub(super) fn own_addresses(&mut self, now: Now, addresses: Vec<SocketAddr>, out: &mut Vec<Output>) {
         self.addresses = addresses;
+        self.tell_own_addresses(out);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values() {
             room.offer_addresses(&mut ctx, &self.addresses);
@@ -299,7 +304,7 @@ fn candidates<'r>(rooms: impl Iterator<Item = &'r Room>, peer: &PeerId) -> Vec<S
 }
 
 /// A link that stood proves an address better than any introduction.
-fn remember(room: &mut Room, peer: PeerId, remote: SocketAddr) {
+pub(super) fn remember(room: &mut Room, peer: PeerId, remote: SocketAddr) {
     let addresses = room.addresses.entry(peer).or_default();
     if !addresses.contains(&remote) {
         addresses.insert(0, remote);
@@ -323,7 +328,8 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         | PeerMessage::Trace((room, _))
         | PeerMessage::Past((room, _))
         | PeerMessage::Want((room, _))
+        | PeerMessage::Introduce((room, ..))
         | PeerMessage::Candidates((room, _)) => Some(*room),
-        PeerMessage::Bye(_) => None,
+        PeerMessage::Seen(_) | PeerMessage::Bye(_) => None,
     }
 }

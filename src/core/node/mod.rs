@@ -4,10 +4,13 @@
 //! knocks of our own (`joining`), to the links. It never does any IO.
 
 mod commands;
+mod hosting;
 mod joining;
 mod links;
 mod reforming;
+mod seeking;
 mod server;
+mod whereabouts;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -27,8 +30,10 @@ use crate::limits::BLAMES_PER_MINUTE_MAX;
 use crate::planted::{self, Bug};
 use crate::wire::RoomId;
 
+use hosting::Hosting;
 use joining::Joining;
 use links::{Dialling, Stranger};
+use seeking::Seeking;
 
 /// Milliseconds without any progress after which a quitting client stops waiting for acknowledgements.
 const QUIT_PATIENCE_MS: u64 = 10_000;
@@ -89,6 +94,12 @@ pub struct Node {
     dialling: BTreeMap<PeerId, Dialling>,
     /// Our own addresses.
     addresses: Vec<SocketAddr>,
+    /// Where members see us, by whom.
+    observed: BTreeMap<PeerId, SocketAddr>,
+    /// Newcomers who knock through us.
+    hosting: Hosting,
+    /// Whom we knock through.
+    seeking: Seeking,
     /// Whether the server has welcomed us.
     server_up: bool,
     /// Since when we want to end, as of the last progress.
@@ -165,6 +176,9 @@ impl Node {
             strangers: BTreeMap::new(),
             dialling: BTreeMap::new(),
             addresses: Vec::new(),
+            observed: BTreeMap::new(),
+            hosting: Hosting::default(),
+            seeking: Seeking::default(),
             server_up: false,
             quitting: None,
             blamed: VecDeque::new(),
@@ -215,6 +229,11 @@ impl Node {
                     room.on_looked_up(&mut ctx, &asked, &found);
                 }
             }
+            Input::GuestCame { guest, observed, exporter } => self.guest_came(guest, observed, exporter, out),
+            Input::FromGuest { guest, message } => self.from_guest(now, guest, message, out),
+            Input::GuestGone { guest } => self.guest_gone(guest),
+            Input::HostConnected { host, exporter } => self.host_connected(host, exporter, out),
+            Input::Whereabouts(kept) => self.recall_whereabouts(kept),
             Input::NotKept { why } => self.not_kept(why, out),
             Input::Wake => {}
         }
@@ -222,6 +241,8 @@ impl Node {
         self.leave_abandoned(now, out);
         self.go_over(now, out);
         self.tend_links(now, out);
+        self.attend_guests(now, out);
+        self.seek_hosts(out);
         self.try_to_end(now, out);
         self.blame_in_moderation(now, out, begun);
     }
@@ -249,12 +270,14 @@ impl Node {
         let rooms = self.rooms.values().filter_map(Room::due);
         let joining = self.joining.values().flat_map(|joining| [joining.gives_up_at, joining.retry_at]).flatten();
         let quitting = self.quitting.map(|since| since + QUIT_PATIENCE_MS);
-        rooms.chain(joining).chain(self.links_due()).chain(quitting).min()
+        let hosts = self.hosting_due().into_iter().chain(self.seeking.due());
+        rooms.chain(joining).chain(self.links_due()).chain(hosts).chain(quitting).min()
     }
 
     fn pass_time(&mut self, now: Now, out: &mut Vec<Output>) {
         self.give_up_knocking(now, out);
         self.retry_joining(now, out);
+        self.settle_alone(now, out);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut() {
             if room.due().is_some_and(|due| due <= now.mono_ms) {
@@ -285,6 +308,7 @@ impl Node {
     }
 
     fn abandon(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
+        self.remember_ways(id);
         // Whoever still counts on our seat must not wait for us: we are about to knock at them.
         let mut ctx = ctx!(self, now, out);
         if let Some(room) = self.rooms.get_mut(&id) {

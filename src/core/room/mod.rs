@@ -8,6 +8,7 @@ mod answers;
 mod feeding;
 mod hearing;
 mod holes;
+mod hosting;
 mod knocks;
 mod meeting;
 mod moving;
@@ -41,6 +42,7 @@ use crate::wire::{
 };
 
 pub(super) use super::consent::seat::Fate;
+pub(super) use hosting::Standing;
 
 use absence::Absence;
 use hearing::Wanted;

@@ -41,6 +41,15 @@ enum Output<'a> {
         server: &'a str,
         state: &'static str,
     },
+    Ticket {
+        room: &'a str,
+        ticket: String,
+        addresses: Vec<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        server: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_unix_s: Option<u64>,
+    },
     Rooms {
         rooms: Vec<RoomLine<'a>>,
         people: Vec<&'a str>,
@@ -212,6 +221,13 @@ pub fn event_line(event: &Event) -> String {
         | Event::Rules { .. }
         | Event::Pending { .. }
         | Event::Membership { .. } => return decisions::event_line(event),
+        Event::Ticket { room, ticket } => Output::Ticket {
+            room: room.as_str(),
+            ticket: ticket.to_string(),
+            addresses: ticket.hosts.iter().flat_map(|host| host.addresses.iter().map(ToString::to_string)).collect(),
+            server: ticket.server.as_ref().map(|server| server.address.as_str()),
+            expires_unix_s: ticket.expires_unix_s(),
+        },
         Event::ServerUp { server } => Output::Server { server, state: "up" },
         Event::ServerDown { server } => Output::Server { server, state: "down" },
         Event::Rooms { rooms, people } => {

@@ -1,0 +1,197 @@
+//! Rooms without any server, as processes: hosted by one, joined through any, whoever goes.
+
+use serde_json::json;
+
+use crate::harness::{Peer, World, run};
+
+/// Nobody answers there.
+fn nowhere() -> World {
+    World::at("127.0.0.1:9".to_owned())
+}
+
+/// A peer's ticket, newly shown.
+#[track_caller]
+fn ticket(peer: &mut Peer) -> String {
+    peer.send(json!({"do": "ticket", "room": "lobby"}));
+    peer.next("ticket")["ticket"].as_str().unwrap().to_owned()
+}
+
+/// The host of a room, and its ticket.
+#[track_caller]
+fn host(world: &World, name: &str, how: &[&str]) -> (Peer, String) {
+    let mut peer = world.json(name, &[&["host", "lobby"], how].concat());
+    peer.wait("joined", |it| it["how"] == "founded");
+    let ticket = peer.next("ticket")["ticket"].as_str().unwrap().to_owned();
+    (peer, ticket)
+}
+
+#[test]
+fn five_members_lose_their_first_host_in_the_middle_of_a_knock_and_nothing_else() {
+    let world = nowhere();
+    let (alice, first) = host(&world, "alice", &["--grace", "3"]);
+    let mut members = vec![alice];
+    for name in ["bob", "carol", "dave", "erin"] {
+        // Each through the one who came last: nobody is special.
+        let through = if name == "bob" { first.clone() } else { ticket(members.last_mut().unwrap()) };
+        let mut newcomer = world.json(name, &["join", &through]);
+        world.let_in(&mut newcomer, &mut members.iter_mut().collect::<Vec<_>>());
+        members.push(newcomer);
+    }
+    let last = ticket(members.last_mut().unwrap());
+    members[0].say("lobby", "before");
+    for member in &mut members[1..] {
+        member.hears("alice", "before");
+    }
+    // Frank knocks through Alice, and knows of Erin as well; Alice is killed before she has answered.
+    let mut frank = world.json("frank", &["join", &first, &last]);
+    members[0].wait("knock", |it| it["name"] == "frank");
+    members[0].process.kill();
+    let mut alice = members.remove(0);
+    for member in &mut members {
+        member.wait("link", |it| it["name"] == "alice" && it["path"] == "none");
+    }
+    // The others may say yes to the knock that needs Alice's; it can come to nothing, or they are asked anew without her.
+    frank.wait("refused", |it| it["reason"] == "expired" || it["reason"] == "nobody_there");
+    assert_eq!(frank.exit(), Some(3), "{}", frank.story());
+    for member in &mut members {
+        member.wait("member_left", |it| it["name"] == "alice");
+    }
+    let mut frank = world.json("frank", &["join", &last]);
+    world.let_in(&mut frank, &mut members.iter_mut().collect::<Vec<_>>());
+    frank.say("lobby", "here at last");
+    for member in &mut members {
+        member.hears("frank", "here at last");
+        assert!(!member.has_heard("misbehaviour", |_| true), "{}", member.story());
+    }
+    alice.process.kill();
+}
+
+#[test]
+fn a_knock_is_carried_on_through_another_member() {
+    let world = nowhere();
+    let (mut alice, first) = host(&world, "alice", &[]);
+    let mut bob = world.json("bob", &["join", &first]);
+    world.let_in(&mut bob, &mut [&mut alice]);
+    let second = ticket(&mut bob);
+    let mut carol = world.json("carol", &["join", &first, &second]);
+    // Whichever answered first is knocked at; it says yes and is killed, and comes back to its seat for nothing but that.
+    alice.approve("carol");
+    carol.wait("knocking", |it| it["yes"] == 1);
+    alice.process.kill();
+    bob.approve("carol");
+    carol.wait("joined", |it| it["how"] == "admitted");
+    carol.wait("link", |it| it["name"] == "bob" && it["path"] == "direct");
+    carol.say("lobby", "in");
+    bob.hears("carol", "in");
+}
+
+#[test]
+fn a_host_is_joined_by_its_address_and_what_it_shows_is_its_own_key() {
+    let world = nowhere();
+    let (mut alice, _) = host(&world, "alice", &[]);
+    alice.send(json!({"do": "ticket", "room": "lobby"}));
+    let address = alice.next("ticket")["addresses"][0].as_str().unwrap().to_owned();
+    let mut bob = world.json("bob", &["join", &address]);
+    let pinned = bob.next("pinned");
+    assert_eq!(pinned["fingerprint"].as_str().unwrap(), alice.fingerprint());
+    world.let_in(&mut bob, &mut [&mut alice]);
+    bob.say("lobby", "hello");
+    alice.hears("bob", "hello");
+    // The host is nobody's server: when it goes, the one who stays goes on.
+    alice.quit();
+    bob.wait("member_left", |it| it["name"] == "alice" && it["reason"] == "left");
+    bob.say("lobby", "alone");
+}
+
+#[test]
+fn another_key_at_the_tickets_address_is_never_talked_to() {
+    let world = nowhere();
+    let (mut alice, ticket) = host(&world, "alice", &[]);
+    let address = alice.wait("ready", |_| true);
+    drop(address);
+    alice.quit();
+    let port: u16 = {
+        let ticket: p2pchat::wire::Ticket = ticket.parse().unwrap();
+        ticket.hosts[0].addresses[0].port()
+    };
+    let listen = format!("127.0.0.1:{port}");
+    let mut command = world.command("mallory", &["host", "lobby", "--json"]);
+    command.args(["--listen", &listen]);
+    let mut command_line = std::process::Command::new(command.get_program());
+    command_line.env_clear().env("HOME", world.path(""));
+    let args: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
+    // The later of two `--listen` is refused by the command line: only ours stays.
+    let at = args.iter().position(|it| it == "--listen").unwrap();
+    let args = args.iter().enumerate().filter(|(i, _)| *i != at && *i != at + 1).map(|(_, it)| it);
+    let mallory = crate::harness::Process::spawn(command_line.args(args));
+    mallory.wait_lines(3);
+    let mut bob = world.json("bob", &["join", &ticket]);
+    bob.wait("error", |it| it["code"] == "no_host");
+    assert_eq!(bob.exit(), Some(4), "{}", bob.story());
+    assert!(!mallory.stdout.text().contains("\"knock\""), "{}", mallory.stdout.text());
+}
+
+#[test]
+fn a_ticket_with_a_slip_in_it_is_an_error_before_anything_is_sent() {
+    let world = nowhere();
+    let (mut alice, ticket) = host(&world, "alice", &[]);
+    let mut slipped = ticket.clone();
+    slipped.replace_range(30..31, if &ticket[30..31] == "a" { "b" } else { "a" });
+    let (code, _, stderr) = run(&mut world.command("bob", &["join", &slipped]));
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("letter of the ticket"), "{stderr}");
+    assert!(!alice.has_heard("knock", |_| true));
+    alice.quit();
+}
+
+#[test]
+fn a_server_that_is_gone_for_good_is_missed_by_nobody_and_newcomers_come_by_ticket() {
+    let mut world = World::new();
+    let mut alice = world.founder("alice", "lobby", &[]);
+    let mut bob = world.admit("bob", "lobby", &mut [&mut alice]);
+    world.kill_server();
+    let ticket = ticket(&mut bob);
+    let mut carol = world.json("carol", &["join", &ticket]);
+    world.let_in(&mut carol, &mut [&mut alice, &mut bob]);
+    carol.say("lobby", "without a server");
+    alice.hears("carol", "without a server");
+    bob.hears("carol", "without a server");
+}
+
+#[test]
+fn a_room_without_a_server_is_published_at_one() {
+    let world = World::new();
+    let (mut alice, _) = host(&world, "alice", &[]);
+    alice.send(json!({"do": "publish", "server": world.address}));
+    alice.wait("server", |it| it["state"] == "up");
+    let mut bob = world.json("bob", &["join", "lobby"]);
+    world.let_in(&mut bob, &mut [&mut alice]);
+    bob.say("lobby", "found by name");
+    alice.hears("bob", "found by name");
+}
+
+#[test]
+fn everybody_is_killed_and_the_room_comes_together_again_by_itself() {
+    let world = nowhere();
+    let (mut alice, first) = host(&world, "alice", &[]);
+    let mut bob = world.json("bob", &["join", &first]);
+    world.let_in(&mut bob, &mut [&mut alice]);
+    for peer in [&mut alice, &mut bob] {
+        // Addresses are kept a moment after a link came up.
+        let name = peer.name.clone();
+        let kept = world.path(&name).join("whereabouts");
+        let until = std::time::Instant::now() + crate::harness::DEADLINE;
+        while !kept.exists() && std::time::Instant::now() < until {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        peer.process.kill();
+    }
+    let mut alice = world.json("alice", &["host", "lobby"]);
+    let mut bob = world.json("bob", &["host", "lobby"]);
+    for peer in [&mut alice, &mut bob] {
+        peer.wait("joined", |it| it["how"] == "returned");
+    }
+    bob.wait("link", |it| it["name"] == "alice" && it["path"] == "direct");
+    alice.say("lobby", "again");
+    bob.hears("alice", "again");
+}
