@@ -366,6 +366,12 @@ pub const OBSERVED_ADDRESSES_MAX: usize = 2;
 /// Bytes of members' addresses that are kept from one run to the next: every seat of every room.
 pub const WHEREABOUTS_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// Seconds between a newcomer's keep-alives to the member that it knocks at: a third of [`HOST_IDLE_S`].
+pub const HOST_KEEP_ALIVE_S: u64 = 2;
+
+/// Seconds of silence after which a newcomer looks for another member to knock at: somebody is watching the screen.
+pub const HOST_IDLE_S: u64 = 6;
+
 /// Addresses of hosts that are tried at the same time.
 pub const HOST_DIALS_MAX: usize = 32;
 

@@ -149,7 +149,7 @@ impl PeerEndpoint {
         }
         let (tls, note) = tls::dialling_server();
         let mut config = ClientConfig::new(tls);
-        config.transport_config(Arc::new(transport::towards_server()));
+        config.transport_config(Arc::new(transport::towards_host()));
         let connecting = self.endpoint.connect_with(config, address, PEER_NAME);
         let connecting = connecting.map_err(|error| ServerDialError::Failed(connect_error_in_words(&error)))?;
         let connection = timeout(Duration::from_secs(HANDSHAKE_WITHIN_S), handshake(connecting)).await;
