@@ -17,6 +17,9 @@ use std::time::Instant;
 use engine::plan::Plan;
 use engine::run::{self, Done, Watch};
 
+/// Broken seeds of one rule that are listed: enough to mend them all at once, and no screen full of a planted bug's.
+const SEEDS_SHOWN_MAX: usize = 100;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let after = |name: &str| {
@@ -95,7 +98,7 @@ fn many(from: u64, to: u64, threads: usize, planted: Option<&str>) -> i32 {
     );
     for (rule, seeds) in &mut broken {
         seeds.sort_unstable();
-        println!("broken {} times: {rule}: {:?}", seeds.len(), &seeds[..seeds.len().min(12)]);
+        println!("broken {} times: {rule}: {:?}", seeds.len(), &seeds[..seeds.len().min(SEEDS_SHOWN_MAX)]);
     }
     let first = broken.values().flatten().min().copied();
     let name = planted.map(|name| format!("--planted {name} ")).unwrap_or_default();

@@ -87,6 +87,7 @@ impl Product {
                 serverless: false,
                 certificate: None,
                 announce: false,
+                map_port: false,
                 ask_before_pinning: false,
             };
             let chat = peer::start(options).await.expect("a chat");

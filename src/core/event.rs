@@ -114,6 +114,15 @@ pub enum Command {
         /// How many at most.
         count: usize,
     },
+    /// Show the texts of a room that stand right before this place.
+    Earlier {
+        /// Which room.
+        room: RoomName,
+        /// Before which text.
+        before: (Place, EntryId),
+        /// How many at most.
+        count: usize,
+    },
     /// Show the newest texts of a room in which all these words stand.
     Search {
         /// Which room.
@@ -625,6 +634,8 @@ pub enum Recall {
     Joined,
     /// [`Command::Last`] asked for them.
     Last,
+    /// [`Command::Earlier`] asked for them.
+    Earlier,
     /// [`Command::Search`] found them.
     Search,
 }

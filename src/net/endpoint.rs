@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::gate::{Gate, Seats};
 use super::listener::ClientConnection;
 use super::link::in_words;
+use super::punch::{self, Puncher};
 use super::tls::{self, PEER_NAME, PeerTls, ServerCertificate};
 use super::{CloseCode, Link, Reader, Writer, candidates, transport};
 use crate::identity::{Identity, PeerId, Signer as _};
@@ -37,6 +38,7 @@ pub struct PeerEndpoint {
     bound: SocketAddr,
     me: PeerId,
     tls: Arc<PeerTls>,
+    puncher: Puncher,
     accepted: Mutex<mpsc::Receiver<PeerConnection>>,
     guests: Mutex<mpsc::Receiver<ClientConnection>>,
     accepting: JoinHandle<()>,
@@ -51,13 +53,14 @@ impl PeerEndpoint {
     pub fn bind(listen: SocketAddr, identity: &Identity) -> Result<PeerEndpoint, std::io::Error> {
         let tls = Arc::new(PeerTls::new(identity));
         let config = transport::accepting(tls.accepting(), transport::between_peers(), PEER_HANDSHAKES_AT_ONCE_MAX);
-        let endpoint = transport::bind(listen, config, &identity.pkcs8())?;
+        let (endpoint, raw) = transport::bind(listen, config, &identity.pkcs8())?;
         let bound = endpoint.local_addr()?;
         let (waiting, accepted) = mpsc::channel(LINKS_WAITING_MAX);
         let (waiting_guests, guests) = mpsc::channel(GUESTS_MAX);
         let accepting = tokio::spawn(accept_all(endpoint.clone(), Waiting { links: waiting, guests: waiting_guests }));
+        let (me, puncher) = (identity.id(), Puncher::new(raw));
         let (accepted, guests) = (Mutex::new(accepted), Mutex::new(guests));
-        Ok(PeerEndpoint { endpoint, bound, me: identity.id(), tls, accepted, guests, accepting })
+        Ok(PeerEndpoint { endpoint, bound, me, tls, puncher, accepted, guests, accepting })
     }
 
     /// The address of the socket, with its real port.
@@ -88,21 +91,29 @@ impl PeerEndpoint {
     /// # Errors
     /// [`DialError`], the most telling of all candidates.
     pub async fn dial(&self, peer: PeerId, candidates: &[SocketAddr]) -> Result<PeerConnection, DialError> {
-        let addresses = candidates::dialable(candidates, self.bound, &self.local_candidates());
+        let ours = self.local_candidates();
+        let addresses = candidates::dialable(candidates, self.bound, &ours);
         if addresses.is_empty() || peer == self.me {
             return Err(DialError::NoCandidate);
         }
         let (tls, wrong_key) = self.tls.dialling(peer);
         let mut config = ClientConfig::new(tls);
         config.transport_config(Arc::new(transport::between_peers()));
+        let far = punch::across_routers(&addresses, &ours);
         let mut dials = JoinSet::new();
         let mut why = None;
         for address in addresses {
-            match self.endpoint.connect_with(config.clone(), address, PEER_NAME) {
-                Ok(connecting) => drop(dials.spawn(handshake(connecting))),
-                Err(error) => why = Some(connect_error_in_words(&error)),
-            }
+            let hold = if far.contains(&address) { PUNCH_HOLD_MS } else { 0 };
+            let (endpoint, config) = (self.endpoint.clone(), config.clone());
+            dials.spawn(async move {
+                tokio::time::sleep(Duration::from_millis(hold)).await;
+                let connecting = endpoint.connect_with(config, address, PEER_NAME);
+                handshake(connecting.map_err(|error| connect_error_in_words(&error))?).await
+            });
         }
+        // Ends with this dial.
+        let mut punching = JoinSet::new();
+        punching.spawn(self.puncher.clone().open(far));
         let winner = async {
             while let Some(done) = dials.join_next().await {
                 match done.unwrap_or_else(|panic| Err(panic.to_string())) {
@@ -157,12 +168,26 @@ impl PeerEndpoint {
         ServerConnection::new(connection, &note)
     }
 
-    async fn dial_host(&self, host: &str, port: u16) -> Result<ServerConnection, ServerDialError> {
+    /// The addresses that a server's name leads to and this socket can dial, 8 at most, in the order of the system.
+    ///
+    /// # Errors
+    /// [`ServerDialError::BadAddress`] or [`ServerDialError::NotFound`].
+    pub async fn resolve(&self, server: &str) -> Result<Vec<SocketAddr>, ServerDialError> {
+        let (host, port) = split_host(server).ok_or(ServerDialError::BadAddress)?;
+        self.resolve_host(host, port).await
+    }
+
+    async fn resolve_host(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ServerDialError> {
         let found = tokio::net::lookup_host((host, port)).await;
         let found = found.map_err(|error| ServerDialError::NotFound(error.to_string()))?;
         let ipv6 = self.bound.is_ipv6();
         let mut addresses: Vec<_> = found.map(candidates::canonical).filter(|to| ipv6 || to.is_ipv4()).collect();
         addresses.truncate(CANDIDATES_MAX);
+        Ok(addresses)
+    }
+
+    async fn dial_host(&self, host: &str, port: u16) -> Result<ServerConnection, ServerDialError> {
+        let addresses = self.resolve_host(host, port).await?;
         if addresses.is_empty() {
             return Err(ServerDialError::OtherFamily);
         }

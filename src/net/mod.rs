@@ -13,6 +13,8 @@
 //! | `framed.rs` | messages on a stream, each way |
 //! | `candidates.rs` | which addresses to offer, which to dial |
 //! | `gate.rs` | how many handshakes are answered |
+//! | `mapping.rs` | the own router, asked to let others in |
+//! | `punch.rs` | small packets that open the own router |
 //! | `endpoint.rs` | a peer's socket: accept, dial, dial the server |
 //! | `listener.rs` | a server's socket: accept |
 //! | `serving.rs` | what a client may say, and how fast, at a server or a member |
@@ -23,6 +25,8 @@ mod framed;
 mod gate;
 mod link;
 mod listener;
+mod mapping;
+mod punch;
 mod reset;
 mod serving;
 #[cfg(test)]
@@ -33,8 +37,9 @@ mod transport;
 pub use candidates::canonical;
 pub use endpoint::{DialError, PeerConnection, PeerEndpoint, ServerConnection, ServerDialError};
 pub use framed::{Frame, FrameError, Reader, SendError, Writer};
-pub use link::Link;
+pub use link::{Link, Traffic};
 pub use serving::{Unserved, serve};
 pub use listener::{ClientConnection, ListenerLimits, RendezvousListener};
+pub use mapping::Mapping;
 pub use tls::{ServerCertificate, ServerKey, ServerKeyError};
 pub use transport::CloseCode;

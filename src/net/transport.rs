@@ -1,6 +1,6 @@
 //! How much and how long: windows, timers, and the codes by which a connection is closed.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,11 +35,16 @@ impl CloseCode {
     }
 }
 
-/// A socket and the endpoint on it; `[::]` takes IPv4 too. `secret` is the program's private key.
+/// A socket and the endpoint on it; `[::]` takes IPv4 too. `secret` is the program's private key. The second is the same
+/// socket once more, for what is no QUIC.
 ///
 /// # Errors
 /// When the address is in use or not ours.
-pub(super) fn bind(listen: SocketAddr, accepting: quinn::ServerConfig, secret: &[u8]) -> std::io::Result<Endpoint> {
+pub(super) fn bind(
+    listen: SocketAddr,
+    accepting: quinn::ServerConfig,
+    secret: &[u8],
+) -> std::io::Result<(Endpoint, UdpSocket)> {
     let socket = Socket::new(Domain::for_address(listen), Type::DGRAM, Some(Protocol::UDP))?;
     if listen.is_ipv6() {
         // A system that has no such sockets leaves us with IPv6 alone.
@@ -47,7 +52,8 @@ pub(super) fn bind(listen: SocketAddr, accepting: quinn::ServerConfig, secret: &
     }
     socket.bind(&listen.into())?;
     let config = surviving_restarts(secret);
-    Endpoint::new(config, Some(accepting), socket.into(), Arc::new(TokioRuntime))
+    let raw = socket.try_clone()?;
+    Ok((Endpoint::new(config, Some(accepting), socket.into(), Arc::new(TokioRuntime))?, raw.into()))
 }
 
 /// What both kinds of accepting have in common: little is held for those who have not been answered yet, and a token from

@@ -4,24 +4,27 @@
 //! for the disk and for its face, never for a peer: links have their own tasks and bounded queues.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{sleep_until, timeout};
 
 use super::api::Options;
 use super::guests::Guests;
 use super::keeping::Keeping;
 use super::server_task::Aim;
-use super::whereabouts::Whereabouts;
+use super::watch::Watch;
 use crate::core::event::{Command, Ending, Event, Failure};
 use crate::core::io::{Change, CloseReason, GuestId, Input, LinkId, Output};
 use crate::core::node::Node;
 use crate::core::time::Now;
 use crate::identity::{PeerId, RoomName, Signature};
-use crate::limits::{RUN_ENTRIES_MAX, TEXT_BYTES_MAX};
-use crate::net::{ClientConnection, CloseCode, Frame, FrameError, Link, PeerConnection, PeerEndpoint, Reader, Writer};
+use crate::limits::{RUN_ENTRIES_MAX, TEXT_BYTES_MAX, UNINDEXED_MAX};
+use crate::net::{
+    ClientConnection, CloseCode, Frame, FrameError, Link, Mapping, PeerConnection, PeerEndpoint, Reader, Writer,
+};
 use crate::store::peer::PeerStore;
 use crate::wire::{FromServer, PeerMessage, ToServer};
 
@@ -31,9 +34,6 @@ const BATCH_MAX: usize = 1024;
 
 /// Time the other side has to read what was sent last, before a connection is closed.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// Time from a link's beginning to a look at whether addresses have changed.
-const PLACES_AFTER: Duration = Duration::from_secs(1);
 
 /// Time between two attempts to write to a disk that refused.
 const DISK_RETRY: Duration = Duration::from_secs(1);
@@ -61,13 +61,15 @@ pub(super) enum Arrival {
     FromGuest(GuestId, ToServer),
     /// They are gone.
     GuestGone(GuestId),
+    /// The router lets others in at this address, or no longer.
+    Mapped(Option<SocketAddr>),
     /// For the user.
     Tell(Event),
 }
 
 /// A connection to a peer, as the driver holds it.
-struct Wire {
-    link: Link,
+pub(super) struct Wire {
+    pub link: Link,
     writer: Writer<PeerMessage>,
 }
 
@@ -95,8 +97,12 @@ pub(super) struct Driver {
     runs: BTreeMap<(Signature, u64), Frame<PeerMessage>>,
     /// What is shown of the history, and what is forgotten.
     pub keeping: Keeping,
+    /// What is seen of the network.
+    pub watch: Watch,
+    /// Tells the server's task that the network has changed.
+    pub roused: Arc<Notify>,
     /// Running connections.
-    wires: BTreeMap<LinkId, Wire>,
+    pub wires: BTreeMap<LinkId, Wire>,
     /// The running connection to the server.
     server: Option<(Link, Writer<ToServer>)>,
     /// Whether it is a member's, who is knocked at in the server's place.
@@ -105,10 +111,6 @@ pub(super) struct Driver {
     aim: watch::Sender<Aim>,
     /// Newcomers who knock through us.
     guests: Guests,
-    /// What is remembered of addresses.
-    places: Whereabouts,
-    /// When it is looked at whether they have changed.
-    places_due: Option<tokio::time::Instant>,
     /// Whether the server has welcomed us on it.
     welcomed: bool,
     /// The number of the next connection.
@@ -143,8 +145,8 @@ pub(super) struct Parts {
     pub pin_answers: mpsc::Sender<bool>,
     /// Whom to be connected to.
     pub aim: watch::Sender<Aim>,
-    /// What is remembered of addresses.
-    pub places: Whereabouts,
+    /// For the server's task.
+    pub roused: Arc<Notify>,
 }
 
 impl Driver {
@@ -161,13 +163,13 @@ impl Driver {
             to_self: parts.to_self,
             pin_answers: parts.pin_answers,
             runs: BTreeMap::new(),
+            watch: Watch::new(),
+            roused: parts.roused,
             wires: BTreeMap::new(),
             server: None,
             at_host: false,
             aim: parts.aim,
             guests: Guests::default(),
-            places: parts.places,
-            places_due: None,
             welcomed: false,
             next_link: 0,
             started: Instant::now(),
@@ -178,16 +180,16 @@ impl Driver {
     }
 
     /// Runs until the user has quit and all is said.
-    pub(super) async fn run(mut self) {
-        let own = self.endpoint.local_candidates();
-        let known = self.places.kept();
-        self.step(VecDeque::from([Input::Addresses(own), Input::Whereabouts(known)])).await;
+    pub(super) async fn run(mut self, mapping: Option<Mapping>) {
+        let own = self.own_addresses();
+        self.step(VecDeque::from([Input::Addresses(own)])).await;
         let mut commands_open = true;
         while !self.ended {
             let wake = self
                 .node
                 .next_wake()
                 .map(|at| tokio::time::Instant::from_std(self.started + Duration::from_millis(at)));
+            let idle = self.index_after().map(|after| tokio::time::Instant::now() + after);
             let mut inputs = VecDeque::new();
             tokio::select! {
                 command = self.commands.recv(), if commands_open => match command {
@@ -198,10 +200,10 @@ impl Driver {
                     }
                 },
                 Some(arrival) = self.arrivals.recv() => self.on_arrival(arrival, &mut inputs).await,
+                () = sleep_until(self.watch.look_at) => self.look_around(&mut inputs),
                 () = sleep_until(self.keeping.forget_at) => self.forget_some().await,
-                () = sleep_until(self.places_due.unwrap_or_else(tokio::time::Instant::now)), if self.places_due.is_some() => {
-                    self.places_due = None;
-                    self.places.keep(self.node.whereabouts());
+                () = sleep_until(idle.unwrap_or_else(tokio::time::Instant::now)), if idle.is_some() => {
+                    self.index_some().await;
                 }
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)), if wake.is_some() => {
                     inputs.push_back(Input::Wake);
@@ -209,10 +211,17 @@ impl Driver {
             }
             self.gather(&mut inputs).await;
             self.step(inputs).await;
+            if self.store.unindexed() > UNINDEXED_MAX {
+                self.index_some().await;
+            }
         }
-        self.places.keep(self.node.whereabouts());
         let (events, ending) = (self.events.clone(), self.ending);
-        self.close_all().await;
+        let undone = async {
+            if let Some(mapping) = mapping {
+                mapping.undo().await;
+            }
+        };
+        tokio::join!(self.close_all(), undone);
         if let Some(ending) = ending {
             let _ = events.send(Event::Ended(ending)).await;
         }
@@ -295,6 +304,10 @@ impl Driver {
                 }
                 inputs.push_back(Input::ServerLost);
             }
+            Arrival::Mapped(outer) => {
+                let input = self.mapped(outer);
+                inputs.push_back(input);
+            }
             Arrival::Tell(event) => self.tell(event).await,
         }
     }
@@ -307,7 +320,6 @@ impl Driver {
         let (dialled, remote) = (connection.dialled, connection.remote());
         let (link, reader, writer) = connection.open(|_| {});
         let rtt_ms = u32::try_from(link.rtt().as_millis()).unwrap_or(u32::MAX);
-        self.places_due.get_or_insert_with(|| tokio::time::Instant::now() + PLACES_AFTER);
         tokio::spawn(read_peer(link_id, reader, self.to_self.clone()));
         self.wires.insert(link_id, Wire { link, writer });
         Input::LinkUp { peer, life, link: link_id, dialled, remote, rtt_ms }
@@ -445,8 +457,8 @@ impl Driver {
                 };
                 return Some(Input::Fetched { room, reader, author, entries });
             }
-            Output::Recall { room, name, count, words } => {
-                self.recall(room, name, count, words).await;
+            Output::Recall { room, name, count, words, before } => {
+                self.recall(room, name, count, words, before).await;
             }
             Output::LookUp { room, ids, numbers } => {
                 let looked_up = self.store.look_up(&room, &ids, &numbers);

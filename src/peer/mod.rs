@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod config;
+pub mod doctor;
 mod driver;
 mod guests;
 pub mod history;
@@ -11,24 +12,25 @@ pub mod identity_file;
 mod keeping;
 pub mod membership;
 pub mod pins;
+pub mod read_marks;
+mod port;
 mod server_task;
-mod whereabouts;
+mod watch;
 
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 
 use self::api::{Chat, Event, Options, StartError};
 use self::driver::{Arrival, Driver, Parts};
 use self::pins::Pins;
 use self::server_task::{Aim, ServerTask};
-use self::whereabouts::Whereabouts;
 use crate::core::io::Kept;
 use crate::core::node::{Config, Node};
 use crate::identity::{Ed25519, PeerId, Signer as _};
-use crate::net::PeerEndpoint;
+use crate::net::{Mapping, PeerEndpoint};
 use crate::store::peer::{PeerStore, Salvaged};
 
 /// The name of the history in the data folder.
@@ -47,12 +49,14 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
     let (lock, Opened { store, kept, damaged }) =
         if options.visiting { visit()? } else { settle(&options, identity.id())? };
     let listen = options.listen;
-    let places = Whereabouts::in_dir((!options.visiting).then_some(options.data_dir.as_path()));
+    let wanted = if options.visiting { listen } else { port::last(&options.data_dir, listen) };
     // Somebody else may have taken the port that we had.
-    let endpoint = PeerEndpoint::bind(places.listen(listen), &identity)
+    let endpoint = PeerEndpoint::bind(wanted, &identity)
         .or_else(|_| PeerEndpoint::bind(listen, &identity))
         .map_err(|why| StartError::Listen { listen, why })?;
-    places.listening(endpoint.local_addr());
+    if !options.visiting {
+        port::remember(&options.data_dir, endpoint.local_addr());
+    }
     let endpoint = Arc::new(endpoint);
 
     let config = Config {
@@ -69,6 +73,7 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
     let (events, events_out) = mpsc::channel(WAITING_MAX);
     let (to_self, arrivals) = mpsc::channel(WAITING_MAX);
     let (pin_answers, answers) = mpsc::channel(1);
+    let roused = Arc::new(Notify::new());
 
     let ready = Event::Ready { name: options.name.clone(), fingerprint, ephemeral: options.ephemeral };
     let _ = events.send(ready).await;
@@ -76,7 +81,7 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
         let _ = events.send(keeping::damaged(salvaged)).await;
     }
     let server = (!options.serverless).then(|| options.server.clone());
-    let (aim, aims) = watch::channel(Aim { server, hosts: Vec::new() });
+    let (aim, aims) = tokio::sync::watch::channel(Aim { server, hosts: Vec::new() });
     let server = ServerTask {
         endpoint: Arc::clone(&endpoint),
         aim: aims,
@@ -85,17 +90,30 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
         ask: options.ask_before_pinning,
         answers,
         arrivals: to_self.clone(),
+        roused: Arc::clone(&roused),
     };
     let server = tokio::spawn(server.run());
     tokio::spawn(accept(Arc::clone(&endpoint), to_self.clone()));
     tokio::spawn(guests::accept(Arc::clone(&endpoint), to_self.clone()));
-    let parts = Parts { node, store, endpoint, commands, events, arrivals, to_self, pin_answers, aim, places };
+    let mapping = (options.map_port && !options.visiting).then(|| {
+        let (told, mut hears) = mpsc::channel(1);
+        let to_driver = to_self.clone();
+        tokio::spawn(async move {
+            while let Some(outer) = hears.recv().await {
+                if to_driver.send(Arrival::Mapped(outer)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Mapping::keep(endpoint.local_addr(), Arc::clone(&roused), told)
+    });
+    let parts = Parts { node, store, endpoint, commands, events, arrivals, to_self, pin_answers, roused, aim };
     let driver = Driver::new(&options, parts);
     // A thread of its own, since the loop waits for the disk: moving a worker's tasks away for each flush costs more than
     // the flush.
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
-        runtime.block_on(driver.run());
+        runtime.block_on(driver.run(mapping));
         server.abort();
         drop(lock);
     });

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt as _;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -49,6 +49,8 @@ pub(super) struct ServerTask {
     pub answers: mpsc::Receiver<bool>,
     /// To the driver.
     pub arrivals: mpsc::Sender<Arrival>,
+    /// Told when the network has changed: what is being waited for goes nowhere.
+    pub roused: Arc<Notify>,
 }
 
 /// Why there is no going on with this server.
@@ -62,10 +64,18 @@ impl ServerTask {
         let mut given_up = None;
         let mut silent_since = None;
         while !self.arrivals.is_closed() {
+            let roused = Arc::clone(&self.roused);
             let aim = self.aim.borrow_and_update().clone();
             let server = aim.server.filter(|server| given_up.as_ref() != Some(server));
             if let Some(server) = &server {
-                match self.endpoint.dial_server(server).await {
+                let dialled = tokio::select! {
+                    dialled = self.endpoint.dial_server(server) => dialled,
+                    () = roused.notified() => {
+                        wait = RETRY.0;
+                        continue;
+                    }
+                };
+                match dialled {
                     Ok(connection) => match self.session(server.clone(), connection).await {
                         Ok(()) => (wait, told) = (RETRY.0, false),
                         Err(GivenUp) => given_up = Some(server.clone()),
@@ -98,6 +108,7 @@ impl ServerTask {
             let idle = hosts.is_empty() && server.is_none();
             tokio::select! {
                 changed = self.aim.changed() => if changed.is_err() { return },
+                () = roused.notified() => wait = RETRY.0,
                 () = tokio::time::sleep(wait.mul_f64(spread)), if !idle => wait = (wait * 2).min(RETRY.1),
             }
         }

@@ -4,12 +4,15 @@
 //! [`escape`]; every sentence about a failure stands in [`words`].
 
 pub mod args;
+pub mod carry;
 pub mod decide;
 pub mod decisions;
+pub mod doctor;
 pub mod escape;
 pub mod exit;
 pub mod json;
 pub mod knocks;
+pub mod labels;
 pub mod lines;
 pub mod log;
 pub mod membership;
@@ -27,6 +30,7 @@ pub mod slash;
 pub mod stop;
 pub mod terminal;
 pub mod tickets;
+pub mod tui;
 pub mod verdict;
 pub mod words;
 pub mod wrap;
@@ -48,7 +52,7 @@ use self::session::Opening;
 use self::settle::Settled;
 use self::tickets::Target;
 use self::words::Said;
-use crate::peer::api::{Chat, Creation, Fingerprint, Options, StartError, Ticket, remember_name};
+use crate::peer::api::{Chat, Creation, Fingerprint, Name, Options, StartError, Ticket, remember_name};
 
 /// Bytes of output that wait to be written together while events come in.
 const OUTPUT_BYTES: usize = 64 * 1024;
@@ -103,6 +107,10 @@ where
         Action::Demo => return demo(),
         Action::VerifyLog { file } => return membership::verify(&file, global.json, &mut io::stdout().lock()),
         Action::Json(_) => global.json = true,
+        Action::Carry(_) if global.json => {
+            let hint = "a program that wants to carry says `p2pchat join ROOM --json`, and sends `remember`";
+            return (Exit::Usage, Some(Said::new("usage", "carry has no JSON face", hint.to_owned())));
+        }
         _ => {}
     }
     let settled = match settle::settle(&global) {
@@ -111,6 +119,7 @@ where
     };
     let ephemeral = match &command {
         Action::Join(args::Join { stay, .. })
+        | Action::Carry(args::Carry { stay, .. })
         | Action::Create(args::Create { stay, .. })
         | Action::Host(args::Host { stay, .. })
         | Action::Json(stay) => stay.ephemeral,
@@ -118,6 +127,7 @@ where
     };
     let mut way = Way::default();
     let face = match command {
+        Action::Doctor => return doctor::run(&settled, &global, &mut io::stdout().lock()),
         Action::Whoami => return once::whoami(&settled, global.json, &mut io::stdout().lock()),
         Action::Search(search) => return offline::search(&settled, &search, global.json, &mut io::stdout().lock()),
         Action::Export(export) if export.members => {
@@ -142,6 +152,9 @@ where
             let creation = settled.creation(&host.how);
             (way.serverless, way.announce) = (true, host.lan);
             Face::Chat(Opening::Host { room: host.room, creation }, choices(host.pipe), creation)
+        }
+        Action::Carry(carry) => {
+            Face::Carry(Opening::Join { room: carry.room, create: None, offer: None }, carry.follow)
         }
         Action::Create(create) => {
             let creation = settled.creation(&create.how);
@@ -227,6 +240,7 @@ fn joining(
 enum Face {
     Once(Ask),
     Chat(Opening, pipe::Choices, Creation),
+    Carry(Opening, Vec<Name>),
 }
 
 async fn chat<F, S>(options: Options, face: Face, global: &Global, settled: &Settled, start: F) -> (Exit, Option<Said>)
@@ -250,8 +264,19 @@ where
     let stdin = || tokio::io::BufReader::with_capacity(OUTPUT_BYTES, tokio::io::stdin());
     match face {
         Face::Once(ask) => once::run(chat, ask, global.json, io::stdout(), stop).await,
+        Face::Carry(opening, follow) => carry::run(chat, opening, follow, io::stderr(), stop).await,
         Face::Chat(opening, _, creation) if global.json => {
             (json::run(chat, opening, creation, stdin(), stdout(), stop).await, None)
+        }
+        Face::Chat(opening, _, creation) if !global.plain && tui::screen::is_usable() => {
+            let ended = tui::run(chat, opening, settled.on_screen(creation), settled.data_dir.clone(), stop).await;
+            match ended {
+                Ok((exit, said, farewell)) => {
+                    farewell.iter().for_each(|line| println!("{line}"));
+                    (exit, said)
+                }
+                Err(why) => (Exit::Failed, Some(Said::new("terminal", words::shown(why), None))),
+            }
         }
         Face::Chat(opening, ..) if io::stdin().is_terminal() => {
             let (terminal, closing) = match terminal::open() {

@@ -155,8 +155,12 @@ impl Session {
     /// What `event` makes the program do.
     pub fn note(&mut self, event: &Event) -> Option<Step> {
         match event {
-            // Neither needs a server to begin with, unless the ticket leads to one.
+            // Back on one's own seat nobody is needed but the members; a wish to knock waits for the server by itself.
             Event::Ready { .. } if !self.asked => match &self.opening {
+                Opening::Join { room, .. } => {
+                    self.asked = true;
+                    Some(Step::Send(Command::Join(room.clone())))
+                }
                 Opening::Host { room, creation } => {
                     self.asked = true;
                     let (room, settings) = (room.clone(), creation.settings());

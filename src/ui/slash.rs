@@ -276,12 +276,17 @@ pub(super) fn newcomer(rest: &str) -> Option<Newcomer> {
 
 /// The command at most two letters away, or of which the word is the beginning.
 fn nearest(word: &str) -> Option<&'static str> {
+    nearest_of(word, COMMANDS.iter().map(|entry| entry.name))
+}
+
+/// As [`nearest`], of these.
+pub(super) fn nearest_of(word: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     // Longer words are no slip of the finger, and measuring them would cost.
     if word.is_empty() || word.len() > 16 {
         return None;
     }
     let distance = |name: &str| if name.starts_with(word) { 1 } else { distance(word, name) };
-    COMMANDS.iter().map(|entry| (distance(entry.name), entry.name)).min().filter(|(d, _)| *d <= 2).map(|(_, n)| n)
+    names.map(|name| (distance(name), name)).min().filter(|(d, _)| *d <= 2).map(|(_, n)| n)
 }
 
 /// Letters to add, leave out, change or swap with their neighbour to get from one word to the other.

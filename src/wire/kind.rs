@@ -23,7 +23,8 @@ pub enum ToServerKind {
     Delete = 14,
     Close = 15,
     Visit = 16,
-    Ask = 17,
+    Survey = 17,
+    Ask = 30,
 }
 
 /// From a rendezvous to a client.
@@ -48,6 +49,8 @@ pub enum FromServerKind {
     Presence = 15,
     Reported = 16,
     Deleted = 17,
+    Observed = 18,
+    Surveyed = 19,
 }
 
 /// Between peers, both ways.
@@ -69,6 +72,7 @@ pub enum PeerKind {
     Floor = 12,
     Trace = 13,
     Past = 14,
+    Lacks = 19,
     Reform = 20,
     Seen = 30,
     Introduce = 31,

@@ -40,6 +40,8 @@ messages! {
         Trace((RoomId, RosterHash)),
         /// That roster.
         Past((RoomId, Roster)),
+        /// Entries that I was asked for by `Want`, that the asker may have, for all I know, and that I don't have.
+        Lacks((RoomId, Few<EntryId, WANTED_MAX>)),
         /// A proposal to found the room anew without some of its members, to those who would be in it.
         Reform(Signed<Reform>),
         /// Where I see you: the address of your end of this link.

@@ -42,10 +42,11 @@ fn messages_to_a_server_have_these_bytes() {
     pinned(Delete(signed(deletion)), &format!("kind: 0e \n room: 11*32 \n by: 01*32 \n {SIGNATURE}"));
     pinned(Close(room()), "kind: 0f \n room: 11*32");
     pinned(Visit(None), "kind: 10 \n no password: 00");
+    pinned(Survey(()), "kind: 11");
     let pass = Pass { expires_unix_s: 300, token: [5; 8] };
     pinned(
         Ask(("lobby".parse().unwrap(), RoomTag([4; 16]), Some(pass))),
-        "kind: 11 \n name: 05 6c6f626279 \n tag: 04*16 \n pass, some: 01 \n expires: ac02 \n token: 05*8",
+        "kind: 1e \n name: 05 6c6f626279 \n tag: 04*16 \n pass, some: 01 \n expires: ac02 \n token: 05*8",
     );
 }
 
@@ -123,7 +124,9 @@ fn messages_from_a_server_have_these_bytes() {
     pinned(Presence((room(), key(), true)), "kind: 0f \n room: 11*32 \n member: 01*32 \n here: 01");
     pinned(Reported((room(), key(), PeerId([2; 32]))), "kind: 10 \n room: 11*32 \n about: 01*32 \n by: 02*32");
     let deletion = Deletion { room: room(), by: key() };
+    pinned(Observed("192.0.2.7:4433".parse().unwrap()), "kind: 12 \n v4: 00 c0000207 \n port: d122");
     pinned(Deleted(signed(deletion)), &format!("kind: 11 \n room: 11*32 \n by: 01*32 \n {SIGNATURE}"));
+    pinned(Surveyed((Some(4434), 1_000)), "kind: 13 \n second port: 01 d222 \n clock: e807");
 }
 
 #[test]
@@ -186,6 +189,8 @@ fn messages_between_peers_have_these_bytes() {
     pinned(PeerMessage::Bye(Text::cut("bye")), "kind: 0a \n reason: 03 627965");
     let ids = vec![EntryId([0x66; 32])].try_into().unwrap();
     pinned(PeerMessage::Want((room(), ids)), "kind: 0b \n room: 11*32 \n entries: 01 \n entry: 66*32");
+    let ids = vec![EntryId([0x66; 32])].try_into().unwrap();
+    pinned(PeerMessage::Lacks((room(), ids)), "kind: 13 \n room: 11*32 \n entries: 01 \n entry: 66*32");
     pinned(PeerMessage::Trace((room(), roster_hash())), "kind: 0d \n room: 11*32 \n roster: 22*32");
     pinned(PeerMessage::Past((room(), roster())), &format!("kind: 0e \n room: 11*32 \n {ROSTER}"));
     let floors = vec![(key(), 128)].try_into().unwrap();

@@ -55,6 +55,8 @@ messages! {
         /// To a member: which roster is the room of this name and tag on? With the pass of its ticket, unless I had a seat.
         /// Answered as [`ToServer::LookUp`].
         Ask((RoomName, RoomTag, Option<Pass>)),
+        /// What should I know about you, to examine the network between us? Answered with [`FromServer::Surveyed`].
+        Survey(()),
     }
 }
 
@@ -95,6 +97,11 @@ messages! {
         Reported((RoomId, PeerId, PeerId)),
         /// The creator deleted the room.
         Deleted(Signed<Deletion>),
+        /// The port of mine where I answer too, if there is one; and my clock, in milliseconds since 1970. From where two of
+        /// a client's connections come, to both ports from one socket, tells what kind of router it is behind (RFC 4787 §4.1).
+        Surveyed((Option<u16>, u64)),
+        /// I see you somewhere else now than where I told you last: you have moved, or your router has.
+        Observed(SocketAddr),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Rooms without any server: everybody can be knocked at, nobody is special, and nobody gets in by anything less than with one.
 
 use p2pchat::core::event::{Command, Event, Failure, Refusal};
-use p2pchat::core::io::Input;
 use p2pchat::wire::{FromServer, PeerMessage, Ticket, ToServer};
 
 use crate::world::{World, address, lobby};
@@ -122,11 +121,10 @@ fn two_yeses_to_two_newcomers_end_in_one_admission_and_no_deadlock() {
 #[test]
 fn a_member_comes_back_to_its_seat_without_anybodys_help() {
     let mut world = World::hosted(3, 3, 120);
-    let places = world.whereabouts(1);
+    world.pass(5);
     world.kill(1);
     world.pass(5);
     world.start(1);
-    world.handle(1, Input::Whereabouts(places));
     world.command(1, Command::Host { room: lobby(), size: 16, settings: settings() });
     world.pass(5);
     assert!(world.is_in(1), "{:?}", world.people[1].events);

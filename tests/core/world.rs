@@ -302,11 +302,6 @@ impl World {
         self.apart.clear();
     }
 
-    /// What a client remembers of addresses.
-    pub fn whereabouts(&self, who: usize) -> Vec<(RoomId, PeerId, Vec<SocketAddr>)> {
-        self.people[who].node.as_ref().unwrap().whereabouts()
-    }
-
     /// Says something to the member that somebody knocks at, past their own client.
     pub fn say_to_host(&mut self, who: usize, message: ToServer) {
         let (host, guest) = self.people[who].host.unwrap();

@@ -338,6 +338,10 @@ impl Seat {
     /// than what they said before, and that they have a seat.
     pub fn hear_head(&mut self, by: PeerId, at: RosterHash, scheme: &dyn Scheme) -> HeadMeans {
         if at == self.chain.head() {
+            // Whoever had seemed to go on is here: what we heard was old, or they have signed something else since.
+            if self.left.get(&by) == Some(&Departed::WentOn) {
+                self.left.remove(&by);
+            }
             return HeadMeans::Level;
         }
         if self.chain.roster(&at).is_some() || planted::is(Bug::NoHeads) {

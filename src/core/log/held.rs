@@ -56,6 +56,11 @@ impl Held {
         self.waits_for.remove(id).unwrap_or_default()
     }
 
+    /// What waits for this: whose it is, and its number.
+    pub(super) fn waiting_for(&self, id: &EntryId) -> impl Iterator<Item = (PeerId, u64)> {
+        self.waits_for.get(id).into_iter().flatten().filter_map(|waiting| self.by_id.get(waiting).copied())
+    }
+
     /// What is waited for and does not wait here itself, but for the store.
     pub(super) fn missing(&self) -> impl Iterator<Item = &EntryId> {
         self.waits_for

@@ -115,6 +115,12 @@ impl Log {
         self.places.get(id)
     }
 
+    /// What waits for this entry: whose it is, and its number. Of authors with branches nothing, since a number does not
+    /// tell which is meant.
+    pub fn naming(&self, id: &EntryId) -> impl Iterator<Item = (PeerId, u64)> {
+        self.held.waiting_for(id).filter(|(author, _)| !self.accused.contains(author))
+    }
+
     /// How far each author's log is here, in ascending order of author.
     pub fn frontier(&self) -> impl Iterator<Item = (PeerId, u64)> + '_ {
         // Of whom there are other branches only, there is no log to count.

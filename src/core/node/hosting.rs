@@ -331,7 +331,7 @@ impl Node {
             }
             ToServer::Candidates((_, at, offered)) if seated && at == room.chain().head() => {
                 let known = observed.map(|observed| usable(observed, &offered).into_vec()).unwrap_or_default();
-                room.addresses.insert(key, known);
+                room.learn_addresses(now, key, known);
                 self.dial_soon(now, key);
             }
             ToServer::Step((_, step)) => room.on_step(&mut ctx, step, None),

@@ -9,6 +9,7 @@ mod joining;
 mod links;
 mod reforming;
 mod seeking;
+mod renewing;
 mod server;
 mod whereabouts;
 
@@ -34,6 +35,7 @@ use hosting::Hosting;
 use joining::Joining;
 use links::{Dialling, Stranger};
 use seeking::Seeking;
+use renewing::Renewal;
 
 /// Milliseconds without any progress after which a quitting client stops waiting for acknowledgements.
 const QUIT_PATIENCE_MS: u64 = 10_000;
@@ -92,6 +94,10 @@ pub struct Node {
     strangers: BTreeMap<LinkId, Stranger>,
     /// Whom we are trying to reach.
     dialling: BTreeMap<PeerId, Dialling>,
+    /// Links in doubt, which are dialled anew while they stand.
+    renewals: BTreeMap<PeerId, Renewal>,
+    /// When we last followed the server's word that somebody has moved.
+    followed: VecDeque<u64>,
     /// Our own addresses.
     addresses: Vec<SocketAddr>,
     /// Where members see us, by whom.
@@ -100,6 +106,8 @@ pub struct Node {
     hosting: Hosting,
     /// Whom we knock through.
     seeking: Seeking,
+    /// When the server was last told of them because something changed.
+    told_addresses_at: Option<u64>,
     /// Whether the server has welcomed us.
     server_up: bool,
     /// Since when we want to end, as of the last progress.
@@ -144,7 +152,7 @@ impl Node {
         for (room, key, rule) in kept.rules {
             rules.entry(room).or_default().insert(key, rule);
         }
-        let mut dormant = BTreeMap::new();
+        let mut dormant: BTreeMap<RoomId, Room> = BTreeMap::new();
         for room in kept.rooms {
             let Ok(genesis) = room.genesis.verify(&*scheme) else { continue };
             let (steps, notes): (Vec<_>, Vec<_>) = room.steps.into_iter().unzip();
@@ -155,6 +163,9 @@ impl Node {
             reopened.rules = rules.remove(&reopened.id()).unwrap_or_default();
             reopened.recall(room.consents, room.head_counter, &*scheme);
             dormant.insert(reopened.id(), reopened);
+        }
+        for (room, peer, addresses) in kept.addresses {
+            dormant.entry(room).and_modify(|room| room.recall_address(peer, addresses));
         }
         Node {
             name: config.name,
@@ -175,10 +186,13 @@ impl Node {
             peers: BTreeMap::new(),
             strangers: BTreeMap::new(),
             dialling: BTreeMap::new(),
+            renewals: BTreeMap::new(),
+            followed: VecDeque::new(),
             addresses: Vec::new(),
             observed: BTreeMap::new(),
             hosting: Hosting::default(),
             seeking: Seeking::default(),
+            told_addresses_at: None,
             server_up: false,
             quitting: None,
             blamed: VecDeque::new(),
@@ -217,6 +231,8 @@ impl Node {
             Input::LinkDown { link } => self.link_down(now, link, out),
             Input::DialFailed { peer } => self.dial_failed(now, peer),
             Input::Addresses(addresses) => self.own_addresses(now, addresses, out),
+            Input::NetworkChanged => self.network_changed(now),
+            Input::LinkSilent { link } => self.link_silent(now, link, out),
             Input::Fetched { room, reader, author, entries } => {
                 let mut ctx = ctx!(self, now, out);
                 if let Some(room) = self.rooms.get_mut(&room) {
@@ -233,7 +249,6 @@ impl Node {
             Input::FromGuest { guest, message } => self.from_guest(now, guest, message, out),
             Input::GuestGone { guest } => self.guest_gone(guest),
             Input::HostConnected { host, exporter } => self.host_connected(host, exporter, out),
-            Input::Whereabouts(kept) => self.recall_whereabouts(kept),
             Input::NotKept { why } => self.not_kept(why, out),
             Input::Wake => {}
         }
@@ -271,7 +286,8 @@ impl Node {
         let joining = self.joining.values().flat_map(|joining| [joining.gives_up_at, joining.retry_at]).flatten();
         let quitting = self.quitting.map(|since| since + QUIT_PATIENCE_MS);
         let hosts = self.hosting_due().into_iter().chain(self.seeking.due());
-        rooms.chain(joining).chain(self.links_due()).chain(hosts).chain(quitting).min()
+        let links = self.links_due().into_iter().chain(self.renewals_next());
+        rooms.chain(joining).chain(links).chain(hosts).chain(quitting).min()
     }
 
     fn pass_time(&mut self, now: Now, out: &mut Vec<Output>) {
@@ -288,6 +304,7 @@ impl Node {
                 room.resend_due(&mut ctx);
                 room.wants_due(&mut ctx);
                 room.level_due(&mut ctx);
+                room.keep_addresses_due(&mut ctx);
                 room.ask_server_due(&mut ctx);
             }
         }

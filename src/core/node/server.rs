@@ -60,13 +60,8 @@ impl Node {
             FromServer::RosterIs((room, roster)) => self.on_roster_is(now, room, roster, out),
             FromServer::Unknown(room) => self.restore(room, out),
             FromServer::Deleted(deletion) => self.deleted(deletion, out),
-            FromServer::Introduce((room, peer, addresses)) => {
-                let id = room;
-                if let Some(room) = self.rooms.get_mut(&id).filter(|room| room.has(&peer)) {
-                    room.addresses.insert(peer, addresses.into_vec());
-                    self.dial_soon(now, peer);
-                }
-            }
+            FromServer::Introduce((room, peer, addresses)) => self.introduced(now, room, peer, addresses.into_vec()),
+            FromServer::Observed(_) => self.moved(now),
             other => self.about_room(now, other, out),
         }
     }

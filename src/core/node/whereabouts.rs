@@ -8,7 +8,6 @@
 use std::net::SocketAddr;
 
 use super::Node;
-use super::links::remember;
 use crate::core::io::Output;
 use crate::core::rendezvous::introduce::is_unicast;
 use crate::core::room::Room;
@@ -19,7 +18,7 @@ use crate::wire::{Few, PeerMessage, RoomId};
 
 impl Node {
     /// A link stands: both sides tell what they know of addresses, for each common room in which no server does.
-    pub(super) fn exchange_addresses(&mut self, peer: &PeerId, out: &mut Vec<Output>) {
+    pub(super) fn exchange_addresses(&mut self, now: Now, peer: &PeerId, out: &mut Vec<Output>) {
         let Some(link) = self.links.get(peer) else { return };
         let (id, remote) = (link.id, link.remote);
         let rooms: Vec<RoomId> = self.rooms_without_server(peer).map(Room::id).collect();
@@ -31,7 +30,7 @@ impl Node {
             let own = Few::first_of(self.own_candidates());
             out.push(Output::ToPeer { link: id, message: PeerMessage::Candidates((room, own)) });
             if let Some(room) = self.rooms.get_mut(&room) {
-                remember(room, *peer, remote);
+                room.learn_address(now, *peer, remote);
             }
             self.introduce(room, peer, true, out);
         }
@@ -76,26 +75,27 @@ impl Node {
             PeerMessage::Candidates((id, addresses)) => {
                 let remote = self.links.get(&from).map(|link| link.remote);
                 let Some(room) = self.rooms.get_mut(id).filter(|room| room.has(&from)) else { return true };
-                let before = room.addresses.insert(from, addresses.iter().copied().collect());
-                remote.into_iter().for_each(|remote| remember(room, from, remote));
+                let before = room.addresses.get(&from).cloned();
+                room.learn_addresses(now, from, addresses.iter().copied().collect());
+                remote.into_iter().for_each(|remote| room.learn_address(now, from, remote));
                 if room.addresses.get(&from) != before.as_ref() {
                     self.introduce(*id, &from, false, out);
                 }
             }
-            PeerMessage::Introduce((id, who, addresses)) => self.introduced(now, *id, from, *who, addresses),
+            PeerMessage::Introduce((id, who, addresses)) => self.introduced_by(now, *id, from, *who, addresses),
             _ => return false,
         }
         true
     }
 
     /// A member tells where another one is: added to what is known of them, since their own word says more.
-    fn introduced(&mut self, now: Now, id: RoomId, from: PeerId, who: PeerId, addresses: &[SocketAddr]) {
+    fn introduced_by(&mut self, now: Now, id: RoomId, from: PeerId, who: PeerId, addresses: &[SocketAddr]) {
         let me = self.id();
         let Some(room) = self.rooms.get_mut(&id) else { return };
         if who == me || !room.has(&who) || !room.has(&from) || self.links.contains_key(&who) {
             return;
         }
-        let known = room.addresses.entry(who).or_default();
+        let mut known = room.addresses.get(&who).cloned().unwrap_or_default();
         let new: Vec<SocketAddr> = addresses.iter().filter(|address| !known.contains(address)).copied().collect();
         if new.is_empty() {
             return;
@@ -103,6 +103,7 @@ impl Node {
         // The newest first: of somebody whose address has changed, the old ones are worth least.
         known.splice(0..0, new);
         known.truncate(CANDIDATES_MAX);
+        room.learn_addresses(now, who, known);
         self.dial_soon(now, who);
     }
 
@@ -140,27 +141,6 @@ impl Node {
             for room in self.rooms_without_server(peer) {
                 let message = PeerMessage::Candidates((room.id(), own.clone()));
                 out.push(Output::ToPeer { link: link.id, message });
-            }
-        }
-    }
-
-    /// Where members of our rooms are, to be kept for the next run.
-    pub fn whereabouts(&self) -> Vec<(RoomId, PeerId, Vec<SocketAddr>)> {
-        let rooms = self.rooms.values().chain(self.dormant.values());
-        let known = rooms.flat_map(|room| {
-            let seated = room.addresses.iter().filter(|(key, _)| room.has(key));
-            seated.map(|(key, addresses)| (room.id(), *key, addresses.clone()))
-        });
-        known.filter(|(_, key, addresses)| *key != self.id() && !addresses.is_empty()).collect()
-    }
-
-    /// Where members were reached by an earlier run. What was told since is newer.
-    pub(super) fn recall_whereabouts(&mut self, kept: Vec<(RoomId, PeerId, Vec<SocketAddr>)>) {
-        for (id, who, addresses) in kept {
-            let room = self.rooms.get_mut(&id).or(self.dormant.get_mut(&id));
-            if let Some(room) = room.filter(|room| room.has(&who)) {
-                let addresses = addresses.into_iter().take(CANDIDATES_MAX).collect();
-                room.addresses.entry(who).or_insert(addresses);
             }
         }
     }

@@ -6,31 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Ctx, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::event::Misdeed;
-use crate::core::io::{Change, Output};
-use crate::core::log::{Heard, KeptEntry, Known, Missing, Rejected};
+use crate::core::io::Change;
+use crate::core::log::{Heard, KeptEntry, Rejected};
 use crate::identity::PeerId;
-use crate::limits::{SOUGHT_MAX, WANTED_MAX};
-use crate::wire::{EntryId, Few, PeerMessage, Run};
+use crate::wire::{EntryId, PeerMessage, Run};
 
 /// Runs kept for a roster that is not adopted yet: those of the seconds between two members' adoptions.
 const EARLY_RUNS_MAX: usize = 64;
-
-/// Milliseconds before a missing entry is asked for: most often it is on its way, over another link.
-const WANT_AFTER_MS: u64 = 100;
-
-/// First and longest time to wait for an answer, in milliseconds; doubled each time, each time with another member.
-const WANT_AGAIN_MS: (u64, u64) = (5_000, 60_000);
-
-/// An entry that is missing here.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted {
-    /// Who told us something that names it, or was asked last.
-    of: PeerId,
-    /// When to ask.
-    pub(super) at: u64,
-    /// How long to wait for the answer.
-    wait_ms: u64,
-}
 
 impl Room {
     /// A member passes on a run, their own or another's.
@@ -175,110 +157,6 @@ impl Room {
             for run in log.forks().ends().iter().filter_map(|end| log.forks().run_with(end)) {
                 self.show(ctx, peer, &run);
             }
-        }
-    }
-
-    /// Finds out where missing entries are to be had: in the store, at whoever told us of them.
-    pub(super) fn seek(&mut self, ctx: &mut Ctx<'_>, from: PeerId) {
-        let Missing { look_up, numbers, ask } = self.log.missing();
-        if !look_up.is_empty() {
-            ctx.out.push(Output::LookUp { room: self.id(), ids: look_up, numbers });
-        }
-        self.wanted.retain(|id, _| ask.contains(id));
-        self.asked_all.retain(|id| ask.contains(id));
-        let at = ctx.now.after_ms(WANT_AFTER_MS);
-        for id in ask {
-            self.wanted.entry(id).or_insert(Wanted { of: from, at, wait_ms: WANT_AGAIN_MS.0 });
-        }
-        self.wanted_from = from;
-    }
-
-    /// The store says which entries it has.
-    pub fn on_looked_up(&mut self, ctx: &mut Ctx<'_>, asked: &[EntryId], found: &[(EntryId, Known)]) {
-        let heard = self.log.looked_up(asked, found, self.seat.chain(), &ctx.me());
-        self.on_heard(ctx, None, heard);
-        self.frontier_soon(ctx);
-        self.seek(ctx, self.wanted_from);
-        for (id, known) in found {
-            let seekers =
-                self.readers.iter_mut().filter_map(|(peer, reader)| reader.sought.remove(id).then_some(*peer));
-            let seekers: Vec<PeerId> = seekers.collect();
-            for peer in seekers {
-                self.give_wanted(ctx, peer, id, *known);
-            }
-        }
-        self.readers.values_mut().for_each(|reader| reader.sought.retain(|id| !asked.contains(id)));
-    }
-
-    /// Time passed: entries that did not come by themselves are asked for, each time of another member.
-    pub fn wants_due(&mut self, ctx: &mut Ctx<'_>) {
-        if self.holed {
-            return self.wants_due_past_holes(ctx);
-        }
-        let mut questions: BTreeMap<PeerId, Vec<EntryId>> = BTreeMap::new();
-        for (id, wanted) in self.wanted.iter_mut().filter(|(_, wanted)| wanted.at <= ctx.now.mono_ms) {
-            let first_time = wanted.wait_ms == WANT_AGAIN_MS.0;
-            let mut after = self.readers.range((std::ops::Bound::Excluded(wanted.of), std::ops::Bound::Unbounded));
-            let mut next = || after.next().or_else(|| self.readers.first_key_value()).map(|(peer, _)| *peer);
-            let whom = if first_time && self.readers.contains_key(&wanted.of) { Some(wanted.of) } else { next() };
-            wanted.at = ctx.now.after_ms(wanted.wait_ms);
-            if let Some(whom) = whom {
-                wanted.wait_ms = (2 * wanted.wait_ms).min(WANT_AGAIN_MS.1);
-                wanted.of = whom;
-                questions.entry(whom).or_default().push(*id);
-            }
-        }
-        for (peer, ids) in questions {
-            for ids in ids.chunks(WANTED_MAX) {
-                ctx.tell_peer(&peer, PeerMessage::Want((self.seat.chain().room(), Few::first_of(ids.iter().copied()))));
-            }
-        }
-    }
-
-    /// When the next missing entry is to be asked for.
-    pub(super) fn wanted_due(&self) -> Option<u64> {
-        self.wanted.values().map(|wanted| wanted.at).min()
-    }
-
-    /// A member asks for entries by their ids.
-    pub fn on_want(&mut self, ctx: &mut Ctx<'_>, from: PeerId, ids: &[EntryId]) {
-        let mut unknown = Vec::new();
-        for id in ids {
-            if let Some(known) = self.log.known(id).copied() {
-                self.give_wanted(ctx, from, id, known);
-            } else if let Some(reader) = self.readers.get_mut(&from)
-                && reader.sought.len() < SOUGHT_MAX
-                && reader.sought.insert(*id)
-            {
-                unknown.push(*id);
-            }
-        }
-        if !unknown.is_empty() {
-            ctx.out.push(Output::LookUp { room: self.id(), ids: unknown, numbers: Vec::new() });
-        }
-    }
-
-    /// Gives a member an entry they asked for, if they may have it: by feeding them its author's log up to there, or, if
-    /// they say that they have it that far, by itself.
-    fn give_wanted(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, id: &EntryId, known: Known) {
-        let Some(log) = self.log.author(&known.author) else { return };
-        if !self.audience(&known.audience).is_some_and(|roster| is_member(roster, &peer)) {
-            return;
-        }
-        if let Some(run) = log.forks().run_with(id) {
-            return self.show(ctx, &peer, &run);
-        }
-        let Some(reader) = self.readers.get_mut(&peer) else { return };
-        if known.seq > reader.has(&known.author) && !self.log.is_accused(&known.author) {
-            reader.ask_up_to(known.author, known.seq);
-            return self.feed(ctx, peer);
-        }
-        if let Some(run) = log.run_from(known.seq) {
-            return self.show(ctx, &peer, &run);
-        }
-        if reader.looking.len() < SOUGHT_MAX && reader.looking.insert((known.author, known.seq)) {
-            let (room, author, from) = (self.seat.chain().room(), known.author, known.seq);
-            ctx.out.push(Output::Fetch { room, reader: peer, author, from });
         }
     }
 }

@@ -2,14 +2,10 @@
 
 use super::{Ctx, Reader, Room};
 use crate::identity::PeerId;
-use crate::limits::WANTED_MAX;
-use crate::wire::{EntryId, Few, PeerMessage, Run};
+use crate::wire::{Few, PeerMessage, Run};
 
-/// Milliseconds that members have to come up with an entry that is named after a hole.
-const GIVE_UP_AFTER_MS: u64 = 5_000;
-
-/// Milliseconds that an author who has a seat and no link with us has to come with what is missing.
-const AUTHOR_WITHIN_MS: u64 = 60_000;
+/// Milliseconds that members who have a seat and no link with us have to come with what is missing.
+const COMES_WITHIN_MS: u64 = 60_000;
 
 impl Room {
     /// Tells a member which logs begin, here, later than what they have of them ends.
@@ -51,8 +47,10 @@ impl Room {
             self.gaps.insert(*author, (head, ctx.now.mono_ms));
             return self.takes_hole(ctx, author);
         }
-        let may_come = self.has(author) && !self.readers.contains_key(author);
-        if may_come && ctx.now.mono_ms < since.saturating_add(AUTHOR_WITHIN_MS) {
+        // Whoever has a seat may come, or be about to say what they have.
+        let tells = |key: &PeerId| self.readers.get(key).is_some_and(|reader| reader.asked);
+        let all_told = self.others(&ctx.me()).iter().all(tells);
+        if !all_told && ctx.now.mono_ms < since.saturating_add(COMES_WITHIN_MS) {
             return false;
         }
         let mut lowest = None;
@@ -64,7 +62,6 @@ impl Room {
         let news = lowest.filter(|floor| !self.log.author(author).is_some_and(|log| log.takes_hole_to(*floor)));
         let Some(floor) = news else { return false };
         self.log.take_hole(*author, floor);
-        self.holed = true;
         true
     }
 
@@ -93,32 +90,5 @@ impl Room {
         let taken = self.log.author(&first.author).is_some_and(|log| log.has_hole_before(first.seq));
         let had_a_seat = self.log.past().iter().next().is_some();
         had_a_seat && !taken && first.seq > next && floor.is_some_and(|floor| *floor > next)
-    }
-
-    /// Time passed, and there are holes: every linked member is asked once, and what nobody has is given up.
-    pub(super) fn wants_due_past_holes(&mut self, ctx: &mut Ctx<'_>) {
-        let due: Vec<EntryId> =
-            self.wanted.iter().filter(|(_, wanted)| wanted.at <= ctx.now.mono_ms).map(|(id, _)| *id).collect();
-        let (lost, new): (Vec<EntryId>, Vec<EntryId>) = due.into_iter().partition(|id| self.asked_all.contains(id));
-        for id in &lost {
-            self.wanted.remove(id);
-            self.asked_all.remove(id);
-            let heard = self.log.give_up_on(*id, self.seat.chain(), &ctx.me());
-            self.on_heard(ctx, None, heard);
-        }
-        for ids in new.chunks(WANTED_MAX) {
-            let question = PeerMessage::Want((self.id(), Few::first_of(ids.iter().copied())));
-            self.readers.keys().for_each(|peer| ctx.tell_peer(peer, question.clone()));
-        }
-        for id in new {
-            if let Some(wanted) = self.wanted.get_mut(&id) {
-                wanted.at = ctx.now.after_ms(GIVE_UP_AFTER_MS);
-                self.asked_all.insert(id);
-            }
-        }
-        if !lost.is_empty() {
-            self.frontier_soon(ctx);
-            self.seek(ctx, self.wanted_from);
-        }
     }
 }

@@ -4,6 +4,7 @@
 //! and hands everything to be done to its [`Ctx`].
 
 mod absence;
+mod addresses;
 mod answers;
 mod feeding;
 mod hearing;
@@ -21,6 +22,7 @@ mod reforming;
 mod removing;
 mod rules;
 mod saying;
+mod wanting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -45,7 +47,6 @@ pub(super) use super::consent::seat::Fate;
 pub(super) use hosting::Standing;
 
 use absence::Absence;
-use hearing::Wanted;
 use meeting::Lost;
 use numbers::Unlevel;
 use reader::Reader;
@@ -53,6 +54,7 @@ use record::Heard;
 use reforming::Reforming;
 pub(super) use rules::Rules;
 use saying::Pending;
+use wanting::Wanted;
 
 /// What a room needs of the node around it, for the time of one input.
 pub(super) struct Ctx<'n> {
@@ -143,6 +145,10 @@ pub(super) struct Room {
     advertised: BTreeSet<PeerId>,
     /// Where members can be reached.
     pub addresses: BTreeMap<PeerId, Vec<SocketAddr>>,
+    /// Those of them that are on disk.
+    addresses_kept: BTreeMap<PeerId, Vec<SocketAddr>>,
+    /// When those that are not are put there.
+    addresses_due: Option<u64>,
     /// Our own texts that not everybody has yet, by number.
     pending: BTreeMap<u64, Pending>,
     /// What waits until it is sure how long our own log is.
@@ -153,12 +159,8 @@ pub(super) struct Room {
     early: VecDeque<(PeerId, Run)>,
     /// Entries that something told us names, and that are missing here.
     wanted: BTreeMap<EntryId, Wanted>,
-    /// Those of them that every linked member was asked for, since there are holes in the logs.
-    asked_all: BTreeSet<EntryId>,
     /// Where each log goes on after a gap: how far we had it, and since when.
     gaps: BTreeMap<PeerId, (u64, u64)>,
-    /// Whether a hole was taken in any log since the start.
-    holed: bool,
     /// Who told us last of something that waits.
     wanted_from: PeerId,
     /// Which roster from before our chain was asked for last, and when.
@@ -225,14 +227,14 @@ impl Room {
             adverts: BTreeMap::new(),
             advertised: BTreeSet::new(),
             addresses: BTreeMap::new(),
+            addresses_kept: BTreeMap::new(),
+            addresses_due: None,
             pending: BTreeMap::new(),
             unlevel: None,
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
             wanted: BTreeMap::new(),
-            asked_all: BTreeSet::new(),
             gaps: BTreeMap::new(),
-            holed: false,
             wanted_from: me,
             traced: None,
             rules: Rules::new(),
@@ -374,7 +376,9 @@ impl Room {
     pub fn on_head(&mut self, ctx: &mut Ctx<'_>, from: PeerId, head: Signed<Head>) {
         let Ok(head) = head.verify(ctx.scheme) else { return self.blame(ctx, Some(from), Misdeed::BadSignature) };
         let newest = self.heads.get(&from).copied().unwrap_or(0);
-        if head.by != from || head.counter <= newest {
+        // Counters begin anew with each admission: one of an earlier seat, which came late, voids none that is level with us.
+        let level = head.roster == self.seat.chain().head();
+        if head.by != from || head.counter <= newest && !level {
             return;
         }
         self.heads.insert(from, head.counter);

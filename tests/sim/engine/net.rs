@@ -104,6 +104,13 @@ impl Net {
         self.blocked.get(&(from, to)).is_some_and(|reasons| *reasons > 0)
     }
 
+    /// Whether two hear each other over a connection that both hold.
+    pub fn hear(&self, one: Place, other: Place) -> bool {
+        let ends = |conn: &Conn| conn.ends == [one, other] || conn.ends == [other, one];
+        let free = |conn: &Conn| conn.pipes.iter().all(|pipe| pipe.held.is_empty()) && conn.blocked_since.is_none();
+        self.conns.values().any(|conn| ends(conn) && conn.open == [true; 2] && free(conn))
+    }
+
     /// Sends from one side: when it arrives, `delay` from now at the earliest and after all before it.
     pub fn send(&mut self, id: ConnId, side: usize, frame: &Frame, now: u64, delay: u64) -> Option<Way> {
         let blocked = {

@@ -39,7 +39,7 @@ pub struct User {
 
 impl User {
     pub fn client_ended(&mut self) {
-        (self.in_room, self.joining) = (false, false);
+        (self.in_room, self.joining, self.no_such_room) = (false, false, false);
         self.prompts.clear();
     }
 }

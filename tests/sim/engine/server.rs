@@ -169,8 +169,7 @@ impl World {
                 }
                 rendezvous::Output::Close { session, .. } => {
                     if self.server.sessions.remove(&session.0).is_some() {
-                        self.send(session.0, 1, Frame::Fin);
-                        self.net.close(session.0, 1);
+                        self.hang_up(session.0, 1);
                     }
                 }
             }

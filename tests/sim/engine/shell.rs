@@ -153,8 +153,7 @@ impl World {
     fn ended(&mut self, who: usize) {
         self.note(|| format!("p{who} ends"));
         for (conn, side) in self.net.held_by(who) {
-            self.send(conn, side, Frame::Fin);
-            self.net.close(conn, side);
+            self.hang_up(conn, side);
         }
         self.stop(who);
     }
@@ -243,6 +242,8 @@ impl World {
         }
         for change in &changes {
             self.checks.kept(who, me, change);
+            let net = &self.net;
+            self.checks.judge_skipped(|one, other| net.hear(one, other));
             if let Change::Moved { epoch, .. } = change {
                 let roster = self.checks.roster_of(who, &change.room()).map(|roster| {
                     roster.members.iter().map(|member| member.name.to_string()).collect::<Vec<_>>().join(" ")
@@ -292,8 +293,7 @@ impl World {
             }
             Output::Close { link, .. } => {
                 if let Some((conn, side)) = self.net.of_link(link) {
-                    self.send(conn, side, Frame::Fin);
-                    self.net.close(conn, side);
+                    self.hang_up(conn, side);
                 }
             }
             Output::Fetch { room, reader, author, from } => {
@@ -312,8 +312,7 @@ impl World {
                 self.note(|| format!("p{who} gives the server up"));
                 self.people[who].gave_up = true;
                 if let Some(conn) = self.people[who].server.take() {
-                    self.send(conn, 0, Frame::Fin);
-                    self.net.close(conn, 0);
+                    self.hang_up(conn, 0);
                 }
             }
             Output::End => self.ended(who),

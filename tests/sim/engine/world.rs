@@ -318,6 +318,15 @@ impl World {
         }
     }
 
+    /// One side ends a connection. Where its word of that can't come through, the other side hears nothing any more, and
+    /// gives up in its own time.
+    pub fn hang_up(&mut self, id: ConnId, side: usize) {
+        self.send(id, side, Frame::Fin);
+        let Some(idle) = self.net.conns.get(&id).map(|conn| conn.idle_ms(self.server_place())) else { return };
+        self.net.close(id, side);
+        self.after(idle, What::Down(id, 1 - side));
+    }
+
     /// One side of a connection notices that it is gone.
     pub fn side_down(&mut self, id: ConnId, side: usize) {
         let Some(conn) = self.net.conns.get(&id).filter(|conn| conn.open[side]) else { return };

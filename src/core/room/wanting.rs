@@ -1,0 +1,198 @@
+//! Wanting: entries that something here names and that are missing, asked for until they come, or until it is clear that
+//! nobody has them any more (DESIGN.md §5).
+//!
+//! An entry given up changes where those stand that name it, so it takes proof: every linked member says that they lack it,
+//! and one of them has taken what names it, which they can't have done before they had it or knew it to be lost.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::{Ctx, Room};
+use crate::core::consent::roster::is_member;
+use crate::core::io::Output;
+use crate::core::log::{Known, Missing};
+use crate::identity::PeerId;
+use crate::limits::{SOUGHT_MAX, WANTED_MAX};
+use crate::wire::{EntryId, Few, PeerMessage};
+
+/// Milliseconds before a missing entry is asked for: most often it is on its way, over another link.
+const WANT_AFTER_MS: u64 = 100;
+
+/// First and longest time to wait for an answer, in milliseconds; doubled each time, each time with another member.
+const WANT_AGAIN_MS: (u64, u64) = (5_000, 60_000);
+
+/// Milliseconds after which a member that never answers is taken to lack what is wanted: honest ones may have it and be
+/// kept from giving it by what comes before, which takes minutes at most.
+const SILENT_MS: u64 = 300_000;
+
+/// An entry that is missing here.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// Who told us something that names it, or was asked last.
+    of: PeerId,
+    /// When to ask.
+    pub(super) at: u64,
+    /// How long to wait for the answer.
+    wait_ms: u64,
+    /// Since when.
+    since: u64,
+    /// Who says that they lack it, and whether they had something by then that names it.
+    lack: BTreeMap<PeerId, bool>,
+}
+
+impl Room {
+    /// Finds out where missing entries are to be had: in the store, at whoever told us of them.
+    pub(super) fn seek(&mut self, ctx: &mut Ctx<'_>, from: PeerId) {
+        let Missing { look_up, numbers, ask } = self.log.missing();
+        if !look_up.is_empty() {
+            ctx.out.push(Output::LookUp { room: self.id(), ids: look_up, numbers });
+        }
+        self.wanted.retain(|id, _| ask.contains(id));
+        let (at, since) = (ctx.now.after_ms(WANT_AFTER_MS), ctx.now.mono_ms);
+        for id in ask {
+            let new = || Wanted { of: from, at, wait_ms: WANT_AGAIN_MS.0, since, lack: BTreeMap::new() };
+            self.wanted.entry(id).or_insert_with(new);
+        }
+        self.wanted_from = from;
+    }
+
+    /// The store says which entries it has.
+    pub fn on_looked_up(&mut self, ctx: &mut Ctx<'_>, asked: &[EntryId], found: &[(EntryId, Known)]) {
+        let heard = self.log.looked_up(asked, found, self.seat.chain(), &ctx.me());
+        self.on_heard(ctx, None, heard);
+        self.frontier_soon(ctx);
+        self.seek(ctx, self.wanted_from);
+        for (id, known) in found {
+            let seekers =
+                self.readers.iter_mut().filter_map(|(peer, reader)| reader.sought.remove(id).then_some(*peer));
+            let seekers: Vec<PeerId> = seekers.collect();
+            for peer in seekers {
+                self.give_wanted(ctx, peer, id, *known);
+            }
+        }
+        let room = self.id();
+        for (peer, reader) in &mut self.readers {
+            let sought: Vec<EntryId> = reader.sought.extract_if(.., |id| asked.contains(id)).collect();
+            for lacking in sought.chunks(WANTED_MAX) {
+                ctx.tell_peer(peer, PeerMessage::Lacks((room, Few::first_of(lacking.iter().copied()))));
+            }
+        }
+    }
+
+    /// Time passed: entries that did not come by themselves are asked for, each time of another member.
+    pub fn wants_due(&mut self, ctx: &mut Ctx<'_>) {
+        let due = self.wanted.iter().filter(|(_, wanted)| wanted.at <= ctx.now.mono_ms);
+        let (lost, open): (Vec<EntryId>, Vec<EntryId>) =
+            due.map(|(id, _)| *id).partition(|id| self.is_lost(id, ctx.now.mono_ms));
+        let mut questions: BTreeMap<PeerId, Vec<EntryId>> = BTreeMap::new();
+        for id in open {
+            let Some(wanted) = self.wanted.get_mut(&id) else { continue };
+            wanted.at = ctx.now.after_ms(wanted.wait_ms);
+            let may_have = |peer: &&PeerId| !wanted.lack.contains_key(*peer);
+            let first = (wanted.of, wanted.wait_ms == WANT_AGAIN_MS.0 && wanted.lack.is_empty());
+            let after = self.readers.range((Bound::Excluded(wanted.of), Bound::Unbounded)).map(|(peer, _)| peer);
+            let mut next = after.chain(self.readers.keys()).filter(may_have);
+            let whom = match first {
+                (of, true) if self.readers.contains_key(&of) => Some(of),
+                _ => next.next().copied(),
+            };
+            wanted.wait_ms = (2 * wanted.wait_ms).min(WANT_AGAIN_MS.1);
+            match whom {
+                Some(whom) => {
+                    wanted.of = whom;
+                    questions.entry(whom).or_default().push(id);
+                }
+                // Somebody may have it by then.
+                None => wanted.lack.clear(),
+            }
+        }
+        for (peer, ids) in questions {
+            for ids in ids.chunks(WANTED_MAX) {
+                ctx.tell_peer(&peer, PeerMessage::Want((self.seat.chain().room(), Few::first_of(ids.iter().copied()))));
+            }
+        }
+        self.give_up_on(ctx, &lost);
+    }
+
+    /// A member says that they lack what we asked them for: the next one is asked.
+    pub fn on_lacks(&mut self, ctx: &mut Ctx<'_>, from: PeerId, ids: &[EntryId]) {
+        let Some(reader) = self.readers.get(&from) else { return };
+        for id in ids {
+            let past_it = self.log.naming(id).any(|(author, seq)| reader.has(&author) >= seq);
+            if let Some(wanted) = self.wanted.get_mut(id).filter(|wanted| wanted.of == from) {
+                wanted.lack.insert(from, past_it);
+                if self.readers.keys().any(|peer| !wanted.lack.contains_key(peer)) || past_it {
+                    wanted.at = ctx.now.mono_ms;
+                }
+            }
+        }
+        self.wants_due(ctx);
+    }
+
+    /// Whether no linked member has an entry, although one of them has taken what names it.
+    fn is_lost(&self, id: &EntryId, now_ms: u64) -> bool {
+        let Some(wanted) = self.wanted.get(id) else { return false };
+        let silent = now_ms >= wanted.since.saturating_add(SILENT_MS);
+        let lacks = |peer: &PeerId| silent || wanted.lack.contains_key(peer);
+        self.readers.keys().all(lacks) && wanted.lack.iter().any(|(peer, past_it)| *past_it && self.readers.contains_key(peer))
+    }
+
+    fn give_up_on(&mut self, ctx: &mut Ctx<'_>, lost: &[EntryId]) {
+        for id in lost {
+            self.wanted.remove(id);
+            let heard = self.log.give_up_on(*id, self.seat.chain(), &ctx.me());
+            self.on_heard(ctx, None, heard);
+        }
+        if !lost.is_empty() {
+            self.frontier_soon(ctx);
+            self.seek(ctx, self.wanted_from);
+        }
+    }
+
+    /// When the next missing entry is to be asked for.
+    pub(super) fn wanted_due(&self) -> Option<u64> {
+        self.wanted.values().map(|wanted| wanted.at).min()
+    }
+
+    /// A member asks for entries by their ids.
+    pub fn on_want(&mut self, ctx: &mut Ctx<'_>, from: PeerId, ids: &[EntryId]) {
+        let mut unknown = Vec::new();
+        for id in ids {
+            if let Some(known) = self.log.known(id).copied() {
+                self.give_wanted(ctx, from, id, known);
+            } else if let Some(reader) = self.readers.get_mut(&from)
+                && reader.sought.len() < SOUGHT_MAX
+                && reader.sought.insert(*id)
+            {
+                unknown.push(*id);
+            }
+        }
+        if !unknown.is_empty() {
+            ctx.out.push(Output::LookUp { room: self.id(), ids: unknown, numbers: Vec::new() });
+        }
+    }
+
+    /// Gives a member an entry they asked for, if they may have it: by feeding them its author's log up to there, or, if
+    /// they say that they have it that far, by itself.
+    fn give_wanted(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, id: &EntryId, known: Known) {
+        let Some(log) = self.log.author(&known.author) else { return };
+        if !self.audience(&known.audience).is_some_and(|roster| is_member(roster, &peer)) {
+            return;
+        }
+        if let Some(run) = log.forks().run_with(id) {
+            return self.show(ctx, &peer, &run);
+        }
+        let Some(reader) = self.readers.get_mut(&peer) else { return };
+        if known.seq > reader.has(&known.author) && !self.log.is_accused(&known.author) {
+            reader.ask_up_to(known.author, known.seq);
+            return self.feed(ctx, peer);
+        }
+        if let Some(run) = log.run_from(known.seq) {
+            return self.show(ctx, &peer, &run);
+        }
+        if reader.looking.len() < SOUGHT_MAX && reader.looking.insert((known.author, known.seq)) {
+            let (room, author, from) = (self.seat.chain().room(), known.author, known.seq);
+            ctx.out.push(Output::Fetch { room, reader: peer, author, from });
+        }
+    }
+}
