@@ -433,6 +433,15 @@ pub const HOST_KEEP_ALIVE_S: u64 = 2;
 /// Seconds of silence after which a newcomer looks for another member to knock at: somebody is watching the screen.
 pub const HOST_IDLE_S: u64 = 6;
 
+/// Hosts of one room's name that are found on the local network.
+pub const LAN_FOUND_MAX: usize = 8;
+
+/// Milliseconds for which the local network is asked for a room.
+pub const LAN_SEARCH_MS: u64 = 4_000;
+
+/// Seconds that a ticket's server has to answer before its members are tried.
+pub const TICKET_SERVER_WITHIN_S: u64 = 3;
+
 /// Addresses of hosts that are tried at the same time.
 pub const HOST_DIALS_MAX: usize = 32;
 

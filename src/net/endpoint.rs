@@ -13,8 +13,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::gate::{Gate, Seats};
-use super::listener::ClientConnection;
 use super::link::in_words;
+use super::listener::ClientConnection;
 use super::punch::{self, Puncher};
 use super::tls::{self, PEER_NAME, PeerTls, ServerCertificate};
 use super::{CloseCode, Link, Reader, Writer, candidates, transport};

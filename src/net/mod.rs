@@ -17,12 +17,14 @@
 //! | `punch.rs` | small packets that open the own router |
 //! | `endpoint.rs` | a peer's socket: accept, dial, dial the server |
 //! | `listener.rs` | a server's socket: accept |
+//! | `lan.rs` | rooms that are announced to the local network |
 //! | `serving.rs` | what a client may say, and how fast, at a server or a member |
 
 mod candidates;
 mod endpoint;
 mod framed;
 mod gate;
+pub mod lan;
 mod link;
 mod listener;
 mod mapping;
@@ -38,8 +40,8 @@ pub use candidates::canonical;
 pub use endpoint::{DialError, PeerConnection, PeerEndpoint, ServerConnection, ServerDialError};
 pub use framed::{Frame, FrameError, Reader, SendError, Writer};
 pub use link::{Link, Traffic};
-pub use serving::{Unserved, serve};
 pub use listener::{ClientConnection, ListenerLimits, RendezvousListener};
 pub use mapping::Mapping;
+pub use serving::{Unserved, serve};
 pub use tls::{ServerCertificate, ServerKey, ServerKeyError};
 pub use transport::CloseCode;

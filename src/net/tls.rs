@@ -56,7 +56,8 @@ impl ServerCertificate {
 
 /// Whether a finished handshake settled on this protocol.
 pub(super) fn speaks(connection: &quinn::Connection, alpn: &[u8]) -> bool {
-    let data = connection.handshake_data().and_then(|data| data.downcast::<quinn::crypto::rustls::HandshakeData>().ok());
+    let data =
+        connection.handshake_data().and_then(|data| data.downcast::<quinn::crypto::rustls::HandshakeData>().ok());
     data.is_some_and(|data| data.protocol.as_deref() == Some(alpn))
 }
 

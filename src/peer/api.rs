@@ -9,6 +9,7 @@ pub use super::config::{Config, ConfigError, Creation, Places, read_password, re
 pub use super::doctor;
 pub use super::history::{Exported, History, HistoryError, Part};
 pub use super::identity_file::{IdentityFileError, fingerprint};
+pub use super::lan::{OnLan, find_on_lan};
 pub use super::membership::{Audited, Evidence, Flaw, FlawKind, MembershipError, audit, held};
 pub use super::read_marks::ReadMarks;
 pub use crate::core::event::*;

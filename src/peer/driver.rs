@@ -20,13 +20,14 @@ use crate::core::event::{Command, Ending, Event, Failure};
 use crate::core::io::{Change, CloseReason, GuestId, Input, LinkId, Output};
 use crate::core::node::Node;
 use crate::core::time::Now;
-use crate::identity::{PeerId, RoomName, Signature};
+use crate::identity::{Fingerprint, PeerId, RoomName, Signature};
 use crate::limits::{RUN_ENTRIES_MAX, TEXT_BYTES_MAX, UNINDEXED_MAX};
+use crate::net::lan::Announcement;
 use crate::net::{
     ClientConnection, CloseCode, Frame, FrameError, Link, Mapping, PeerConnection, PeerEndpoint, Reader, Writer,
 };
 use crate::store::peer::PeerStore;
-use crate::wire::{FromServer, PeerMessage, ToServer};
+use crate::wire::{FromServer, PeerMessage, Text, TicketServer, ToServer};
 
 /// Entries and other inputs handled together at most: bounds how long the first of them waits for its answer, and the memory
 /// that a flood takes. Enough to hide a disk's flush.
@@ -50,7 +51,13 @@ pub(super) enum Arrival {
     /// A connection to a peer is gone; whether the peer broke a rule.
     LinkEnded(LinkId, bool),
     /// A server was accepted.
-    ServerConnected { exporter: [u8; 32], writer: Writer<ToServer>, link: Link, host: Option<PeerId> },
+    ServerConnected {
+        exporter: [u8; 32],
+        writer: Writer<ToServer>,
+        link: Link,
+        host: Option<PeerId>,
+        certificate: Fingerprint,
+    },
     /// The server said something.
     FromServer(FromServer),
     /// The server is gone.
@@ -111,6 +118,12 @@ pub(super) struct Driver {
     aim: watch::Sender<Aim>,
     /// Newcomers who knock through us.
     guests: Guests,
+    /// Whether rooms are announced to the local network.
+    announces: bool,
+    /// Those that are.
+    announced: Vec<Announcement>,
+    /// The fingerprint of the server that is connected.
+    certificate: Option<Fingerprint>,
     /// Whether the server has welcomed us on it.
     welcomed: bool,
     /// The number of the next connection.
@@ -170,6 +183,9 @@ impl Driver {
             at_host: false,
             aim: parts.aim,
             guests: Guests::default(),
+            announces: options.announce,
+            announced: Vec::new(),
+            certificate: None,
             welcomed: false,
             next_link: 0,
             started: Instant::now(),
@@ -273,8 +289,9 @@ impl Driver {
                     inputs.push_back(Input::LinkDown { link });
                 }
             }
-            Arrival::ServerConnected { exporter, writer, link, host } => {
+            Arrival::ServerConnected { exporter, writer, link, host, certificate } => {
                 self.server = Some((link, writer));
+                self.certificate = host.is_none().then_some(certificate);
                 self.at_host = host.is_some();
                 inputs.push_back(match host {
                     Some(host) => Input::HostConnected { host, exporter },
@@ -298,6 +315,7 @@ impl Driver {
             }
             Arrival::ServerLost => {
                 self.server = None;
+                self.certificate = None;
                 let was_host = std::mem::take(&mut self.at_host);
                 if std::mem::replace(&mut self.welcomed, false) && !self.server_given_up && !was_host {
                     self.tell(Event::ServerDown { server: self.server_name.clone() }).await;
@@ -479,6 +497,7 @@ impl Driver {
                 };
                 self.tell(event).await;
                 if let Some(room) = joined {
+                    self.announce(&room);
                     self.scroll_back(room).await;
                 }
             }
@@ -496,7 +515,24 @@ impl Driver {
         None
     }
 
-    pub(super) async fn tell(&mut self, event: Event) {
+    /// Announces a room to the local network, if that is wanted.
+    fn announce(&mut self, room: &RoomName) {
+        if self.announces && self.announced.is_empty() {
+            let port = self.endpoint.local_addr().port();
+            match Announcement::of(room, self.node.id().fingerprint(), port) {
+                Ok(announcement) => self.announced.push(announcement),
+                Err(error) => tracing::warn!(%error, "the room can't be announced to the local network"),
+            }
+        }
+    }
+
+    pub(super) async fn tell(&mut self, mut event: Event) {
+        // The server is another way in, which only this loop knows by name and certificate.
+        if let (Event::Ticket { ticket, .. }, Some(certificate)) = (&mut event, self.certificate)
+            && let Ok(address) = Text::try_from(self.server_name.clone())
+        {
+            ticket.server = Some(TicketServer { address, certificate: certificate.to_bytes() });
+        }
         if let Event::Ended(ending) = event {
             self.ending = Some(ending);
             return;

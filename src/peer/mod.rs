@@ -10,10 +10,11 @@ mod guests;
 pub mod history;
 pub mod identity_file;
 mod keeping;
+pub mod lan;
 pub mod membership;
 pub mod pins;
-pub mod read_marks;
 mod port;
+pub mod read_marks;
 mod server_task;
 mod watch;
 

@@ -10,14 +10,14 @@ use std::time::Duration;
 use rand::RngExt as _;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::driver::Arrival;
 use super::pins::Pins;
 use crate::core::event::{Event, Failure};
 use crate::core::io::Seek;
 use crate::identity::{Fingerprint, PeerId};
-use crate::limits::{HOST_DIALS_MAX, HOSTS_SILENT_S};
+use crate::limits::{HOST_DIALS_MAX, HOSTS_SILENT_S, SERVER_DIAL_WITHIN_S, TICKET_SERVER_WITHIN_S};
 use crate::net::{CloseCode, PeerEndpoint, ServerConnection, ServerDialError};
 use crate::wire::KeyTag;
 
@@ -68,8 +68,11 @@ impl ServerTask {
             let aim = self.aim.borrow_and_update().clone();
             let server = aim.server.filter(|server| given_up.as_ref() != Some(server));
             if let Some(server) = &server {
+                // Where members are another way in, the server is not waited for.
+                let within = if aim.hosts.is_empty() { SERVER_DIAL_WITHIN_S * 2 } else { TICKET_SERVER_WITHIN_S };
+                let dial = timeout(Duration::from_secs(within), self.endpoint.dial_server(server));
                 let dialled = tokio::select! {
-                    dialled = self.endpoint.dial_server(server) => dialled,
+                    dialled = dial => dialled.unwrap_or(Err(ServerDialError::TimedOut)),
                     () = roused.notified() => {
                         wait = RETRY.0;
                         continue;
@@ -82,7 +85,8 @@ impl ServerTask {
                     },
                     Err(error) => {
                         // Told once until it was reached again; a name that can't be right never will be.
-                        if !std::mem::replace(&mut told, true) {
+                        let only = self.aim.borrow().hosts.is_empty();
+                        if only && !std::mem::replace(&mut told, true) {
                             self.tell_unreachable(server.clone(), &error).await;
                         }
                         if error == ServerDialError::BadAddress {
@@ -174,9 +178,9 @@ impl ServerTask {
         connection: ServerConnection,
         wanted: impl Fn(&Aim) -> bool,
     ) -> Result<(), GivenUp> {
-        let exporter = connection.exporter;
+        let (exporter, certificate) = (connection.exporter, connection.certificate.fingerprint);
         let Ok((link, mut reader, writer)) = connection.open(|_| {}).await else { return Ok(()) };
-        if self.arrivals.send(Arrival::ServerConnected { exporter, writer, link, host }).await.is_err() {
+        if self.arrivals.send(Arrival::ServerConnected { exporter, writer, link, host, certificate }).await.is_err() {
             return Err(GivenUp);
         }
         loop {

@@ -52,7 +52,7 @@ use self::session::Opening;
 use self::settle::Settled;
 use self::tickets::Target;
 use self::words::Said;
-use crate::peer::api::{Chat, Creation, Fingerprint, Name, Options, StartError, Ticket, remember_name};
+use crate::peer::api::{Chat, Creation, Fingerprint, Name, Options, StartError, Ticket, find_on_lan, remember_name};
 
 /// Bytes of output that wait to be written together while events come in.
 const OUTPUT_BYTES: usize = 64 * 1024;
@@ -212,6 +212,12 @@ fn joining(
 ) -> Result<Opening, Said> {
     let mut rooms = join.room.into_iter();
     match (rooms.next(), rooms.next()) {
+        (Some(Target::Room(room)), None) if join.lan => {
+            let found = find_on_lan(&room).map_err(|why| words::no_lan(&why))?;
+            let found = found.into_iter().next().ok_or_else(|| words::not_on_lan(&room))?;
+            way.server = found.addresses.first().map(ToString::to_string);
+            Ok(Opening::Join { room, create: None, offer: None })
+        }
         (Some(Target::Room(room)), None) => Ok(Opening::Join { room, create, offer }),
         (Some(Target::Address(address)), None) => {
             way.server = Some(address);

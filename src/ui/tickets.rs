@@ -24,7 +24,10 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if Ticket::is_meant(text) {
-            return text.parse().map(|ticket| Target::Ticket(Box::new(ticket))).map_err(|why: TicketError| why.to_string());
+            return text
+                .parse()
+                .map(|ticket| Target::Ticket(Box::new(ticket)))
+                .map_err(|why: TicketError| why.to_string());
         }
         // No room's name has a colon in it.
         if text.contains(':') {

@@ -8,8 +8,8 @@ use super::escape;
 use super::exit::Exit;
 use crate::peer::api::limits::*;
 use crate::peer::api::{
-    BadSearch, ConfigError, Failure, HistoryError, IdentityFileError, MembershipError, Misdeed, Refusal, RoomName, RoomSummary,
-    StartError, TicketError,
+    BadSearch, ConfigError, Failure, HistoryError, IdentityFileError, MembershipError, Misdeed, Refusal, RoomName,
+    RoomSummary, StartError, TicketError,
 };
 
 /// Something that went wrong, in words.
@@ -289,6 +289,23 @@ pub fn not_one_room(rooms: &[RoomSummary]) -> Said {
             hint("name one of them: p2pchat join ROOM --server IP:PORT"),
         ),
     }
+}
+
+/// Why the local network can't be searched.
+pub fn no_lan(why: &str) -> Said {
+    let message = format!("the local network can't be asked for rooms: {}", shown(why));
+    Said::new("no_lan", message, hint("ask the host for a ticket, or for their IP:PORT"))
+}
+
+/// Nobody announces a room.
+pub fn not_on_lan(room: &RoomName) -> Said {
+    Said::new(
+        "not_on_lan",
+        format!("nobody on this network announces a room {}", shown(room)),
+        hint(
+            "its host says `p2pchat host ROOM --lan`; some networks keep their guests apart: a ticket works there too",
+        ),
+    )
 }
 
 /// Why a text is no ticket that can be used.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::codec::messages;
 use super::kind::{FromServerKind, ToServerKind};
 use super::{
-    Consent, Deletion, Drop, Few, Genesis, Hello, Knock, Pass, Proposal, ProposalHash, RoomId, RoomTag, Roster, RosterHash,
-    Step, Text,
+    Consent, Deletion, Drop, Few, Genesis, Hello, Knock, Pass, Proposal, ProposalHash, RoomId, RoomTag, Roster,
+    RosterHash, Step, Text,
 };
 use crate::identity::{Name, PeerId, RoomName, Signature, Signed};
 use crate::limits::{

@@ -200,10 +200,8 @@ mod tests {
 
     fn ticket(server: bool) -> Ticket {
         let certificate = Fingerprint::of_spki(b"key");
-        let server = server.then(|| TicketServer {
-            address: Text::cut("chat.example:4433"),
-            certificate: certificate.to_bytes(),
-        });
+        let server = server
+            .then(|| TicketServer { address: Text::cut("chat.example:4433"), certificate: certificate.to_bytes() });
         let hosts = Few::first_of([host(&["192.168.1.5:40000", "[2001:db8::5]:40000"], 0)]);
         Ticket { room: RoomTag([3; 16]), name: "lobby".parse().unwrap(), hosts, server }
     }

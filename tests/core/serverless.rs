@@ -199,7 +199,8 @@ fn a_liar_at_the_door_learns_nothing_and_breaks_nothing() {
     let mut world = World::hosted(4, 2, 120);
     world.enter(2, 0);
     let served = world.people[2].served.len();
-    let Some(FromServer::Shown(shown)) = world.people[2].served.iter().find(|it| matches!(it, FromServer::Shown(_))) else {
+    let Some(FromServer::Shown(shown)) = world.people[2].served.iter().find(|it| matches!(it, FromServer::Shown(_)))
+    else {
         panic!("shown")
     };
     let (room, roster) = (shown.room, shown.roster);
@@ -217,7 +218,9 @@ fn a_liar_at_the_door_learns_nothing_and_breaks_nothing() {
     let told = &world.people[2].served[served..];
     let harmless = |it: &FromServer| matches!(it, FromServer::Rooms(_) | FromServer::KnockState(_));
     assert!(told.iter().all(harmless), "{told:?}");
-    assert!(!world.told_peers.iter().any(|(_, it)| matches!(it, PeerMessage::Introduce((_, who, _)) if *who == someone)));
+    assert!(
+        !world.told_peers.iter().any(|(_, it)| matches!(it, PeerMessage::Introduce((_, who, _)) if *who == someone))
+    );
     world.approve(0, 2);
     world.approve(1, 2);
     world.pass(1);

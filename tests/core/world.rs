@@ -539,7 +539,8 @@ impl World {
     /// Connects somebody to the first of those they look for who is there, and ends a connection that is not wanted any more.
     fn seek(&mut self, who: usize) {
         let wanted = self.people[who].seeking.clone();
-        let is_wanted = |world: &World, host: usize| wanted.iter().any(|seek| seek.key == KeyTag::of(&world.people[host].id));
+        let is_wanted =
+            |world: &World, host: usize| wanted.iter().any(|seek| seek.key == KeyTag::of(&world.people[host].id));
         if let Some((host, guest)) = self.people[who].host {
             if !is_wanted(self, host) {
                 self.part_from_guest(host, guest);
@@ -708,9 +709,10 @@ fn connection(mail: &Mail) -> (u8, u64) {
             who,
             Input::FromServer(_) | Input::ServerConnected { .. } | Input::HostConnected { .. } | Input::ServerLost,
         ) => (2, *who as u64),
-        Mail::ToNode(_, Input::GuestCame { guest, .. } | Input::FromGuest { guest, .. } | Input::GuestGone { guest }) => {
-            (4, guest.0)
-        }
+        Mail::ToNode(
+            _,
+            Input::GuestCame { guest, .. } | Input::FromGuest { guest, .. } | Input::GuestGone { guest },
+        ) => (4, guest.0),
         Mail::ToNode(who, _) => (3, *who as u64),
     }
 }

@@ -130,7 +130,9 @@ impl Node {
                 Err(refused) => refused,
             },
             (None, ToServer::Visit(_)) => return self.welcome_guest(guest, Who::Visitor, out),
-            (None, _) => (None, RefusalCode::Invalid, "say hello first: the first message of a connection proves your key"),
+            (None, _) => {
+                (None, RefusalCode::Invalid, "say hello first: the first message of a connection proves your key")
+            }
             (Some(who), message) => {
                 if let Err((room, code, why)) = self.guest_asks(now, guest, &who, message, out) {
                     out.push(Output::ToGuest { guest, message: FromServer::Refused((room, code, Text::cut(why))) });
@@ -145,7 +147,11 @@ impl Node {
     }
 
     fn guest_hello(&mut self, guest: GuestId, hello: Signed<Hello>, out: &mut Vec<Output>) -> Result<(), Refused> {
-        let bad = (None, RefusalCode::Invalid, "the proof of your key is wrong; connect anew, and suspect what is in between");
+        let bad = (
+            None,
+            RefusalCode::Invalid,
+            "the proof of your key is wrong; connect anew, and suspect what is in between",
+        );
         let hello = hello.verify(&*self.scheme).map_err(|_| bad.clone())?;
         if self.hosting.guests.get(&guest).is_none_or(|guest| guest.exporter != hello.exporter) {
             return Err(bad);
@@ -192,7 +198,9 @@ impl Node {
                 self.show_room(guest, room, out);
             }
             (ToServer::Knock(knock), Who::Known(key, name)) => self.guest_knocks(now, guest, *key, name, knock, out)?,
-            (ToServer::Withdraw((id, hash)), Who::Known(key, _)) => self.guest_withdraws(now, guest, id, hash, key, out),
+            (ToServer::Withdraw((id, hash)), Who::Known(key, _)) => {
+                self.guest_withdraws(now, guest, id, hash, key, out)
+            }
             (message, Who::Known(key, _)) => self.from_seated_guest(now, guest, *key, message, out),
             (_, Who::Visitor) => return Err((None, RefusalCode::Invalid, "a visitor may only list and look up")),
         }
@@ -243,7 +251,9 @@ impl Node {
         if is_member(current, &key) {
             // Let in and missed it, perhaps; entering by an older knock it leaves again (DESIGN.md §4 rule 9).
             held = asked.roster == room.chain().head();
-            if let Some(admission) = room.admission_of(&key).filter(|one| asked.roster != room.chain().head() || one.knock == knock) {
+            if let Some(admission) =
+                room.admission_of(&key).filter(|one| asked.roster != room.chain().head() || one.knock == knock)
+            {
                 out.push(Output::ToGuest { guest, message: FromServer::Admitted(admission) });
                 return Ok(());
             }
@@ -300,14 +310,7 @@ impl Node {
     }
 
     /// Somebody who has, or had, a seat says what it would say to a server, until its links stand.
-    fn from_seated_guest(
-        &mut self,
-        now: Now,
-        guest: GuestId,
-        key: PeerId,
-        message: ToServer,
-        out: &mut Vec<Output>,
-    ) {
+    fn from_seated_guest(&mut self, now: Now, guest: GuestId, key: PeerId, message: ToServer, out: &mut Vec<Output>) {
         let id = match &message {
             ToServer::Attach((room, _)) | ToServer::Step((room, _)) | ToServer::Candidates((room, ..)) => *room,
             ToServer::Drop(drop) => drop.room,
@@ -349,9 +352,10 @@ impl Node {
             return;
         }
         self.hosting.looked_at = now.mono_ms;
-        let asking = self.hosting.guests.iter().flat_map(|(guest, one)| {
-            one.knocks.iter().map(|(room, asking)| (asking.place, *guest, *room, one.key()))
-        });
+        let asking =
+            self.hosting.guests.iter().flat_map(|(guest, one)| {
+                one.knocks.iter().map(|(room, asking)| (asking.place, *guest, *room, one.key()))
+            });
         let mut asking: Vec<_> = asking.collect();
         asking.sort_unstable_by_key(|(place, ..)| *place);
         let mut ahead: BTreeMap<RoomId, u16> = BTreeMap::new();

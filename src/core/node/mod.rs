@@ -8,8 +8,8 @@ mod hosting;
 mod joining;
 mod links;
 mod reforming;
-mod seeking;
 mod renewing;
+mod seeking;
 mod server;
 mod whereabouts;
 
@@ -34,8 +34,8 @@ use crate::wire::RoomId;
 use hosting::Hosting;
 use joining::Joining;
 use links::{Dialling, Stranger};
-use seeking::Seeking;
 use renewing::Renewal;
+use seeking::Seeking;
 
 /// Milliseconds without any progress after which a quitting client stops waiting for acknowledgements.
 const QUIT_PATIENCE_MS: u64 = 10_000;

@@ -121,7 +121,12 @@ impl Node {
         let mut ways: Vec<(Seek, Option<Pass>)> = ways.collect();
         let (tag, name) = (RoomTag::of(&id), room.name.clone());
         if let Some((_, by_ticket)) = self.seeking.ways.remove(&name) {
-            ways.extend(by_ticket.into_iter().filter(|(seek, _)| !ways.iter().any(|(known, _)| known.key == seek.key)).collect::<Vec<_>>());
+            ways.extend(
+                by_ticket
+                    .into_iter()
+                    .filter(|(seek, _)| !ways.iter().any(|(known, _)| known.key == seek.key))
+                    .collect::<Vec<_>>(),
+            );
         }
         ways.truncate(HOSTS_MAX);
         self.seeking.ways.insert(name, (tag, ways));
