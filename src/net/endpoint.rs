@@ -447,7 +447,10 @@ async fn accept_opened(incoming: Incoming, seats: &Arc<Seats>) -> Option<Accepte
     if tls::speaks(&connection, ALPN_HOST) {
         return accept_guest(connection, seats).await.map(Accepted::Guest);
     }
-    let peer = tls::proved_key(&connection)?;
+    let Some(peer) = tls::proved_key(&connection) else {
+        connection.close(CloseCode::ProtocolError.as_varint(), b"a link between members needs a certificate of both");
+        return None;
+    };
     let (send, mut recv) = connection.accept_bi().await.ok()?;
     let mut preamble = [0; PREAMBLE.len()];
     recv.read_exact(&mut preamble).await.ok()?;

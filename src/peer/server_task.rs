@@ -77,6 +77,10 @@ impl ServerTask {
                         wait = RETRY.0;
                         continue;
                     }
+                    changed = self.aim.changed() => match changed {
+                        Ok(()) => continue,
+                        Err(_) => return,
+                    },
                 };
                 match dialled {
                     Ok(connection) => match self.session(server.clone(), connection).await {

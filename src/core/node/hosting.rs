@@ -121,7 +121,7 @@ impl Node {
     }
 
     /// A guest says something.
-    pub(super) fn from_guest(&mut self, now: Now, guest: GuestId, message: ToServer, out: &mut Vec<Output>) {
+    pub(super) fn guest_says(&mut self, now: Now, guest: GuestId, message: ToServer, out: &mut Vec<Output>) {
         let Some(known) = self.hosting.guests.get(&guest) else { return };
         let who = known.who.clone();
         let refused = match (who, message) {
@@ -201,7 +201,7 @@ impl Node {
             (ToServer::Withdraw((id, hash)), Who::Known(key, _)) => {
                 self.guest_withdraws(now, guest, id, hash, key, out)
             }
-            (message, Who::Known(key, _)) => self.from_seated_guest(now, guest, *key, message, out),
+            (message, Who::Known(key, _)) => self.seated_guest_says(now, guest, *key, message, out),
             (_, Who::Visitor) => return Err((None, RefusalCode::Invalid, "a visitor may only list and look up")),
         }
         Ok(())
@@ -310,7 +310,7 @@ impl Node {
     }
 
     /// Somebody who has, or had, a seat says what it would say to a server, until its links stand.
-    fn from_seated_guest(&mut self, now: Now, guest: GuestId, key: PeerId, message: ToServer, out: &mut Vec<Output>) {
+    fn seated_guest_says(&mut self, now: Now, guest: GuestId, key: PeerId, message: ToServer, out: &mut Vec<Output>) {
         let id = match &message {
             ToServer::Attach((room, _)) | ToServer::Step((room, _)) | ToServer::Candidates((room, ..)) => *room,
             ToServer::Drop(drop) => drop.room,

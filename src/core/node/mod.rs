@@ -246,7 +246,7 @@ impl Node {
                 }
             }
             Input::GuestCame { guest, observed, exporter } => self.guest_came(guest, observed, exporter, out),
-            Input::FromGuest { guest, message } => self.from_guest(now, guest, message, out),
+            Input::FromGuest { guest, message } => self.guest_says(now, guest, message, out),
             Input::GuestGone { guest } => self.guest_gone(guest),
             Input::HostConnected { host, exporter } => self.host_connected(host, exporter, out),
             Input::NotKept { why } => self.not_kept(why, out),

@@ -22,11 +22,14 @@ const SETTLED_AFTER_MS: u64 = 5_000;
 /// Members that can be knocked at for one room, at most.
 const HOSTS_MAX: usize = 16;
 
+/// Somebody to knock at, and what a ticket says to show them.
+type Way = (Seek, Option<Pass>);
+
 /// Whom we knock through.
 #[derive(Debug, Default)]
 pub(super) struct Seeking {
     /// For each room by name: its tag, and who may answer.
-    ways: BTreeMap<RoomName, (RoomTag, Vec<(Seek, Option<Pass>)>)>,
+    ways: BTreeMap<RoomName, (RoomTag, Vec<Way>)>,
     /// What the driver was told to look for.
     told: Vec<Seek>,
     /// Who is connected.
@@ -118,7 +121,7 @@ impl Node {
         let known = room.addresses.iter().map(|(key, addresses)| (*key, addresses.clone())).chain(lost);
         let known: BTreeMap<PeerId, _> = known.filter(|(key, at)| *key != me && !at.is_empty()).collect();
         let ways = known.into_iter().map(|(key, addresses)| (Seek { key: KeyTag::of(&key), addresses }, None));
-        let mut ways: Vec<(Seek, Option<Pass>)> = ways.collect();
+        let mut ways: Vec<Way> = ways.collect();
         let (tag, name) = (RoomTag::of(&id), room.name.clone());
         if let Some((_, by_ticket)) = self.seeking.ways.remove(&name) {
             ways.extend(

@@ -144,7 +144,7 @@ pub fn parse(line: &str, creation: Creation) -> Result<Command, Said> {
             let creation = filled(creation, size, consent_timeout, grace);
             Command::Host { room, size: creation.size, settings: creation.settings() }
         }
-        Input::Enter { ticket } => Command::Enter(ticket.parse().map_err(|why| words::bad_ticket(why))?),
+        Input::Enter { ticket } => Command::Enter(ticket.parse().map_err(words::bad_ticket)?),
         Input::Ticket { room, expires_in_s } => Command::Ticket { room, expires_in_s },
         Input::Publish { server } => {
             let bad = |why| Said::new("bad_input", format!("`server`: {why}"), None);
