@@ -13,6 +13,15 @@ pub const GREETING_BYTES_MAX: usize = 1024;
 /// Longest text of one message, in bytes: a screenful; longer things are files or several messages.
 pub const TEXT_BYTES_MAX: usize = 4 * 1024;
 
+/// Longest reaction, in bytes: the longest emoji families and flags, or a short word.
+pub const REACTION_BYTES_MAX: usize = 48;
+
+/// Longest topic of a room, in bytes: two lines of a narrow terminal.
+pub const TOPIC_BYTES_MAX: usize = 240;
+
+/// Longest reason for being away, in bytes.
+pub const AWAY_BYTES_MAX: usize = 160;
+
 /// Longest name of a person or a room, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 64;
 
@@ -69,9 +78,13 @@ pub const SEEN_HEADS_MAX: usize = 8;
 /// Addresses one member may offer for itself; nobody can make us scan a network (THREATS.md row 16).
 pub const CANDIDATES_MAX: usize = 8;
 
-/// Times per minute and linked peer that a move is followed by a new dial (THREATS.md row 32): a walk from one network to
-/// the next has one or two.
+/// Times per minute that a server follows a client's connection to another address (THREATS.md row 32): a walk from one
+/// network to the next has one or two.
 pub const MOVES_PER_MINUTE_MAX: usize = 4;
+
+/// Times per minute that the server's news of a peer makes us dial that peer before it is time (THREATS.md row 16): a
+/// member that is started again and again in a changing room has some.
+pub const HURRIES_PER_MINUTE_MAX: usize = 12;
 
 /// Knocks that may wait behind the open one, per room (THREATS.md row 8).
 pub const KNOCKS_WAITING_MAX: usize = 8;
@@ -166,6 +179,36 @@ pub const FORKED_BYTES_MAX: usize = 256 * 1024;
 
 /// Branches of one author whose ends an entry may name as seen, or that are shown to a member on a new link.
 pub const FORK_ENDS_MAX: usize = 4;
+
+/// Entries of a room of which a client keeps in memory what was said about them (edits, reactions), at up to 4 KiB each;
+/// of older ones the store knows.
+pub const MARKED_ENTRIES_MAX: usize = 1_024;
+
+/// Different signs of one author under one entry: nobody has more to say by signs.
+pub const SIGNS_PER_AUTHOR_MAX: usize = 8;
+
+/// Keys that a client remembers having met: the people of a lifetime, at some 200 bytes each. Verified and ignored ones stay
+/// when there are more.
+pub const ACQUAINTANCES_MAX: usize = 4_096;
+
+/// Names remembered of one key.
+pub const NAMES_PER_KEY_MAX: usize = 4;
+
+/// Private messages that wait for one reader; what is said beyond is refused, so that it isn't lost in silence.
+pub const PRIVATE_WAITING_MAX: usize = 256;
+
+/// Private messages sent to one reader and not yet acknowledged.
+pub const PRIVATE_WINDOW: usize = 16;
+
+/// First and longest time before private messages without an answer are sent again, in milliseconds; doubled each time.
+pub const PRIVATE_AGAIN_MS: (u64, u64) = (3_000, 60_000);
+
+/// Bytes of sealed private messages that a member carries for one other per second, with a burst of eight times that: a
+/// conversation, never a flood that would crowd out what the room says (THREATS.md row 31).
+pub const CARRIED_BYTES_PER_S: u64 = 16 * 1024;
+
+/// Conversations begun anew by one author that a reader remembers: an author begins another only after losing its history.
+pub const SERIES_PER_AUTHOR_MAX: usize = 4;
 
 /// Ids remembered of entries that nobody waits for any more, and of those that the store does not have: forgotten all at
 /// once beyond it, and found out anew.
@@ -359,6 +402,26 @@ pub const FORGETTING_PAUSE_MS: u64 = 100;
 /// Seconds between two looks for what is to be forgotten: an hour.
 pub const FORGETTING_EVERY_S: u64 = 3_600;
 
+/// Bytes of disk that are left free: below, nothing more of others is taken (THREATS.md row 21).
+pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Bytes of disk below which our own texts are refused too: enough for the journal, and for getting out in an orderly way.
+pub const OWN_RESERVE_BYTES: u64 = RESERVE_BYTES / 4;
+
+/// Megabytes of disk that one room may take, unless configured otherwise: some four million lines.
+pub const QUOTA_ROOM_MB_DEFAULT: u32 = 2_000;
+
+/// Megabytes of disk that one author may take in a room, unless configured otherwise: a quarter of it.
+pub const QUOTA_AUTHOR_MB_DEFAULT: u32 = 500;
+
+/// Bytes of messages from other members that wait for the loop: beyond it links are read no further, and QUIC makes the senders
+/// wait. Some hundred full runs.
+pub const ARRIVALS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes on their way to all members of a room together, before those that have confirmed nothing get no more: each link has its
+/// share, and [`LINK_QUEUE_BYTES_MAX`] at most.
+pub const FEEDS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Entries that are brought into the history's indexes in one transaction: a few milliseconds, in which nothing else is done.
 pub const INDEXED_AT_ONCE_MAX: usize = 512;
 
@@ -380,6 +443,9 @@ pub const REASON_COLUMNS_MAX: usize = 300;
 
 /// Newcomers' prompts that a face remembers; the oldest goes first.
 pub const PROMPTS_REMEMBERED_MAX: usize = 64;
+
+/// Messages that a face remembers to have shown, so that people can name them: some pages back.
+pub const MESSAGES_REMEMBERED_MAX: usize = 1024;
 
 /// Keys whose names a face remembers to tell look-alikes apart: the largest room four times over.
 pub const NAMES_REMEMBERED_MAX: usize = 1024;

@@ -5,8 +5,11 @@
 use std::path::PathBuf;
 
 use super::log::Place;
+pub use super::route::{DirectLink, Route};
 use crate::identity::{Fingerprint, Name, PeerId, RoomName};
-use crate::wire::{EntryId, ProposalHash, Settings, Ticket};
+use crate::wire::{Content, EntryId, PrivateId, ProposalHash, Settings, Ticket};
+
+pub use super::acquaintances::{OtherKey, Trust};
 
 /// What a face asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,74 @@ pub enum Command {
         /// What; at most 4 KiB, possibly empty.
         text: String,
     },
+    /// Say something else than a plain text in a room: an action, a reply, an edit or taking back of an own entry, a topic, that
+    /// we are away or back. Kept and delivered like a text.
+    Write {
+        /// Where.
+        room: RoomName,
+        /// What.
+        what: Content,
+    },
+    /// Put a sign under an entry, or take it back if it stands there.
+    React {
+        /// Where.
+        room: RoomName,
+        /// Under which.
+        to: EntryId,
+        /// An emoji or a short word.
+        sign: String,
+    },
+    /// Say a text to one member alone. Nobody else can read it, also where another member has to carry it.
+    Private {
+        /// In which room we know each other.
+        room: RoomName,
+        /// To whom.
+        to: Name,
+        /// Their key, as it was shown: nobody else of that name is meant, then.
+        fingerprint: Option<Fingerprint>,
+        /// What; at most 4 KiB.
+        text: String,
+    },
+    /// Show the newest private messages with one member once more.
+    Conversation {
+        /// Which room.
+        room: RoomName,
+        /// With whom.
+        with: Name,
+        /// Their key, as it was shown.
+        fingerprint: Option<Fingerprint>,
+        /// How many at most.
+        count: usize,
+    },
+    /// Hide what somebody says from now on, or show it again. Their knocks and decisions are shown all the same.
+    Ignore {
+        /// Where they are known by this name.
+        room: RoomName,
+        /// Whom.
+        name: Name,
+        /// Whether to hide it.
+        on: bool,
+    },
+    /// Tell all that is known of a member.
+    Whois {
+        /// Where.
+        room: RoomName,
+        /// Who.
+        name: Name,
+    },
+    /// Show a member's words and ours, to be read aloud, or note how they compared.
+    Verify {
+        /// Where.
+        room: RoomName,
+        /// Who.
+        name: Name,
+        /// Their words as they were compared; needed to mark the key, so that exactly that key is meant.
+        fingerprint: Option<Fingerprint>,
+        /// Whether they are the same, for good; `None` only shows them.
+        same: Option<bool>,
+    },
+    /// Tell what a newcomer needs to knock at a room.
+    Invite(RoomName),
     /// Let a newcomer in, as far as it is up to us.
     Approve(KnockRef),
     /// Refuse a newcomer, which is final for this knock.
@@ -105,6 +176,8 @@ pub enum Command {
     List,
     /// Tell who is in a room.
     Members(RoomName),
+    /// Tell how every member of a room is reached.
+    Paths(RoomName),
     /// Ask the rendezvous to forget a room of one's own.
     Delete(RoomName),
     /// Show the newest texts of a room once more.
@@ -181,6 +254,12 @@ pub struct Person {
     pub me: bool,
     /// How they are reached.
     pub path: Path,
+    /// How well we know their key; our own is verified.
+    pub trust: Trust,
+    /// Why they are away, if they say so; possibly empty.
+    pub away: Option<String>,
+    /// Whether their texts are hidden.
+    pub ignored: bool,
 }
 
 /// How a member is reached.
@@ -211,6 +290,8 @@ pub enum Event {
         fingerprint: Fingerprint,
         /// Whether nothing that is said or heard stays on disk.
         ephemeral: bool,
+        /// The folder of the history.
+        data_dir: PathBuf,
     },
     /// The history was damaged. It is set aside, and what could be saved of it is in a new one; what is missing comes again from
     /// the members, as far as they have it.
@@ -307,6 +388,21 @@ pub enum Event {
         looks_like: Option<Name>,
         /// Whether this key has been in this room before.
         seen_before: bool,
+        /// How well we know this key, from any room.
+        trust: Trust,
+        /// Somebody of another key whom we know by this name: whoever knocks is not them.
+        other_key: Option<OtherKey>,
+    },
+    /// A member has a name by which we know somebody of another key: they are somebody new.
+    OtherKey {
+        /// Where.
+        room: RoomName,
+        /// The name here.
+        name: Name,
+        /// The key here.
+        key: PeerId,
+        /// Whom we know.
+        known: OtherKey,
     },
     /// A member answered a knock; ourselves included.
     Consent {
@@ -472,6 +568,15 @@ pub enum Event {
         path: Path,
         /// If not at all: seconds until they lose their seat.
         grace_s: Option<u64>,
+        /// If not directly, although the server sees them: how many of their addresses were tried.
+        tried: Option<usize>,
+    },
+    /// The answer to [`Command::Paths`].
+    Paths {
+        /// Where.
+        room: RoomName,
+        /// Every member but ourselves, the most senior first.
+        routes: Vec<Route>,
     },
     /// A text, in a room's transcript for good. Our own too, once they are on disk.
     Message {
@@ -495,6 +600,149 @@ pub enum Event {
         place: Place,
         /// Whether its author signed another entry under the same number, or before it, which came first here.
         forked: bool,
+        /// How it is said.
+        manner: Manner,
+        /// Whether it speaks to us by name, or answers something that we said.
+        mentions_me: bool,
+    },
+    /// A text has another wording now, by its author.
+    Edited {
+        /// Where.
+        room: RoomName,
+        /// Which text.
+        of: EntryId,
+        /// What its author is called.
+        from: Name,
+        /// Who its author is.
+        key: PeerId,
+        /// Whether it is ours.
+        mine: bool,
+        /// The wording.
+        text: String,
+        /// The author's clock, in milliseconds since 1970.
+        sent_at_ms: u64,
+    },
+    /// A text was taken back by its author.
+    Unsaid {
+        /// Where.
+        room: RoomName,
+        /// Which text.
+        of: EntryId,
+        /// What its author is called.
+        from: Name,
+        /// Who its author is.
+        key: PeerId,
+        /// Whether it is ours.
+        mine: bool,
+    },
+    /// A sign was put under a text, or taken back.
+    Reaction {
+        /// Where.
+        room: RoomName,
+        /// Under which text.
+        to: EntryId,
+        /// Whose sign.
+        from: Name,
+        /// Their key.
+        key: PeerId,
+        /// Whether it is ours.
+        mine: bool,
+        /// The sign.
+        sign: String,
+        /// Whether it stands there now.
+        on: bool,
+    },
+    /// What the room is about.
+    Topic {
+        /// Where.
+        room: RoomName,
+        /// Who says so, if their name is known.
+        from: Option<Name>,
+        /// Their key.
+        key: PeerId,
+        /// The topic; empty: none any more.
+        text: String,
+        /// Whether it was so before we came in.
+        recalled: bool,
+    },
+    /// A member is away, or back.
+    Away {
+        /// Where.
+        room: RoomName,
+        /// Who.
+        name: Name,
+        /// Their key.
+        key: PeerId,
+        /// Whether it is us.
+        mine: bool,
+        /// Why, possibly empty; `None`: back.
+        why: Option<String>,
+    },
+    /// A private message, theirs or ours, once it is kept.
+    Private(PrivateMessage),
+    /// Our private messages to one member up to this one reached them.
+    PrivateDelivered {
+        /// In which room.
+        room: RoomName,
+        /// To whom.
+        with: Name,
+        /// Their key.
+        key: PeerId,
+        /// Which, the oldest first.
+        ids: Vec<PrivateId>,
+    },
+    /// The answer to [`Command::Conversation`].
+    Conversation {
+        /// In which room.
+        room: RoomName,
+        /// With whom.
+        with: Name,
+        /// Their key.
+        key: PeerId,
+        /// The oldest first.
+        messages: Vec<PrivateMessage>,
+        /// How many more there are, all of them earlier.
+        more: u64,
+    },
+    /// The answer to [`Command::Whois`].
+    Whois {
+        /// Where.
+        room: RoomName,
+        /// Who.
+        who: Box<Whois>,
+    },
+    /// The answer to [`Command::Verify`].
+    Verify {
+        /// Where.
+        room: RoomName,
+        /// Who.
+        name: Name,
+        /// Their words, to be heard from them.
+        fingerprint: Fingerprint,
+        /// Our words, to be read to them.
+        mine: Fingerprint,
+        /// How well we know their key now.
+        trust: Trust,
+    },
+    /// The answer to [`Command::Ignore`].
+    Ignoring {
+        /// Where.
+        room: RoomName,
+        /// Whom.
+        name: Name,
+        /// Their key.
+        key: PeerId,
+        /// Whether their texts are hidden.
+        on: bool,
+    },
+    /// The answer to [`Command::Invite`].
+    Invite {
+        /// Where to.
+        room: RoomName,
+        /// The server, as the user named it.
+        server: String,
+        /// The words of its certificate, if it is remembered by those.
+        pin: Option<Fingerprint>,
     },
     /// One of our own texts, and all before it, reached this many of the others.
     Delivered {
@@ -538,6 +786,58 @@ pub enum Event {
     Failed(Failure),
     /// All is said, left and closed: nothing follows.
     Ended(Ending),
+}
+
+/// How a text is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// Simply so.
+    #[default]
+    Text,
+    /// As something that its author does.
+    Action,
+    /// As an answer to an entry.
+    Reply(EntryId),
+}
+
+/// A private message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrivateMessage {
+    /// In which room the two know each other.
+    pub room: RoomName,
+    /// Its id.
+    pub id: PrivateId,
+    /// The other member: its author, or its reader if it is ours.
+    pub with: Name,
+    /// Their key.
+    pub key: PeerId,
+    /// Whether it is ours.
+    pub mine: bool,
+    /// What is said.
+    pub text: String,
+    /// The author's clock, in milliseconds since 1970.
+    pub sent_at_ms: u64,
+    /// Whether it is known to have reached its reader.
+    pub delivered: bool,
+}
+
+/// All that is known of a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whois {
+    /// Who, and how they are reached.
+    pub person: Person,
+    /// The number of the roster since which they are a member; `None`: they were when we came.
+    pub since_epoch: Option<u64>,
+    /// When that was by our clock, in milliseconds since 1970.
+    pub since_ms: Option<u64>,
+    /// Who signed that they are let in; nobody that we know of if they were a member when we came.
+    pub admitted_by: Vec<Name>,
+    /// When we met this key first, in any room, in milliseconds since 1970.
+    pub first_seen_ms: Option<u64>,
+    /// The names it used, the newest last.
+    pub names: Vec<Name>,
+    /// When its words were compared, in milliseconds since 1970.
+    pub verified_ms: Option<u64>,
 }
 
 /// How founding a room anew stands.
@@ -661,6 +961,14 @@ pub struct Recalled {
     pub place: Place,
     /// Whether it is one of two that its author signed under one number, and not the one that the author's log goes on from here.
     pub forked: bool,
+    /// How it is said.
+    pub manner: Manner,
+    /// Whether this is not its first wording.
+    pub edited: bool,
+    /// Whether its author took it back: the text is empty, then.
+    pub unsaid: bool,
+    /// The signs under it, and whose they are, by the first words of their keys where no name is known.
+    pub signs: Vec<(String, Vec<String>)>,
 }
 
 /// Why nothing could be looked for.
@@ -798,6 +1106,16 @@ pub enum Failure {
     TicketExpired(RoomName),
     /// None of the members that could be knocked at answers, so far.
     NoHost,
+    /// No such message among those that were shown, or more than one.
+    NoSuchMessage,
+    /// Only its author may change a message or take it back.
+    NotYours,
+    /// A reaction must be an emoji or a short word.
+    NoSign,
+    /// The words to be marked are not those of that member's key.
+    OtherWords(Name),
+    /// As many private messages wait for this member as may.
+    TooManyWaiting(Name),
     /// No such removal, or founding anew, is proposed.
     NothingProposed,
     /// Longer than a message may be.
@@ -850,12 +1168,43 @@ pub enum Failure {
         /// What the disk said.
         why: String,
     },
+    /// There is no space for more: what we said was not sent, or what others say is not taken for now.
+    NoSpace {
+        /// Whether it is about a text of our own.
+        own: bool,
+        /// Of what there is too little.
+        what: Shortage,
+    },
     /// What was to be looked for can't be.
     BadSearch(BadSearch),
     /// The history can't be read.
     HistoryUnreadable {
         /// What the disk said.
         why: String,
+    },
+}
+
+/// What there is too little of for more history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shortage {
+    /// The disk.
+    Disk {
+        /// Megabytes that are free.
+        free_mb: u64,
+    },
+    /// What the user lets a room take.
+    Room {
+        /// Which.
+        room: RoomName,
+        /// Megabytes.
+        mb: u32,
+    },
+    /// What the user lets one author take in a room.
+    Author {
+        /// Which room.
+        room: RoomName,
+        /// Megabytes.
+        mb: u32,
     },
 }
 

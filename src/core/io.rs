@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 
+use super::acquaintances::Acquaintance;
 use super::event::{Command, Event, Rule};
 use super::log::{AuthorLog, KeptEntry, Known, Place};
-use crate::identity::{PeerId, RoomName, Signed};
+use super::private::KeptConversation;
+use crate::identity::{Name, PeerId, RoomName, Signed};
 use crate::wire::{
-    Consent, EntryId, FromServer, Genesis, KeyTag, PeerMessage, Proposal, RefusalCode, RoomId, Roster, Step, ToServer,
+    Consent, EntryId, FromServer, Genesis, KeyTag, Letter, PeerMessage, Proposal, RefusalCode, RoomId, Roster, Series,
+    Step, ToServer,
 };
 
 /// One connection to a peer; never reused.
@@ -204,6 +207,24 @@ pub enum Output {
         /// Only those before this text.
         before: Option<(Place, EntryId)>,
     },
+    /// Show private messages of this room's history.
+    Conversation {
+        /// Which room.
+        room: RoomId,
+        /// What it is called.
+        name: RoomName,
+        /// The other member.
+        with: Name,
+        /// Their key.
+        key: PeerId,
+        /// How many at most.
+        count: usize,
+    },
+    /// Tell what it takes to knock at this room: the server is not the core's to know.
+    Invite {
+        /// What the room is called.
+        name: RoomName,
+    },
     /// Say which of these entries are in the store, and where they stand.
     LookUp {
         /// Which room.
@@ -316,6 +337,52 @@ pub enum Change {
         /// Which.
         rosters: Vec<Roster>,
     },
+    /// What we know of a key; it outlives every seat.
+    Acquaintance {
+        /// The room in which it changed.
+        room: RoomId,
+        /// Whose key.
+        key: PeerId,
+        /// What we know.
+        known: Acquaintance,
+    },
+    /// A private message of ours, before it is sent.
+    PrivateSaid {
+        /// Which room.
+        room: RoomId,
+        /// To whom.
+        to: PeerId,
+        /// Our own key.
+        me: PeerId,
+        /// Of which series.
+        series: Series,
+        /// What.
+        letter: Letter,
+    },
+    /// A private message to us, before it is acknowledged.
+    PrivateHeard {
+        /// Which room.
+        room: RoomId,
+        /// From whom.
+        from: PeerId,
+        /// Our own key.
+        me: PeerId,
+        /// Of which series.
+        series: Series,
+        /// What.
+        letter: Letter,
+    },
+    /// Our private messages to a member have arrived.
+    PrivateReceived {
+        /// Which room.
+        room: RoomId,
+        /// Whose acknowledgement.
+        by: PeerId,
+        /// Of which series.
+        series: Series,
+        /// Up to which number.
+        up_to: u64,
+    },
     /// Where the other members of a room can be reached, in the place of what was kept before: only a hint, for coming back while
     /// there is no server.
     Addresses {
@@ -343,6 +410,10 @@ pub struct Kept {
     pub past: Vec<Roster>,
     /// How knocks are answered without asking, by room and key.
     pub rules: Vec<(RoomId, PeerId, Rule)>,
+    /// Whom we have met.
+    pub acquaintances: Vec<(PeerId, Acquaintance)>,
+    /// Private conversations, by room and the other member.
+    pub privates: Vec<(RoomId, PeerId, KeptConversation)>,
     /// Where the members of rooms we are in were reached last.
     pub addresses: Vec<(RoomId, PeerId, Vec<SocketAddr>)>,
 }
@@ -383,6 +454,10 @@ impl Change {
             | Change::HeadCounter { room, .. }
             | Change::Entries { room, .. }
             | Change::Forked { room, .. }
+            | Change::Acquaintance { room, .. }
+            | Change::PrivateSaid { room, .. }
+            | Change::PrivateHeard { room, .. }
+            | Change::PrivateReceived { room, .. }
             | Change::Past { room, .. }
             | Change::Rule { room, .. }
             | Change::Addresses { room, .. }

@@ -16,6 +16,7 @@ use super::gate::{Gate, Seats};
 use super::link::in_words;
 use super::listener::ClientConnection;
 use super::punch::{self, Puncher};
+use super::socket::OwnSocket;
 use super::tls::{self, PEER_NAME, PeerTls, ServerCertificate};
 use super::{CloseCode, Link, Reader, Writer, candidates, transport};
 use crate::identity::{Identity, PeerId, Signer as _};
@@ -38,6 +39,7 @@ pub struct PeerEndpoint {
     bound: SocketAddr,
     me: PeerId,
     tls: Arc<PeerTls>,
+    socket: Arc<OwnSocket>,
     puncher: Puncher,
     accepted: Mutex<mpsc::Receiver<PeerConnection>>,
     guests: Mutex<mpsc::Receiver<ClientConnection>>,
@@ -53,14 +55,16 @@ impl PeerEndpoint {
     pub fn bind(listen: SocketAddr, identity: &Identity) -> Result<PeerEndpoint, std::io::Error> {
         let tls = Arc::new(PeerTls::new(identity));
         let config = transport::accepting(tls.accepting(), transport::between_peers(), PEER_HANDSHAKES_AT_ONCE_MAX);
-        let (endpoint, raw) = transport::bind(listen, config, &identity.pkcs8())?;
+        let socket = transport::bind(listen)?;
+        let puncher = Puncher::new(socket.try_clone()?);
+        let socket = OwnSocket::new(transport::for_quic(socket)?);
+        let endpoint = transport::endpoint(Arc::clone(&socket) as _, config, &identity.pkcs8())?;
         let bound = endpoint.local_addr()?;
         let (waiting, accepted) = mpsc::channel(LINKS_WAITING_MAX);
         let (waiting_guests, guests) = mpsc::channel(GUESTS_MAX);
         let accepting = tokio::spawn(accept_all(endpoint.clone(), Waiting { links: waiting, guests: waiting_guests }));
-        let (me, puncher) = (identity.id(), Puncher::new(raw));
-        let (accepted, guests) = (Mutex::new(accepted), Mutex::new(guests));
-        Ok(PeerEndpoint { endpoint, bound, me, tls, puncher, accepted, guests, accepting })
+        let (me, accepted, guests) = (identity.id(), Mutex::new(accepted), Mutex::new(guests));
+        Ok(PeerEndpoint { endpoint, bound, me, tls, socket, puncher, accepted, guests, accepting })
     }
 
     /// The address of the socket, with its real port.
@@ -71,7 +75,11 @@ impl PeerEndpoint {
     /// The addresses under which members may reach this socket, 8 at most: all of this machine's when listening on all,
     /// loopback only when there is no other. Asks the system each time, since they change.
     pub fn local_candidates(&self) -> Vec<SocketAddr> {
-        candidates::local(self.bound)
+        let (local, present) = candidates::local(self.bound);
+        if !present.is_empty() {
+            self.socket.in_use(present);
+        }
+        local
     }
 
     /// The next link that somebody dialled, its key proved and its stream open; `None` when the endpoint is closed.

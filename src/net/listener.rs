@@ -96,7 +96,7 @@ impl RendezvousListener {
     fn open(&mut self, address: SocketAddr, waiting: mpsc::Sender<ClientConnection>) -> std::io::Result<SocketAddr> {
         let tls = self.key.tls.clone();
         let config = transport::accepting(tls, transport::towards_client(), SERVER_HANDSHAKES_AT_ONCE_MAX);
-        let (endpoint, _) = transport::bind(address, config, &self.key.secret)?;
+        let endpoint = transport::endpoint(transport::for_quic(transport::bind(address)?)?, config, &self.key.secret)?;
         let bound = endpoint.local_addr()?;
         self.accepting.spawn(accept_all(endpoint.clone(), Arc::clone(&self.admission), waiting));
         self.endpoints.push(endpoint);

@@ -15,6 +15,7 @@
 //! | `gate.rs` | how many handshakes are answered |
 //! | `mapping.rs` | the own router, asked to let others in |
 //! | `punch.rs` | small packets that open the own router |
+//! | `socket.rs` | packets from an address that is gone are not sent |
 //! | `endpoint.rs` | a peer's socket: accept, dial, dial the server |
 //! | `listener.rs` | a server's socket: accept |
 //! | `lan.rs` | rooms that are announced to the local network |
@@ -31,6 +32,7 @@ mod mapping;
 mod punch;
 mod reset;
 mod serving;
+mod socket;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -8,12 +8,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{sleep_until, timeout};
 
 use super::api::Options;
 use super::guests::Guests;
 use super::keeping::Keeping;
+use super::quota::Space;
 use super::server_task::Aim;
 use super::watch::Watch;
 use crate::core::event::{Command, Ending, Event, Failure};
@@ -21,7 +22,7 @@ use crate::core::io::{Change, CloseReason, GuestId, Input, LinkId, Output};
 use crate::core::node::Node;
 use crate::core::time::Now;
 use crate::identity::{Fingerprint, PeerId, RoomName, Signature};
-use crate::limits::{RUN_ENTRIES_MAX, TEXT_BYTES_MAX, UNINDEXED_MAX};
+use crate::limits::{ARRIVALS_BYTES_MAX, RUN_ENTRIES_MAX, TEXT_BYTES_MAX, UNINDEXED_MAX};
 use crate::net::lan::Announcement;
 use crate::net::{
     ClientConnection, CloseCode, Frame, FrameError, Link, Mapping, PeerConnection, PeerEndpoint, Reader, Writer,
@@ -46,8 +47,8 @@ pub(super) enum Arrival {
     Accepted(PeerConnection),
     /// A dial of ours ended.
     Dialled(PeerId, Option<PeerConnection>),
-    /// A peer said something.
-    FromPeer(LinkId, PeerMessage),
+    /// A peer said something; what it takes of the bytes that may wait.
+    FromPeer(LinkId, PeerMessage, OwnedSemaphorePermit),
     /// A connection to a peer is gone; whether the peer broke a rule.
     LinkEnded(LinkId, bool),
     /// A server was accepted.
@@ -104,6 +105,10 @@ pub(super) struct Driver {
     runs: BTreeMap<(Signature, u64), Frame<PeerMessage>>,
     /// What is shown of the history, and what is forgotten.
     pub keeping: Keeping,
+    /// How much may still be kept.
+    pub space: Space,
+    /// Bytes from peers that may still come to wait.
+    may_wait: Arc<Semaphore>,
     /// What is seen of the network.
     pub watch: Watch,
     /// Tells the server's task that the network has changed.
@@ -166,6 +171,11 @@ impl Driver {
     pub(super) fn new(options: &Options, parts: Parts) -> Self {
         Driver {
             keeping: Keeping::new(options, &parts.store),
+            space: Space::of_folder(
+                options.quota,
+                Some(options.data_dir.as_path()).filter(|_| !options.ephemeral && !options.visiting),
+            ),
+            may_wait: Arc::new(Semaphore::new(ARRIVALS_BYTES_MAX)),
             node: parts.node,
             store: parts.store,
             endpoint: parts.endpoint,
@@ -268,7 +278,11 @@ impl Driver {
                 self.server_given_up = false;
                 self.aim.send_modify(|aim| aim.server = Some(server));
             }
-            Command::Say { room, text } if text.len() <= TEXT_BYTES_MAX => say_together(inputs, room, text),
+            Command::Say { room, text } if text.len() <= TEXT_BYTES_MAX => {
+                if !self.refuses_own(&room).await {
+                    say_together(inputs, room, text);
+                }
+            }
             command => inputs.push_back(Input::Command(command)),
         }
     }
@@ -279,7 +293,12 @@ impl Driver {
                 inputs.push_back(self.open(connection));
             }
             Arrival::Dialled(peer, None) => inputs.push_back(Input::DialFailed { peer }),
-            Arrival::FromPeer(link, message) => inputs.push_back(Input::FromPeer { link, message }),
+            Arrival::FromPeer(link, message, permit) => {
+                drop(permit);
+                if !self.refuses(&message).await {
+                    inputs.push_back(Input::FromPeer { link, message });
+                }
+            }
             Arrival::LinkEnded(link, misbehaved) => {
                 if let Some(wire) = self.wires.remove(&link) {
                     if misbehaved {
@@ -338,7 +357,7 @@ impl Driver {
         let (dialled, remote) = (connection.dialled, connection.remote());
         let (link, reader, writer) = connection.open(|_| {});
         let rtt_ms = u32::try_from(link.rtt().as_millis()).unwrap_or(u32::MAX);
-        tokio::spawn(read_peer(link_id, reader, self.to_self.clone()));
+        tokio::spawn(read_peer(link_id, reader, self.to_self.clone(), Arc::clone(&self.may_wait)));
         self.wires.insert(link_id, Wire { link, writer });
         Input::LinkUp { peer, life, link: link_id, dialled, remote, rtt_ms }
     }
@@ -478,6 +497,10 @@ impl Driver {
             Output::Recall { room, name, count, words, before } => {
                 self.recall(room, name, count, words, before).await;
             }
+            Output::Conversation { room, name, with, key, count } => {
+                self.show_conversation(room, name, with, key, count).await;
+            }
+            Output::Invite { name } => self.tell_invite(name).await,
             Output::LookUp { room, ids, numbers } => {
                 let looked_up = self.store.look_up(&room, &ids, &numbers);
                 let found = match looked_up {
@@ -533,6 +556,9 @@ impl Driver {
         {
             ticket.server = Some(TicketServer { address, certificate: certificate.to_bytes() });
         }
+        if let Event::Paths { routes, .. } = &mut event {
+            self.measure(routes);
+        }
         if let Event::Ended(ending) = event {
             self.ending = Some(ending);
             return;
@@ -576,12 +602,20 @@ fn say_together(inputs: &mut VecDeque<Input>, room: RoomName, text: String) {
     }
 }
 
-/// Reads until the connection ends. Backpressure is the channel: a full one stops the reading, and QUIC the sender.
-async fn read_peer(link: LinkId, mut reader: Reader<PeerMessage>, arrivals: mpsc::Sender<Arrival>) {
+/// Reads until the connection ends. Backpressure is the channel and the bytes in it: when they are full the reading stops, and QUIC
+/// stops the sender.
+async fn read_peer(
+    link: LinkId,
+    mut reader: Reader<PeerMessage>,
+    arrivals: mpsc::Sender<Arrival>,
+    may_wait: Arc<Semaphore>,
+) {
     let misbehaved = loop {
         match reader.next().await {
             Ok(Some(message)) => {
-                if arrivals.send(Arrival::FromPeer(link, message)).await.is_err() {
+                let bytes = u32::try_from(reader.last_bytes()).unwrap_or(u32::MAX);
+                let Ok(permit) = Arc::clone(&may_wait).acquire_many_owned(bytes).await else { return };
+                if arrivals.send(Arrival::FromPeer(link, message, permit)).await.is_err() {
                     return;
                 }
             }

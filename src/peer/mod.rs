@@ -14,6 +14,7 @@ pub mod lan;
 pub mod membership;
 pub mod pins;
 mod port;
+pub mod quota;
 pub mod read_marks;
 mod server_task;
 mod watch;
@@ -76,7 +77,8 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
     let (pin_answers, answers) = mpsc::channel(1);
     let roused = Arc::new(Notify::new());
 
-    let ready = Event::Ready { name: options.name.clone(), fingerprint, ephemeral: options.ephemeral };
+    let (name, ephemeral, data_dir) = (options.name.clone(), options.ephemeral, options.data_dir.clone());
+    let ready = Event::Ready { name, fingerprint, ephemeral, data_dir };
     let _ = events.send(ready).await;
     if let Some(salvaged) = damaged {
         let _ = events.send(keeping::damaged(salvaged)).await;

@@ -1,15 +1,27 @@
-//! A text as a QR code of block characters, for a screen with a dark background: telephones read the other kind as well.
+//! A QR code of blocks, two of its rows in each line, for a camera in front of a screen of light text on dark.
 
-use qrcode::render::unicode::Dense1x2;
-use qrcode::{EcLevel, QrCode};
+use qrcode::{Color, EcLevel, QrCode};
 
-/// The rows of the code, all of one width; none for a text that is too long for one.
-///
-/// Of capitals and digits alone it has far fewer dots.
-pub fn rows(text: &str) -> Vec<String> {
+/// Modules of quiet around the code, as its standard asks.
+const QUIET: usize = 2;
+
+/// The lines; none for more than a code can hold.
+pub fn blocks(text: &str) -> Vec<String> {
     let Ok(code) = QrCode::with_error_correction_level(text, EcLevel::L) else { return Vec::new() };
-    let drawn = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
-    drawn.lines().map(str::to_owned).collect()
+    let (width, colors) = (code.width(), code.to_colors());
+    let side = width + 2 * QUIET;
+    // Light modules are drawn, since the screen is dark; what lies outside is light, too.
+    let light = |x: usize, y: usize| match (x.checked_sub(QUIET), y.checked_sub(QUIET)) {
+        (Some(x), Some(y)) if x < width && y < width => colors[y * width + x] == Color::Light,
+        _ => y < side,
+    };
+    let cell = |x: usize, y: usize| match (light(x, y), light(x, y + 1)) {
+        (true, true) => '█',
+        (true, false) => '▀',
+        (false, true) => '▄',
+        (false, false) => ' ',
+    };
+    (0..side).step_by(2).map(|y| (0..side).map(|x| cell(x, y)).collect()).collect()
 }
 
 #[cfg(test)]
@@ -17,11 +29,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_a_rectangle_of_blocks() {
-        let rows = rows("P2P1ABC");
-        assert!(rows.len() >= 12);
-        assert!(rows.iter().all(|row| row.chars().count() == rows[0].chars().count()));
-        assert!(rows.iter().flat_map(|row| row.chars()).all(|c| matches!(c, ' ' | '█' | '▀' | '▄')));
-        assert!(super::rows(&"x".repeat(10_000)).is_empty());
+    fn a_code_is_a_square_of_half_blocks_with_quiet_around() {
+        let lines = blocks("p2pchat join lobby --server chat.example");
+        let columns: Vec<usize> = lines.iter().map(|line| line.chars().count()).collect();
+        assert!(columns.iter().all(|width| *width == columns[0]) && lines.len() == columns[0].div_ceil(2));
+        assert!(lines[0].chars().all(|c| c == '█'), "{}", lines[0]);
+        let (last, others) = lines.split_last().unwrap();
+        assert!(others.iter().all(|line| line.starts_with("██") && line.ends_with("██")));
+        assert!(last.starts_with("▀▀") && last.ends_with("▀▀"), "an odd number of rows ends in the middle of a line");
+        assert!(lines.iter().flat_map(|line| line.chars()).all(|c| "█▀▄ ".contains(c)));
+        assert!(blocks(&"x".repeat(10_000)).is_empty());
     }
 }

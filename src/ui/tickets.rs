@@ -56,7 +56,7 @@ pub fn lines(room: &RoomName, ticket: &Ticket) -> Vec<String> {
 
 /// The same as a code for telephones and cameras; nothing where it would not fit.
 pub fn code(ticket: &Ticket, columns: usize) -> Vec<String> {
-    let rows = qr::rows(&ticket.to_string().to_ascii_uppercase());
+    let rows = qr::blocks(&ticket.to_string().to_ascii_uppercase());
     let fits = rows.iter().all(|row| row.chars().count() + 2 <= columns);
     if fits { rows } else { Vec::new() }
 }

@@ -9,7 +9,7 @@ use super::exit::Exit;
 use crate::peer::api::limits::*;
 use crate::peer::api::{
     BadSearch, ConfigError, Failure, HistoryError, IdentityFileError, MembershipError, Misdeed, Refusal, RoomName,
-    RoomSummary, StartError, TicketError,
+    RoomSummary, Shortage, StartError, TicketError,
 };
 
 /// Something that went wrong, in words.
@@ -77,6 +77,29 @@ pub fn failure(failure: &Failure) -> Said {
             "no_such_member",
             format!("nobody called {} is here, other than yourself", shown(name)),
             hint("/members shows who is"),
+        ),
+        Failure::NoSuchMessage => Said::new(
+            "no_such_message",
+            "no message that was shown is meant by that, or more than one",
+            hint("NAME is their newest, ^ the newest of all, ^2 the one before; /last shows the ids: #1a2b"),
+        ),
+        Failure::NotYours => Said::new(
+            "not_yours",
+            "that is not your message; only its author can change it or take it back",
+            hint("/react and /reply are for others' messages"),
+        ),
+        Failure::NoSign => {
+            Said::new("no_sign", "a reaction is one emoji or one short word", hint("for more there is /reply"))
+        }
+        Failure::OtherWords(name) => Said::new(
+            "other_words",
+            format!("these are not the words that were shown of {}; nothing was done", shown(name)),
+            hint(format!("/verify {} shows the words to compare first", shown(name))),
+        ),
+        Failure::TooManyWaiting(name) => Said::new(
+            "too_many_waiting",
+            format!("too many private messages wait for {} already; this one was not kept", shown(name)),
+            hint("they are delivered when the two of you can be connected; try again then"),
         ),
         Failure::TooManyRules => Said::new(
             "too_many_rules",
@@ -180,9 +203,29 @@ pub fn failure(failure: &Failure) -> Said {
             format!("what you said could not be kept, so it was not sent: {}", shown(why)),
             hint("free some space in the data folder (see `p2pchat whoami`), then say it again"),
         ),
+        Failure::NoSpace { own, what } => no_space(*own, what),
         Failure::BadSearch(why) => bad_search(*why),
         Failure::HistoryUnreadable { why } => history_unreadable(why),
     }
+}
+
+fn no_space(own: bool, what: &Shortage) -> Said {
+    let so = if own { "your text was not sent" } else { "what others say is not taken for now, and comes again later" };
+    let (what, hint) = match what {
+        Shortage::Disk { free_mb } => (
+            format!("only {free_mb} MB of the disk are free"),
+            "free some space on the disk of the data folder (see `p2pchat whoami`); the chat goes on by itself",
+        ),
+        Shortage::Room { room, mb } => (
+            format!("{} takes all of the {mb} MB that quota_mb allows a room", shown(room)),
+            "raise quota_mb in the config, or have old messages removed by keep_days or keep_mb, and start again",
+        ),
+        Shortage::Author { room, mb } => (
+            format!("one member takes all of the {mb} MB that quota_author_mb allows them in {}", shown(room)),
+            "raise quota_author_mb in the config, or have old messages removed by keep_days or keep_mb, and start again",
+        ),
+    };
+    Said::new("no_space", format!("{what}: {so}"), Some(hint.to_owned()))
 }
 
 /// Why we were not let into a room.
@@ -263,12 +306,18 @@ pub fn failure_exit(failure: &Failure) -> Option<Exit> {
         | Failure::NoSuchKnock
         | Failure::NoSuchMember(_)
         | Failure::TooManyRules
+        | Failure::NoSuchMessage
+        | Failure::NotYours
+        | Failure::NoSign
+        | Failure::OtherWords(_)
+        | Failure::TooManyWaiting(_)
         | Failure::NothingProposed
         | Failure::AmbiguousName(_)
         | Failure::AnotherDecisionOpen { .. }
         | Failure::AlreadyAnswered
         | Failure::TextTooLong { .. }
         | Failure::NotKept { .. }
+        | Failure::NoSpace { .. }
         | Failure::BadSearch(_)
         | Failure::HistoryUnreadable { .. } => None,
     }

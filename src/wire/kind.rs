@@ -74,6 +74,8 @@ pub enum PeerKind {
     Past = 14,
     Lacks = 19,
     Reform = 20,
+    Private = 24,
+    Carry = 25,
     Seen = 30,
     Introduce = 31,
 }

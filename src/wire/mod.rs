@@ -6,20 +6,24 @@
 
 mod bounded;
 mod codec;
+mod content;
 mod entry;
 mod kind;
 mod peer;
 #[cfg(test)]
 mod pinned;
+mod private;
 mod record;
 mod rendezvous;
 mod ticket;
 
 pub use bounded::{Bytes, Few, Text, TooMany};
 pub use codec::{DecodeError, FRAME_HEADER_BYTES, Message, decode, encode, encoded_len, frame, frame_body_bytes};
+pub use content::{Content, NoSign, check_sign};
 pub use entry::{Body, BodyKind, Entry, EntryId, Run, Tip};
 pub use kind::{FromServerKind, PeerKind, ToServerKind};
 pub use peer::PeerMessage;
+pub use private::{Carry, Letter, Parcel, Private, PrivateId, Sealed, SealingKey, Series};
 pub use record::{
     Consent, Decision, Deletion, Drop, DropReason, Genesis, Head, Hello, Knock, Member, Proposal, ProposalHash, Reform,
     RoomId, Roster, RosterHash, Settings, Step,

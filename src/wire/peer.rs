@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use super::codec::messages;
 use super::kind::PeerKind;
-use super::{Consent, Drop, EntryId, Few, Head, Knock, Reform, RoomId, Roster, RosterHash, Run, Step, Text};
+use super::{
+    Carry, Consent, Drop, EntryId, Few, Head, Knock, Private, Reform, RoomId, Roster, RosterHash, Run, Step, Text,
+};
 use crate::identity::{PeerId, Signed};
 use crate::limits::{CANDIDATES_MAX, REASON_BYTES_MAX, ROOM_SIZE_MAX, WANTED_MAX};
 
@@ -44,6 +46,10 @@ messages! {
         Lacks((RoomId, Few<EntryId, WANTED_MAX>)),
         /// A proposal to found the room anew without some of its members, to those who would be in it.
         Reform(Signed<Reform>),
+        /// For you alone, of those in this room.
+        Private((RoomId, Private)),
+        /// From one member to another that it has no link with; or such a one, carried.
+        Carry(Carry),
         /// Where I see you: the address of your end of this link.
         Seen(SocketAddr),
         /// Where another member of the room can be reached, as far as I know.

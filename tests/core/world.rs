@@ -15,7 +15,7 @@ use p2pchat::core::rendezvous::{self, Rendezvous, SessionId};
 use p2pchat::core::time::Now;
 use p2pchat::identity::{Ed25519, Identity, Name, PeerId, RoomName, Signer as _};
 use p2pchat::store::peer::PeerStore;
-use p2pchat::wire::{FromServer, KeyTag, PeerMessage, ProposalHash, RoomId, Settings, Ticket, ToServer};
+use p2pchat::wire::{EntryId, FromServer, KeyTag, PeerMessage, ProposalHash, RoomId, Settings, Ticket, ToServer};
 
 /// What is on its way.
 #[allow(clippy::large_enum_variant, reason = "a test's queue is short")]
@@ -68,8 +68,12 @@ pub struct World {
     pub told_server: Vec<ToServer>,
     /// How often time had to stop because something was due.
     pub wakes: u32,
+    /// How often anybody dialled anybody.
+    pub dials: u32,
     /// Everything that was ever said over links: by whom, and what.
     pub told_peers: Vec<(usize, PeerMessage)>,
+    /// Who drops what they are to carry between two others.
+    pub mute_carrier: Option<usize>,
     /// Delivers what is on its way in any order that keeps each connection's own, by this state; in order when absent.
     pub disorder: Option<u64>,
 }
@@ -144,7 +148,9 @@ impl World {
             lie: None,
             told_server: Vec::new(),
             wakes: 0,
+            dials: 0,
             told_peers: Vec::new(),
+            mute_carrier: None,
             disorder: None,
         }
     }
@@ -331,6 +337,11 @@ impl World {
         self.run();
     }
 
+    /// The connection that somebody has with somebody.
+    pub fn link_of(&self, who: usize, other: usize) -> LinkId {
+        *self.people[who].links.iter().find(|(_, (to, _))| *to == other).unwrap().0
+    }
+
     fn give(&mut self, who: usize, input: Input) {
         self.mail.push_back(Mail::ToNode(who, input));
     }
@@ -350,6 +361,39 @@ impl World {
         let link = self.people[to].links.iter().find(|(_, (other, _))| *other == from).map(|(link, _)| *link);
         self.give(to, Input::FromPeer { link: link.unwrap(), message });
         self.run();
+    }
+
+    /// Writes an entry of these bytes into somebody's log and says it to everybody, as a client would that asks nobody.
+    pub fn forge_entry(&mut self, who: usize, body: p2pchat::wire::Body) {
+        let kept = self.kept(who);
+        let room = kept.rooms[0].base.room;
+        let (me, signer) = (self.people[who].id, identity(self.people[who].seed));
+        let log = kept.logs.iter().find(|(_, author, _)| *author == me).and_then(|(_, _, log)| log.head().cloned());
+        let step = kept.rooms[0].steps.iter().map(|(step, _)| step);
+        let genesis = kept.rooms[0].genesis.clone().verify(&Ed25519).unwrap();
+        let chain =
+            p2pchat::core::consent::chain::Chain::reopen(genesis, kept.rooms[0].base.clone(), step.cloned(), &Ed25519);
+        let audience = chain.unwrap().head();
+        let entry = p2pchat::wire::Entry {
+            room,
+            author: me,
+            seq: log.as_ref().map_or(1, |log| log.entry.seq + 1),
+            previous: log.as_ref().map_or(EntryId([0; 32]), |log| log.id),
+            audience,
+            previous_audience: log.as_ref().map_or(p2pchat::wire::RosterHash([0; 32]), |log| log.entry.audience),
+            seen: Default::default(),
+            wall_ms: 0,
+            salt: [1; 16],
+            body,
+        };
+        let tip = p2pchat::wire::Tip { room, author: me, id: entry.id() };
+        let signature = p2pchat::identity::Verified::sign(tip, &signer).as_signed().signature();
+        let run = p2pchat::wire::Run { entries: vec![entry].try_into().unwrap(), signature };
+        let others: Vec<usize> = self.linked(who).into_iter().collect();
+        for other in others {
+            self.forge_peer(who, other, PeerMessage::Run(run.clone()));
+        }
+        self.pass(1);
     }
 
     /// A run as a client has it on disk.
@@ -420,6 +464,45 @@ impl World {
         self.pass(1);
     }
 
+    /// Says something to one member alone.
+    pub fn whisper(&mut self, who: usize, to: usize, text: &str) {
+        let to = self.people[to].name.parse().unwrap();
+        self.command(who, Command::Private { room: lobby(), to, fingerprint: None, text: text.to_owned() });
+        self.pass(1);
+    }
+
+    /// The private messages this client has shown: with whom, whether they are its own, and the text.
+    pub fn whispers(&self, who: usize) -> Vec<(String, bool, String)> {
+        let private = self.people[who].events.iter().filter_map(|event| match event {
+            Event::Private(message) => Some((message.with.to_string(), message.mine, message.text.clone())),
+            _ => None,
+        });
+        private.collect()
+    }
+
+    /// How many of a client's private messages it was told to have reached their readers.
+    pub fn whispers_delivered(&self, who: usize) -> usize {
+        let delivered = self.people[who].events.iter().map(|event| match event {
+            Event::PrivateDelivered { ids, .. } => ids.len(),
+            _ => 0,
+        });
+        delivered.sum()
+    }
+
+    /// The newest text this client has shown, by its id.
+    pub fn newest(&self, who: usize) -> EntryId {
+        let newest = |event: &Event| match event {
+            Event::Message { id, .. } => Some(*id),
+            _ => None,
+        };
+        self.people[who].events.iter().rev().find_map(newest).unwrap()
+    }
+
+    /// A client's store, as it is on disk.
+    pub fn store(&mut self, who: usize) -> &mut PeerStore {
+        &mut self.people[who].store
+    }
+
     pub fn leave(&mut self, who: usize) {
         self.command(who, Command::Leave(lobby()));
     }
@@ -487,6 +570,10 @@ impl World {
             }
             Output::ToPeer { link, message } => {
                 self.told_peers.push((who, message.clone()));
+                let me = self.people[who].id;
+                if self.mute_carrier == Some(who) && matches!(&message, PeerMessage::Carry(carry) if carry.from != me) {
+                    return;
+                }
                 if let Some((other, link)) = self.people[who].links.get(&link).copied() {
                     self.give(other, Input::FromPeer { link, message });
                 }
@@ -517,12 +604,13 @@ impl World {
                 self.people[who].seeking = hosts;
                 self.seek(who);
             }
-            Output::Recall { .. } | Output::GiveUpServer => {}
+            Output::Recall { .. } | Output::Conversation { .. } | Output::Invite { .. } | Output::GiveUpServer => {}
             Output::End => self.people[who].node = None,
         }
     }
 
     fn dial(&mut self, who: usize, peer: PeerId) {
+        self.dials += 1;
         let other = self.people.iter().position(|person| person.id == peer);
         let other = other.filter(|other| self.people[*other].node.is_some());
         let other = other.filter(|other| !self.apart.contains(&(who.min(*other), who.max(*other))));

@@ -12,6 +12,7 @@
 //! | `rooms` | lists, deletions, sizes, names, rooms that nobody is in |
 //! | `pipes` | files through a room, byte for byte |
 //! | `history` | what was said, found again or gone for good |
+//! | `said` | what can be said besides a text, and to one member alone |
 //! | `liar`, `lies` | a server that lies, and gains nothing by it |
 //! | `serverless` | rooms without any server: hosts, tickets, addresses, takeover |
 //! | `misuse` | wrong arguments, damaged files, hostile bytes |
@@ -32,6 +33,8 @@ mod measure;
 mod misuse;
 mod outages;
 mod pipes;
+mod quota;
 mod refusals;
 mod rooms;
+mod said;
 mod serverless;

@@ -7,11 +7,14 @@
 //! |---|---|
 //! | `lab` | hosts, routers, cables |
 //! | `rooms` | servers and members on them |
+//! | `changes` | chats that go on when a network changes |
 //! | `doctor` | what `p2pchat doctor` says of each kind of router |
 //! | `matrix` | who reaches whom directly, who through a third member, how soon |
+//! | `server` | what of all that passes the server: nothing |
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
+mod changes;
 mod doctor;
 #[path = "../e2e/harness.rs"]
 #[allow(dead_code, reason = "it serves the other end-to-end tests too")]
@@ -19,3 +22,4 @@ mod harness;
 mod lab;
 mod matrix;
 mod rooms;
+mod server;

@@ -227,6 +227,7 @@ impl Node {
         let mut room = Room::new(chain, log, me);
         room.recall_notes(notes);
         room.rules = self.rules.remove(&id).unwrap_or_default();
+        room.recall_privates(self.privates.remove(&id).unwrap_or_default());
         let mut ctx = ctx!(self, now, out);
         room.tell_joined(&mut ctx, how);
         ctx.tell_server(ToServer::Attach((id, room.chain().head())));

@@ -225,6 +225,8 @@ impl Node {
             PeerMessage::Want((_, ids)) => room.on_want(&mut ctx, peer, &ids),
             PeerMessage::Lacks((_, ids)) => room.on_lacks(&mut ctx, peer, &ids),
             PeerMessage::Reform(reform) => room.on_reform(&mut ctx, peer, reform),
+            PeerMessage::Private((_, private)) => room.on_private(&mut ctx, peer, private),
+            PeerMessage::Carry(carry) => room.on_carry(&mut ctx, peer, carry),
             PeerMessage::Seen(_) | PeerMessage::Candidates(_) | PeerMessage::Introduce(_) | PeerMessage::Bye(_) => {}
         }
     }
@@ -281,6 +283,8 @@ impl Node {
             room.lost.retain(|_, lost| now.mono_ms < lost.until);
         }
         let lost = |peer: &PeerId| self.rooms.values().any(|room| room.lost.contains_key(peer));
+        let me = self.id();
+        self.hurried.retain(|peer, _| wanted.contains(peer) || *peer == me);
         self.dialling.retain(|peer, _| (wanted.contains(peer) || lost(peer)) && !self.links.contains_key(peer));
         if self.quitting.is_some() {
             return;
@@ -347,6 +351,7 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         PeerMessage::Step((room, _))
         | PeerMessage::Frontier((room, _))
         | PeerMessage::Links((room, _, _))
+        | PeerMessage::Private((room, _))
         | PeerMessage::Floor((room, _))
         | PeerMessage::Trace((room, _))
         | PeerMessage::Past((room, _))
@@ -354,6 +359,7 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         | PeerMessage::Introduce((room, ..))
         | PeerMessage::Lacks((room, _))
         | PeerMessage::Candidates((room, _)) => Some(*room),
+        PeerMessage::Carry(carry) => Some(carry.room),
         PeerMessage::Seen(_) | PeerMessage::Bye(_) => None,
     }
 }

@@ -89,7 +89,11 @@ impl Node {
             FromServer::Presence((_, key, true)) if room.has(&key) => drop(room.online.insert(key)),
             FromServer::Presence((_, key, _)) => drop(room.online.remove(&key)),
             // A report tells when to try again, nothing more: reachability is what we see ourselves.
-            FromServer::Reported((_, key, _)) if room.has(&key) => self.dial_soon(now, key),
+            FromServer::Reported((_, key, _)) if room.has(&key) => {
+                if self.may_hurry(now, key) {
+                    self.dial_soon(now, key);
+                }
+            }
             _ => {}
         }
     }
@@ -139,8 +143,10 @@ impl Node {
         }
         let seated = room.as_ref().and_then(|room| self.room_named(room));
         match (code, seated) {
-            // We came back to a room whose name belongs to others by now: theirs is the one to knock at.
-            (RefusalCode::RoomExists, Some(id)) if !self.rooms[&id].settled => self.abandon(now, id, out),
+            // We came back to a room whose name belongs to others by now, or are alone in it: theirs is the one to knock at.
+            (RefusalCode::RoomExists, Some(id)) if !self.rooms[&id].settled || self.is_alone(id) => {
+                self.abandon(now, id, out);
+            }
             (RefusalCode::NotCreator, _) if room.is_some() => {
                 let failure = room.map(Failure::NotCreator);
                 out.extend(failure.map(|failure| Output::Tell(Event::Failed(failure))));
@@ -154,6 +160,10 @@ impl Node {
                 out.push(Output::Tell(Event::Failed(Failure::ServerRefused { why })));
             }
         }
+    }
+
+    fn is_alone(&self, id: RoomId) -> bool {
+        self.rooms.get(&id).is_some_and(|room| room.others(&self.id()).is_empty())
     }
 
     /// Others seem to have gone on without us: before our seat is given up, the server is asked whether anybody is
@@ -205,7 +215,8 @@ impl Node {
             room.ask_server_at = Some(ctx.now.after_ms(BRING_AGAIN_MS));
             return;
         }
-        if !already {
+        let long_ago = room.brought.is_some_and(|(.., when)| ctx.now.mono_ms >= when.saturating_add(ASK_AGAIN_MS));
+        if !already || long_ago {
             room.brought = Some((roster, head, ctx.now.mono_ms));
         }
         let Some(missed) = room.chain().steps_after(&roster).map(<[_]>::to_vec) else {
@@ -213,7 +224,8 @@ impl Node {
             // who keep the name have gone another way. It is told of ours first, and may find that we host.
             room.ask_server_at = Some(ctx.now.after_ms(ASK_AGAIN_MS));
             room.elsewhere = true;
-            if !already && room.tell_partings(&mut ctx) {
+            // What decides may have changed meanwhile: who is there, and on which roster.
+            if (!already || long_ago) && room.tell_partings(&mut ctx) {
                 return;
             }
             room.owed = room.owed.saturating_sub(1);

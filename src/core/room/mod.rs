@@ -16,12 +16,16 @@ mod moving;
 mod names;
 mod numbers;
 mod past;
+mod paths;
+mod people;
+mod privates;
 mod reader;
 mod record;
 mod reforming;
 mod removing;
 mod rules;
 mod saying;
+mod telling;
 mod wanting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -29,14 +33,17 @@ use std::net::SocketAddr;
 
 use rand::rngs::StdRng;
 
+use super::acquaintances::Acquaintances;
 use super::consent::chain::Chain;
 use super::consent::roster::is_member;
 use super::consent::seat::{HeadMeans, Seat};
-use super::event::{Entrance, Event, Misdeed, Path, Person};
+use super::event::{Entrance, Event, Misdeed, Path};
 use super::io::{Change, LinkId, Output, StepNote};
 use super::log::Log;
+use super::marks::Marks;
+use super::private::Privates;
 use super::time::Now;
-use crate::identity::{Name, PeerId, RoomName, Scheme, Signed, Signer, Verified};
+use crate::identity::{PeerId, RoomName, Scheme, Signed, Signer, Verified};
 use crate::limits::CANDIDATES_MAX;
 use crate::planted::{self, Bug};
 use crate::wire::{
@@ -49,6 +56,7 @@ pub(super) use hosting::Standing;
 use absence::Absence;
 use meeting::Lost;
 use numbers::Unlevel;
+use paths::Detour;
 use reader::Reader;
 use record::Heard;
 use reforming::Reforming;
@@ -72,6 +80,8 @@ pub(super) struct Ctx<'n> {
     pub links: &'n BTreeMap<PeerId, Link>,
     /// Whether we are logged in at the server.
     pub server_up: bool,
+    /// Whom we have met.
+    pub known: &'n mut Acquaintances,
 }
 
 /// The connection in use with a peer.
@@ -133,12 +143,18 @@ pub(super) struct Room {
     seat: Seat,
     /// What was said.
     pub log: Log,
+    /// What was said about that, and about the room.
+    marks: Marks,
+    /// What is said to one member alone.
+    privates: Privates,
     /// How far each linked member is with each log.
     readers: BTreeMap<PeerId, Reader>,
     /// Members connected to the server, by its word.
     pub online: BTreeSet<PeerId>,
     /// Members we can reach by no path, and since when.
     absent: BTreeMap<PeerId, Absence>,
+    /// Members we reach through others only.
+    detours: BTreeMap<PeerId, Detour>,
     /// With whom each linked member says to have links.
     adverts: BTreeMap<PeerId, BTreeSet<PeerId>>,
     /// What we last told the others about our own links.
@@ -217,13 +233,16 @@ pub(super) struct Room {
 impl Room {
     /// A room just founded, entered or opened again.
     pub fn new(chain: Chain, log: Log, me: PeerId) -> Self {
-        Room {
+        let mut room = Room {
             name: chain.genesis().name.clone(),
             seat: Seat::new(chain, me),
             log,
+            marks: Marks::default(),
+            privates: Privates::default(),
             readers: BTreeMap::new(),
             online: BTreeSet::new(),
             absent: BTreeMap::new(),
+            detours: BTreeMap::new(),
             adverts: BTreeMap::new(),
             advertised: BTreeSet::new(),
             addresses: BTreeMap::new(),
@@ -260,7 +279,9 @@ impl Room {
             settled: false,
             lost: BTreeMap::new(),
             approved: VecDeque::new(),
-        }
+        };
+        room.recall_marks();
+        room
     }
 
     /// Puts back what was noted of the steps so far.
@@ -310,24 +331,6 @@ impl Room {
         keys.filter(|key| key != me).collect()
     }
 
-    /// How a member is reached.
-    pub fn path(&self, ctx: &Ctx<'_>, key: &PeerId) -> Path {
-        if let Some(link) = ctx.links.get(key) {
-            return Path::Direct { rtt_ms: Some(link.rtt_ms) };
-        }
-        let via = self.adverts.iter().find(|(via, linked)| ctx.links.contains_key(via) && linked.contains(key));
-        via.and_then(|(via, _)| self.name_of(via)).map_or(Path::None, |via| Path::Relayed { via })
-    }
-
-    /// Who is in, for the eye.
-    pub fn people(&self, ctx: &Ctx<'_>) -> Vec<Person> {
-        let me = ctx.me();
-        // Others may say that they have a link with us, but nobody is reached through somebody else by oneself.
-        let path = |key: &PeerId| if *key == me { Path::None } else { self.path(ctx, key) };
-        let person = |key: PeerId, name: &Name| Person { name: name.clone(), key, me: key == me, path: path(&key) };
-        self.seat.chain().current().members.iter().map(|member| person(member.key, &member.name)).collect()
-    }
-
     /// A link with a member has come up: tell them where we are, and what we have.
     pub fn link_up(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
         let Some(link) = ctx.links.get(&peer) else { return };
@@ -337,10 +340,11 @@ impl Room {
         // A better connection to somebody who is linked already is no news.
         if let (Some(name), false) = (self.name_of(&peer), replaced) {
             let path = Path::Direct { rtt_ms: Some(rtt_ms) };
-            ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s: None });
+            ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s: None, tried: None });
         }
         self.greet(ctx, peer);
         self.reach_changed(ctx);
+        self.privates_reach(ctx, Some(peer));
     }
 
     /// The link with a member is gone.
@@ -426,6 +430,8 @@ impl Room {
         if !std::mem::replace(&mut self.settled, true) {
             let (epoch, members) = (self.seat.chain().current().epoch, self.people(ctx));
             ctx.tell(Event::Joined { room: self.name.clone(), epoch, members, how });
+            self.meet_all(ctx);
+            self.tell_standing(ctx);
         }
     }
 

@@ -3,7 +3,9 @@
 use serde::Deserialize;
 
 use crate::peer::api::limits::HISTORY_SHOWN_DEFAULT;
-use crate::peer::api::{Command, Creation, Fingerprint, KnockRef, Name, ProposalHash, RoomName, Rule};
+use crate::peer::api::{
+    Command, Content, Creation, EntryId, Fingerprint, KnockRef, Name, ProposalHash, RoomName, Rule,
+};
 use crate::ui::args::server_address;
 use crate::ui::words::{self, Said, shown};
 
@@ -14,6 +16,71 @@ enum Input {
     Say {
         room: RoomName,
         text: String,
+    },
+    Act {
+        room: RoomName,
+        text: String,
+    },
+    Reply {
+        room: RoomName,
+        to: String,
+        text: String,
+    },
+    React {
+        room: RoomName,
+        to: String,
+        sign: String,
+    },
+    Edit {
+        room: RoomName,
+        of: String,
+        text: String,
+    },
+    Unsay {
+        room: RoomName,
+        of: String,
+    },
+    Topic {
+        room: RoomName,
+        text: String,
+    },
+    Away {
+        room: RoomName,
+        #[serde(default)]
+        why: String,
+    },
+    Back {
+        room: RoomName,
+    },
+    Private {
+        room: RoomName,
+        to: Name,
+        fingerprint: Option<String>,
+        text: String,
+    },
+    Conversation {
+        room: RoomName,
+        with: Name,
+        fingerprint: Option<String>,
+        count: Option<usize>,
+    },
+    Ignore {
+        room: RoomName,
+        name: Name,
+        on: Option<bool>,
+    },
+    Whois {
+        room: RoomName,
+        name: Name,
+    },
+    Verify {
+        room: RoomName,
+        name: Name,
+        fingerprint: Option<String>,
+        same: Option<bool>,
+    },
+    Invite {
+        room: RoomName,
     },
     Approve {
         knock: String,
@@ -51,6 +118,9 @@ enum Input {
     },
     List {},
     Members {
+        room: RoomName,
+    },
+    Paths {
         room: RoomName,
     },
     Remove {
@@ -138,6 +208,28 @@ pub fn parse(line: &str, creation: Creation) -> Result<Command, Said> {
     })?;
     Ok(match input {
         Input::Say { room, text } => Command::Say { room, text },
+        Input::Act { room, text } => Command::Write { room, what: Content::Action(text) },
+        Input::Reply { room, to, text } => Command::Write { room, what: Content::Reply { to: entry_id(&to)?, text } },
+        Input::React { room, to, sign } => Command::React { room, to: entry_id(&to)?, sign },
+        Input::Edit { room, of, text } => Command::Write { room, what: Content::Edit { of: entry_id(&of)?, text } },
+        Input::Unsay { room, of } => Command::Write { room, what: Content::Unsaid(entry_id(&of)?) },
+        Input::Topic { room, text } => Command::Write { room, what: Content::Topic(text) },
+        Input::Away { room, why } => Command::Write { room, what: Content::Away(why) },
+        Input::Back { room } => Command::Write { room, what: Content::Back },
+        Input::Private { room, to, fingerprint, text } => {
+            Command::Private { room, to, fingerprint: fingerprint.as_deref().map(words_of_key).transpose()?, text }
+        }
+        Input::Conversation { room, with, fingerprint, count } => {
+            let fingerprint = fingerprint.as_deref().map(words_of_key).transpose()?;
+            Command::Conversation { room, with, fingerprint, count: count.unwrap_or(HISTORY_SHOWN_DEFAULT) }
+        }
+        Input::Ignore { room, name, on } => Command::Ignore { room, name, on: on.unwrap_or(true) },
+        Input::Whois { room, name } => Command::Whois { room, name },
+        Input::Verify { room, name, fingerprint, same } => {
+            let fingerprint = fingerprint.as_deref().map(words_of_key).transpose()?;
+            Command::Verify { room, name, fingerprint, same }
+        }
+        Input::Invite { room } => Command::Invite(room),
         Input::Approve { knock } => Command::Approve(knock_id(&knock)?),
         Input::Deny { knock } => Command::Deny(knock_id(&knock)?),
         Input::Host { room, size, consent_timeout, grace } => {
@@ -158,6 +250,7 @@ pub fn parse(line: &str, creation: Creation) -> Result<Command, Said> {
         Input::Leave { room } => Command::Leave(room),
         Input::List {} => Command::List,
         Input::Members { room } => Command::Members(room),
+        Input::Paths { room } => Command::Paths(room),
         Input::Last { room, count } => Command::Last { room, count: count.unwrap_or(HISTORY_SHOWN_DEFAULT) },
         Input::Search { room, words, count } => {
             Command::Search { room, words, count: count.unwrap_or(HISTORY_SHOWN_DEFAULT) }
@@ -194,6 +287,14 @@ fn knock_id(text: &str) -> Result<KnockRef, Said> {
         let known = if text.parse::<Name>().is_ok() { " (this is a name)" } else { "" };
         let message = format!("`knock` must be the id of a knock, 64 hex digits{known}");
         Said::new("bad_input", message, Some("it is in the field `knock` of the `knock` object".to_owned()))
+    })
+}
+
+/// Programs name messages by the id that `message` or `history` gave them.
+fn entry_id(text: &str) -> Result<EntryId, Said> {
+    text.parse().map_err(|_| {
+        let hint = "it is in the field `id` of the `message` object";
+        Said::new("bad_input", "a message is named by its id, 64 hex digits", Some(hint.to_owned()))
     })
 }
 

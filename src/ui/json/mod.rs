@@ -5,6 +5,8 @@ mod decisions;
 mod input;
 mod output;
 mod past;
+mod paths;
+mod said;
 
 use std::io::{ErrorKind, Write};
 

@@ -20,6 +20,7 @@ pub mod scenes;
 pub mod screen;
 pub mod scroll;
 pub mod scrollback;
+pub mod talk;
 pub mod theme;
 pub mod update;
 pub mod view;
@@ -72,7 +73,8 @@ pub async fn run(
 
 /// What is told on the terminal that was given back.
 fn farewell(model: &Model) -> Vec<String> {
-    let rooms: Vec<String> = model.tabs.iter().map(|tab| words::shown(&tab.room)).collect();
+    let rooms: Vec<String> =
+        model.tabs.iter().filter(|tab| tab.with.is_none()).map(|tab| words::shown(&tab.room)).collect();
     if !model.opened {
         return Vec::new();
     }
@@ -196,6 +198,11 @@ impl Shell {
                 if let Err(why) = marks.save(&self.data_dir) {
                     tracing::warn!(%why, "how far was read is not remembered");
                 }
+            }
+            Effect::Export(room, file) => {
+                let dir = Some(self.data_dir.as_path()).filter(|_| !self.model.ephemeral);
+                let told = super::plain::export(dir, &room, &file);
+                self.take(Input::Told(told));
             }
             Effect::Ending => self.deadline = Some(stop::deadline()),
         }

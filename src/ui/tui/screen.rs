@@ -12,6 +12,7 @@ use crossterm::{cursor, execute};
 use nix::sys::signal::{Signal, raise};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
 use tokio::sync::mpsc;
 
 use super::model::{Input, Model};
@@ -72,7 +73,9 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn repaint(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // `Terminal::clear` would ask the terminal where its cursor is, and the answer would go to whoever reads the keys.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
 
     /// The size of the terminal.
@@ -88,7 +91,7 @@ impl Screen {
         restore();
         raise(Signal::SIGTSTP)?;
         take()?;
-        self.terminal.clear()
+        self.repaint()
     }
 
     /// Rings.

@@ -5,7 +5,9 @@ use ratatui::buffer::Buffer;
 
 use super::model::{Effect, Input, Screen};
 use super::scenes::{self, Scene, lobby};
-use crate::peer::api::{Command, Event, Failure, KnockRef, Place, ProposalHash, Recall, Recalled};
+use crate::peer::api::{
+    Command, Event, Failure, KnockRef, PeerId, Place, PrivateId, PrivateMessage, ProposalHash, Recall, Recalled,
+};
 use crate::ui::corpus;
 
 const NONE: KeyModifiers = KeyModifiers::NONE;
@@ -269,13 +271,17 @@ fn earlier_texts_are_asked_for_near_the_top_and_come_in_above() {
     let recalled = Recalled {
         id: crate::peer::api::EntryId([99; 32]),
         from: Some(corpus::name("bob")),
-        key: crate::peer::api::PeerId([2; 32]),
+        key: PeerId([2; 32]),
         mine: false,
         seq: 1,
         text: "the very first".into(),
         sent_at_ms: 1_795_226_400_123,
         place: Place { epoch: 1, depth: 1 },
         forked: false,
+        manner: crate::peer::api::Manner::Text,
+        edited: false,
+        unsaid: false,
+        signs: Vec::new(),
     };
     let before = text(&scene.draw());
     scene.tell(Event::History { room: lobby(), why: Recall::Earlier, messages: vec![recalled], more: 0 });
@@ -303,13 +309,17 @@ fn the_unread_line_survives_a_restart() {
     let recalled = |id, depth, text: &str| Recalled {
         id,
         from: Some(corpus::name("bob")),
-        key: crate::peer::api::PeerId([2; 32]),
+        key: PeerId([2; 32]),
         mine: false,
         seq: depth,
         text: text.into(),
         sent_at_ms: 1_795_290_000_000,
         place: Place { epoch: 4, depth },
         forked: false,
+        manner: crate::peer::api::Manner::Text,
+        edited: false,
+        unsaid: false,
+        signs: Vec::new(),
     };
     let new = recalled(crate::peer::api::EntryId([8; 32]), 2, "missed");
     let messages = vec![recalled(read, 1, "seen"), new];
@@ -396,43 +406,160 @@ fn tab_completes_names_commands_and_rooms() {
     assert_eq!(completed("bo", 1), "bob: ");
     assert_eq!(completed("hey CA", 1), "hey carol ");
     assert_eq!(completed("/app", 1), "/approve ");
-    assert_eq!(completed("/re", 2), "/reform ");
+    assert_eq!(completed("/re", 1), "/react ");
+    assert_eq!(completed("/re", 2), "/redraw ");
     assert_eq!(completed("/room lob", 1), "/room lobby");
     assert_eq!(completed("nobody", 1), "nobody");
 }
 
+fn private(byte: u8, text: &str, mine: bool) -> PrivateMessage {
+    PrivateMessage {
+        room: lobby(),
+        id: PrivateId([byte; 32]),
+        with: corpus::name("bob"),
+        key: PeerId([2; 32]),
+        mine,
+        text: text.into(),
+        sent_at_ms: 1_795_290_060_000,
+        delivered: !mine,
+    }
+}
+
 #[test]
-fn only_whole_words_name_us() {
-    let alice = corpus::name("alice");
-    for text in ["alice", "Alice: hi", "hi, ALICE!", "(alice)"] {
-        assert!(super::hear::names(text, &alice), "{text}");
+fn a_private_chat_has_a_tab_and_nothing_typed_there_goes_to_all() {
+    let mut scene = Scene::in_lobby(80, 24);
+    scene.types("/msg bob between us");
+    let effects = scene.press(KeyCode::Enter, NONE);
+    let to = |text: &str| Command::Private {
+        room: lobby(),
+        to: corpus::name("bob"),
+        fingerprint: Some(corpus::words(2)),
+        text: text.into(),
+    };
+    assert!(matches!(sent(&effects)[..], [Command::Conversation { .. }, private] if *private == to("between us")));
+    let messages = vec![private(1, "long ago", false), private(2, "between us", true)];
+    let (with, key) = (corpus::name("bob"), PeerId([2; 32]));
+    scene.tell(Event::Conversation { room: lobby(), with: with.clone(), key, messages, more: 0 });
+    scene.tell(Event::Private(private(2, "between us", true)));
+    scene.ms += 2_000;
+    scene.input(Input::Tick);
+    let screen = text(&scene.draw());
+    assert_eq!(screen.matches("between us").count(), 1, "{screen}");
+    assert!(screen.contains("private with bob") && screen.contains("[2:@bob]"), "{screen}");
+    assert!(screen.contains("between us  (delivered 0/1)"), "{screen}");
+    let ids = vec![PrivateId([2; 32])];
+    scene.tell(Event::PrivateDelivered { room: lobby(), with, key, ids });
+    assert!(!text(&scene.draw()).contains("delivered"));
+    scene.types("yes");
+    assert_eq!(sent(&scene.press(KeyCode::Enter, NONE)), [&to("yes")]);
+    for line in ["/me waves", "/reply bob no", "/edit new", "/topic tea"] {
+        scene.types(line);
+        assert!(sent(&scene.press(KeyCode::Enter, NONE)).is_empty(), "{line}");
     }
-    for text in ["malice", "alices", "alice_b", ""] {
-        assert!(!super::hear::names(text, &alice), "{text}");
+    scene.press(KeyCode::Char('1'), ALT);
+    scene.tell(Event::Private(private(3, "psst", false)));
+    assert!(text(&scene.draw()).contains("2:@bob(1 !1)"));
+    scene.press(KeyCode::Char('2'), ALT);
+    scene.types("/leave");
+    assert!(sent(&scene.press(KeyCode::Enter, NONE)).is_empty());
+    assert_eq!(scene.model.tabs.len(), 1);
+}
+
+#[test]
+fn what_is_changed_signed_or_taken_back_shows_so_where_it_stands() {
+    let mut scene = Scene::in_lobby(80, 24);
+    let first = scene.says("bob", "lobby", "teh tea");
+    let second = scene.says("carol", "lobby", "nonsense");
+    let (room, key) = (lobby(), PeerId([2; 32]));
+    let edited = Event::Edited {
+        room: room.clone(),
+        of: first,
+        from: corpus::name("bob"),
+        key,
+        mine: false,
+        text: "the tea".into(),
+        sent_at_ms: 0,
+    };
+    scene.tell(edited);
+    let sign = |who: &str, on| Event::Reaction {
+        room: lobby(),
+        to: first,
+        from: corpus::name(who),
+        key,
+        mine: false,
+        sign: "+1".into(),
+        on,
+    };
+    scene.tell(sign("carol", true));
+    scene.tell(sign("dana", true));
+    scene.tell(Event::Unsaid { room: room.clone(), of: second, from: corpus::name("carol"), key, mine: false });
+    let topic = Event::Topic { room, from: Some(corpus::name("bob")), key, text: "all of tea".into(), recalled: false };
+    scene.tell(topic);
+    let screen = text(&scene.draw());
+    assert!(screen.contains("the tea (edited) [+1 2]"), "{screen}");
+    assert!(screen.contains("(taken back by its author)") && !screen.contains("nonsense"), "{screen}");
+    assert!(screen.lines().next().unwrap().contains("all of tea"), "{screen}");
+    scene.tell(sign("carol", false));
+    scene.tell(sign("dana", false));
+    assert!(!text(&scene.draw()).contains("[+1"));
+}
+
+#[test]
+fn words_compared_at_the_door_mark_the_key_once_it_is_in() {
+    let mut scene = scenes::review(80, 24);
+    let mut press = |key| {
+        scene.draw();
+        scene.ms += 400;
+        scene.press(KeyCode::Char(key), NONE)
+    };
+    press('v');
+    press('s');
+    assert_eq!(sent(&press('a')).len(), 1);
+    let (name, key) = (corpus::name("quinn"), PeerId([7; 32]));
+    let effects = scene.tell(Event::MemberJoined { room: lobby(), name: name.clone(), key, epoch: 5 });
+    let fingerprint = Some(key.fingerprint());
+    let verify = Command::Verify { room: lobby(), name, fingerprint, same: Some(true) };
+    assert!(sent(&effects).contains(&&verify));
+}
+
+#[test]
+fn a_known_name_with_another_key_is_said_loudly() {
+    let mut scene = Scene::in_lobby(80, 24);
+    let mut knock = corpus::knock_of(7, "bob");
+    if let Event::Knock { other_key, looks_like, .. } = &mut knock {
+        let trust = crate::peer::api::Trust::Verified;
+        *other_key = Some(crate::peer::api::OtherKey { key: PeerId([2; 32]), name: corpus::name("bob"), trust });
+        *looks_like = Some(corpus::name("bob"));
     }
+    scene.tell(knock);
+    assert!(text(&scene.draw()).contains("NOT who you know by this name"));
+    scene.press(KeyCode::F(2), NONE);
+    let screen = text(&scene.draw());
+    assert!(screen.contains("WARNING: this is NOT the bob you know"), "{screen}");
+    assert!(screen.contains("WARNING: bob has the name of bob, but another key"), "{screen}");
+}
+
+#[test]
+fn nobody_says_yes_to_what_a_small_screen_hides() {
+    let mut scene = scenes::review(20, 6);
+    scene.draw();
+    scene.ms += 1_000;
+    assert!(sent(&scene.press(KeyCode::Char('a'), NONE)).is_empty());
+    assert!(matches!(scene.model.screen, Screen::Chat));
+    assert_eq!(scene.model.requests.open().count(), 1);
 }
 
 #[test]
 fn a_bell_rings_once_per_burst_and_not_while_looked_at() {
     let mut scene = Scene::in_lobby(80, 24);
-    let mut rings = |text: &str| {
-        let event = corpus::message(2, "bob", text);
-        let mut event = event;
-        if let Event::Message { id, .. } = &mut event {
-            id.0[0] = u8::try_from(text.len()).unwrap();
-        }
-        scene.tell(event).contains(&Effect::Bell)
-    };
-    assert!(!rings("alice"));
-    let _ = rings;
+    scene.says("bob", "lobby", "alice");
+    assert_eq!(scene.model.rang_ms, None);
     scene.input(Input::Focus(false));
     let mut rings = |text: &str, ms| {
         scene.ms += ms;
-        let mut event = corpus::message(2, "bob", text);
-        if let Event::Message { id, .. } = &mut event {
-            id.0[1] = u8::try_from(text.len()).unwrap();
-        }
-        scene.tell(event).contains(&Effect::Bell)
+        let before = scene.model.rang_ms;
+        scene.says("bob", "lobby", text);
+        scene.model.rang_ms != before
     };
     assert!(rings("alice!", 0));
     assert!(!rings("alice!!", 1_000));

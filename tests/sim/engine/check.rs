@@ -220,7 +220,14 @@ impl Checks {
             Change::Entries { room, entries } => entries.iter().for_each(|kept| self.entry(who, me, *room, kept)),
             Change::Forked { room, entry } => self.branch(who, me, *room, entry),
             Change::Gone { room } => drop(self.seen[who].chains.remove(room)),
-            Change::HeadCounter { .. } | Change::Past { .. } | Change::Rule { .. } | Change::Addresses { .. } => {}
+            Change::HeadCounter { .. }
+            | Change::Past { .. }
+            | Change::Rule { .. }
+            | Change::Addresses { .. }
+            | Change::Acquaintance { .. }
+            | Change::PrivateSaid { .. }
+            | Change::PrivateHeard { .. }
+            | Change::PrivateReceived { .. } => {}
         }
     }
 

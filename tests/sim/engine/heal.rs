@@ -67,8 +67,8 @@ impl World {
         if self.frames - before > HEAL_FRAMES_PER_PAIR_MAX * pairs {
             self.checks.fail("repair is bounded", format!("{} frames among {}", self.frames - before, honest.len()));
         }
-        // What was broken in the storm may still be on its way to be noticed.
-        self.run_until(self.now + 45_000);
+        // What was broken in the storm may still be on its way to be noticed, and what was asked in it to be answered.
+        self.run_until(self.now + 1000 * (self.plan.consent_s + 5).max(45));
         let (before, then) = (self.frames, self.events);
         self.run_until(self.now + QUIET_S * 1000);
         let rooms = self.checks.rooms_of(honest[0]);
@@ -226,6 +226,7 @@ impl World {
                     let excused = !LOGS_SURVIVE_COMING_BACK && self.checks.came_back(&self.people[**other].id, &room);
                     !has[other].contains(&kept.id)
                         && !excused
+                        && self.net.hear(*who, **other)
                         && self.checks.shares(*who, &room, audience)
                         && self.checks.shares(**other, &room, audience)
                 });
