@@ -17,25 +17,21 @@ use super::keeping::Keeping;
 use super::quota::Space;
 use super::server_task::Aim;
 use super::watch::Watch;
+use super::wires::{LINGER, Wire, close, read_peer, say_together, weight};
 use crate::core::event::{Command, Ending, Event, Failure};
 use crate::core::io::{Change, CloseReason, GuestId, Input, LinkId, Output};
 use crate::core::node::Node;
 use crate::core::time::Now;
 use crate::identity::{Fingerprint, PeerId, RoomName, Signature};
-use crate::limits::{ARRIVALS_BYTES_MAX, RUN_ENTRIES_MAX, TEXT_BYTES_MAX, UNINDEXED_MAX};
+use crate::limits::{ARRIVALS_BYTES_MAX, TEXT_BYTES_MAX, UNINDEXED_MAX};
 use crate::net::lan::Announcement;
-use crate::net::{
-    ClientConnection, CloseCode, Frame, FrameError, Link, Mapping, PeerConnection, PeerEndpoint, Reader, Writer,
-};
+use crate::net::{ClientConnection, CloseCode, Frame, Link, Mapping, PeerConnection, PeerEndpoint, Writer};
 use crate::store::peer::PeerStore;
-use crate::wire::{FromServer, PeerMessage, Text, TicketServer, ToServer};
+use crate::wire::{FromServer, PeerMessage, ToServer};
 
 /// Entries and other inputs handled together at most: bounds how long the first of them waits for its answer, and the memory
 /// that a flood takes. Enough to hide a disk's flush.
 const BATCH_MAX: usize = 1024;
-
-/// Time the other side has to read what was sent last, before a connection is closed.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// Time between two attempts to write to a disk that refused.
 const DISK_RETRY: Duration = Duration::from_secs(1);
@@ -73,12 +69,6 @@ pub(super) enum Arrival {
     Mapped(Option<SocketAddr>),
     /// For the user.
     Tell(Event),
-}
-
-/// A connection to a peer, as the driver holds it.
-pub(super) struct Wire {
-    pub link: Link,
-    writer: Writer<PeerMessage>,
 }
 
 /// The loop's state.
@@ -124,11 +114,11 @@ pub(super) struct Driver {
     /// Newcomers who knock through us.
     guests: Guests,
     /// Whether rooms are announced to the local network.
-    announces: bool,
+    pub(super) announces: bool,
     /// Those that are.
-    announced: Vec<Announcement>,
+    pub(super) announced: Vec<Announcement>,
     /// The fingerprint of the server that is connected.
-    certificate: Option<Fingerprint>,
+    pub(super) certificate: Option<Fingerprint>,
     /// Whether the server has welcomed us on it.
     welcomed: bool,
     /// The number of the next connection.
@@ -538,24 +528,8 @@ impl Driver {
         None
     }
 
-    /// Announces a room to the local network, if that is wanted.
-    fn announce(&mut self, room: &RoomName) {
-        if self.announces && self.announced.is_empty() {
-            let port = self.endpoint.local_addr().port();
-            match Announcement::of(room, self.node.id().fingerprint(), port) {
-                Ok(announcement) => self.announced.push(announcement),
-                Err(error) => tracing::warn!(%error, "the room can't be announced to the local network"),
-            }
-        }
-    }
-
     pub(super) async fn tell(&mut self, mut event: Event) {
-        // The server is another way in, which only this loop knows by name and certificate.
-        if let (Event::Ticket { ticket, .. }, Some(certificate)) = (&mut event, self.certificate)
-            && let Ok(address) = Text::try_from(self.server_name.clone())
-        {
-            ticket.server = Some(TicketServer { address, certificate: certificate.to_bytes() });
-        }
+        self.complete_ticket(&mut event);
         if let Event::Paths { routes, .. } = &mut event {
             self.measure(routes);
         }
@@ -583,61 +557,4 @@ impl Driver {
         while closing.join_next().await.is_some() {}
         self.endpoint.close(CloseCode::GoingAway, "").await;
     }
-}
-
-/// How much an input counts in a batch.
-fn weight(input: &Input) -> usize {
-    match input {
-        Input::FromPeer { message: PeerMessage::Run(run), .. } => run.entries.len().max(1),
-        Input::Say { texts, .. } => texts.len(),
-        _ => 1,
-    }
-}
-
-/// Adds a text to a `Say` that waits already, so that one signature and one transaction serve both.
-fn say_together(inputs: &mut VecDeque<Input>, room: RoomName, text: String) {
-    match inputs.back_mut() {
-        Some(Input::Say { room: same, texts }) if *same == room && texts.len() < RUN_ENTRIES_MAX => texts.push(text),
-        _ => inputs.push_back(Input::Say { room, texts: vec![text] }),
-    }
-}
-
-/// Reads until the connection ends. Backpressure is the channel and the bytes in it: when they are full the reading stops, and QUIC
-/// stops the sender.
-async fn read_peer(
-    link: LinkId,
-    mut reader: Reader<PeerMessage>,
-    arrivals: mpsc::Sender<Arrival>,
-    may_wait: Arc<Semaphore>,
-) {
-    let misbehaved = loop {
-        match reader.next().await {
-            Ok(Some(message)) => {
-                let bytes = u32::try_from(reader.last_bytes()).unwrap_or(u32::MAX);
-                let Ok(permit) = Arc::clone(&may_wait).acquire_many_owned(bytes).await else { return };
-                if arrivals.send(Arrival::FromPeer(link, message, permit)).await.is_err() {
-                    return;
-                }
-            }
-            Ok(None) => break false,
-            Err(error) => {
-                tracing::debug!(?link, %error, "a link ended");
-                break matches!(error, FrameError::Malformed(_));
-            }
-        }
-    };
-    let _ = arrivals.send(Arrival::LinkEnded(link, misbehaved)).await;
-}
-
-/// Sends what waits, gives the other side time to read it, and closes. Whoever reads last should be the one to close:
-/// closing discards what the other side has not read.
-async fn close(wire: Wire, why: CloseReason) {
-    let (code, reason) = match why {
-        CloseReason::Duplicate => (CloseCode::Duplicate, "there is a better connection"),
-        CloseReason::NotMember => (CloseCode::NotMember, "we share no room"),
-        CloseReason::GoingAway => (CloseCode::GoingAway, "leaving"),
-    };
-    wire.writer.finish().await;
-    let _ = timeout(LINGER, wire.link.closed()).await;
-    wire.link.close(code, reason);
 }

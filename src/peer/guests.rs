@@ -8,11 +8,14 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
-use super::driver::Arrival;
+use super::driver::{Arrival, Driver};
+use crate::core::event::Event;
 use crate::core::io::{GuestId, Input};
+use crate::identity::RoomName;
 use crate::limits::FINISH_WITHIN_S;
+use crate::net::lan::Announcement;
 use crate::net::{ClientConnection, CloseCode, Link, PeerEndpoint, SendError, Writer, serve};
-use crate::wire::{FromServer, RefusalCode, ToServer};
+use crate::wire::{FromServer, RefusalCode, Text, TicketServer, ToServer};
 
 /// How to write to a guest.
 struct Outlet {
@@ -82,6 +85,28 @@ impl Guests {
             let _ = timeout(Duration::from_secs(FINISH_WITHIN_S), outlet.link.closed()).await;
             outlet.link.close(code, "refused");
         });
+    }
+}
+
+impl Driver {
+    /// Announces a room to the local network, if that is wanted.
+    pub(super) fn announce(&mut self, room: &RoomName) {
+        if self.announces && self.announced.is_empty() {
+            let port = self.endpoint.local_addr().port();
+            match Announcement::of(room, self.node.id().fingerprint(), port) {
+                Ok(announcement) => self.announced.push(announcement),
+                Err(error) => tracing::warn!(%error, "the room can't be announced to the local network"),
+            }
+        }
+    }
+
+    /// Adds to a ticket what only the driver knows: the server is another way in, by its name and its certificate.
+    pub(super) fn complete_ticket(&self, event: &mut Event) {
+        if let (Event::Ticket { ticket, .. }, Some(certificate)) = (event, self.certificate)
+            && let Ok(address) = Text::try_from(self.server_name.clone())
+        {
+            ticket.server = Some(TicketServer { address, certificate: certificate.to_bytes() });
+        }
     }
 }
 

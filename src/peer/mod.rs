@@ -18,6 +18,7 @@ pub mod quota;
 pub mod read_marks;
 mod server_task;
 mod watch;
+mod wires;
 
 use std::fs::File;
 use std::path::Path;

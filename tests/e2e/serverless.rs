@@ -1,8 +1,10 @@
 //! Rooms without any server, as processes: hosted by one, joined through any, whoever goes.
 
+use std::process::Command;
+
 use serde_json::json;
 
-use crate::harness::{Peer, World, run};
+use crate::harness::{Peer, Process, World, is_root, run};
 
 /// Nobody answers there.
 fn nowhere() -> World {
@@ -213,4 +215,64 @@ fn everybody_is_killed_and_the_room_comes_together_again_by_itself() {
     bob.wait("link", |it| it["name"] == "alice" && it["path"] == "direct");
     alice.say("lobby", "again");
     bob.hears("alice", "again");
+}
+
+/// Two machines on one cable, as two network namespaces.
+struct Cable([String; 2]);
+
+impl Cable {
+    /// `None` where this machine does not let us.
+    fn lay() -> Option<Self> {
+        let id = std::process::id();
+        let cable = Cable([format!("p2plan{id}a"), format!("p2plan{id}b")]);
+        let [a, b] = &cable.0;
+        let (va, vb) = (format!("pl{id}a"), format!("pl{id}b"));
+        let mut steps = vec![format!("netns add {a}"), format!("netns add {b}")];
+        steps.push(format!("link add {va} netns {a} type veth peer name {vb} netns {b}"));
+        for (ns, device, own, other) in [(a, &va, "10.77.0.1", "10.77.0.2"), (b, &vb, "10.77.0.2", "10.77.0.1")] {
+            steps.push(format!("-n {ns} addr add {own}/24 dev {device}"));
+            steps.push(format!("-n {ns} link set lo up"));
+            steps.push(format!("-n {ns} link set {device} up"));
+            steps.push(format!("-n {ns} route add default via {other}"));
+        }
+        let done = |step: &String| Command::new("ip").args(step.split(' ')).status().is_ok_and(|it| it.success());
+        steps.iter().all(done).then_some(cable)
+    }
+
+    fn spawn(&self, side: usize, world: &World, name: &str, args: &[&str]) -> Process {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.0[side], env!("CARGO_BIN_EXE_p2pchat")]).args(args);
+        command.args(["--name", name, "--data-dir"]).arg(world.path(name)).env("HOME", world.path(""));
+        Process::spawn(&mut command)
+    }
+}
+
+impl Drop for Cable {
+    fn drop(&mut self) {
+        for namespace in &self.0 {
+            let _ = Command::new("ip").args(["netns", "del", namespace]).output();
+        }
+    }
+}
+
+#[test]
+fn two_machines_on_one_cable_find_each_other_by_the_rooms_name() {
+    let world = nowhere();
+    let cable = if is_root(std::path::Path::new("/proc/self")) { Cable::lay() } else { None };
+    let Some(cable) = cable else {
+        return eprintln!("SKIPPED: this takes root and `ip netns`; nothing was shown about the local network");
+    };
+    let mut alice = cable.spawn(0, &world, "alice", &["host", "lobby", "--lan"]);
+    alice.wait_stderr("a ticket for lobby");
+    let mut bob = cable.spawn(1, &world, "bob", &["join", "lobby", "--lan"]);
+    alice.wait_stderr("bob (name unverified) wants to join lobby");
+    alice.write("/approve bob");
+    bob.wait_stderr("alice: direct");
+    bob.write("over the cable");
+    alice.wait_lines(1);
+    assert_eq!(alice.stdout.text(), "over the cable\n");
+    // A name that nobody announces is said so.
+    let mut carol = cable.spawn(1, &world, "carol", &["join", "attic", "--lan"]);
+    assert_eq!(carol.end().code(), Some(1));
+    assert!(carol.stderr.text().contains("nobody on this network announces"), "{}", carol.stderr.text());
 }

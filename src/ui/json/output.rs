@@ -8,6 +8,7 @@ use super::decisions;
 use super::past;
 use super::paths::{RouteLine, route_line};
 use super::said;
+use super::tickets;
 use crate::peer::api::*;
 use crate::ui::said::trust_word;
 use crate::ui::words::{self, Said};
@@ -43,15 +44,6 @@ enum Output<'a> {
     Server {
         server: &'a str,
         state: &'static str,
-    },
-    Ticket {
-        room: &'a str,
-        ticket: String,
-        addresses: Vec<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        server: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        expires_unix_s: Option<u64>,
     },
     Rooms {
         rooms: Vec<RoomLine<'a>>,
@@ -242,13 +234,7 @@ pub fn event_line(event: &Event) -> String {
         | Event::Rules { .. }
         | Event::Pending { .. }
         | Event::Membership { .. } => return decisions::event_line(event),
-        Event::Ticket { room, ticket } => Output::Ticket {
-            room: room.as_str(),
-            ticket: ticket.to_string(),
-            addresses: ticket.hosts.iter().flat_map(|host| host.addresses.iter().map(ToString::to_string)).collect(),
-            server: ticket.server.as_ref().map(|server| server.address.as_str()),
-            expires_unix_s: ticket.expires_unix_s(),
-        },
+        Event::Ticket { room, ticket } => return tickets::line(room, ticket),
         Event::Edited { .. }
         | Event::Unsaid { .. }
         | Event::Reaction { .. }
