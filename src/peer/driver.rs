@@ -22,7 +22,7 @@ use crate::core::event::{Command, Ending, Event, Failure};
 use crate::core::io::{Change, CloseReason, GuestId, Input, LinkId, Output};
 use crate::core::node::Node;
 use crate::core::time::Now;
-use crate::identity::{Fingerprint, PeerId, RoomName, Signature};
+use crate::identity::{Fingerprint, PeerId, Signature};
 use crate::limits::{ARRIVALS_BYTES_MAX, TEXT_BYTES_MAX, UNINDEXED_MAX};
 use crate::net::lan::Announcement;
 use crate::net::{ClientConnection, CloseCode, Frame, Link, Mapping, PeerConnection, PeerEndpoint, Writer};
