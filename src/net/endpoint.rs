@@ -1,13 +1,15 @@
 //! A peer's one socket: it accepts links, dials members, and dials the server, all from the same port, so that the
 //! address the server sees is the one that members can reach.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use quinn::{ClientConfig, ConnectError, Connecting, Endpoint, Incoming, RecvStream, SendStream, VarInt};
+use quinn::{
+    AsyncUdpSocket, ClientConfig, ConnectError, Connecting, Endpoint, Incoming, RecvStream, SendStream, VarInt,
+};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
@@ -53,11 +55,33 @@ impl PeerEndpoint {
     /// # Errors
     /// When the address is in use or not ours.
     pub fn bind(listen: SocketAddr, identity: &Identity) -> Result<PeerEndpoint, std::io::Error> {
+        let socket = transport::bind(listen)?;
+        let raw = socket.try_clone()?;
+        PeerEndpoint::on(transport::for_quic(socket)?, Some(raw), identity)
+    }
+
+    /// On a socket that only tests have.
+    #[cfg(test)]
+    pub(crate) fn over(socket: Arc<dyn AsyncUdpSocket>, identity: &Identity) -> Result<PeerEndpoint, std::io::Error> {
+        PeerEndpoint::on(socket, None, identity)
+    }
+
+    /// On a real socket, in some weather.
+    #[cfg(test)]
+    pub(crate) fn bind_under(
+        listen: SocketAddr,
+        identity: &Identity,
+        weather: super::shim::Weather,
+    ) -> Result<PeerEndpoint, std::io::Error> {
+        let socket = transport::for_quic(transport::bind(listen)?)?;
+        PeerEndpoint::on(super::shim::under(weather, socket), None, identity)
+    }
+
+    fn on(socket: Arc<dyn AsyncUdpSocket>, raw: Option<UdpSocket>, identity: &Identity) -> std::io::Result<Self> {
         let tls = Arc::new(PeerTls::new(identity));
         let config = transport::accepting(tls.accepting(), transport::between_peers(), PEER_HANDSHAKES_AT_ONCE_MAX);
-        let socket = transport::bind(listen)?;
-        let puncher = Puncher::new(socket.try_clone()?);
-        let socket = OwnSocket::new(transport::for_quic(socket)?);
+        let socket = OwnSocket::new(socket);
+        let puncher = Puncher::new(Arc::clone(&socket), raw);
         let endpoint = transport::endpoint(Arc::clone(&socket) as _, config, &identity.pkcs8())?;
         let bound = endpoint.local_addr()?;
         let (waiting, accepted) = mpsc::channel(LINKS_WAITING_MAX);

@@ -32,6 +32,10 @@ mod mapping;
 mod punch;
 mod reset;
 mod serving;
+#[cfg(test)]
+pub(crate) mod shim;
+#[cfg(test)]
+mod shim_tests;
 mod socket;
 #[cfg(test)]
 mod tests;

@@ -92,6 +92,8 @@ mod tests {
         let target = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         target.set_nonblocking(true).unwrap();
         let socket = OwnSocket::new(TokioRuntime.wrap_udp_socket(bound).unwrap());
+        let mut poller = Arc::clone(&socket).create_io_poller();
+        std::future::poll_fn(|cx| poller.as_mut().poll_writable(cx)).await.unwrap();
         let send = |contents: &[u8], src_ip| {
             let destination = target.local_addr().unwrap();
             socket.try_send(&Transmit { destination, ecn: None, contents, segment_size: None, src_ip }).unwrap();

@@ -21,6 +21,7 @@ mod watch;
 mod wires;
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ use self::pins::Pins;
 use self::server_task::{Aim, ServerTask};
 use crate::core::io::Kept;
 use crate::core::node::{Config, Node};
-use crate::identity::{Ed25519, PeerId, Signer as _};
+use crate::identity::{Ed25519, Identity, PeerId, Signer as _};
 use crate::net::{Mapping, PeerEndpoint};
 use crate::store::peer::{PeerStore, Salvaged};
 
@@ -48,14 +49,27 @@ const WAITING_MAX: usize = 1024;
 /// # Errors
 /// [`StartError`] when one of the three can't be had.
 pub async fn start(options: Options) -> Result<Chat, StartError> {
+    start_on(options, PeerEndpoint::bind).await
+}
+
+/// As [`start`], on a socket that only tests have.
+#[cfg(test)]
+pub(crate) async fn start_under(options: Options, weather: crate::net::shim::Weather) -> Result<Chat, StartError> {
+    start_on(options, |listen, identity| PeerEndpoint::bind_under(listen, identity, weather)).await
+}
+
+async fn start_on(
+    options: Options,
+    bind: impl Fn(SocketAddr, &Identity) -> Result<PeerEndpoint, std::io::Error>,
+) -> Result<Chat, StartError> {
     let (identity, _) = identity_file::load_or_create(&options.data_dir)?;
     let (lock, Opened { store, kept, damaged }) =
         if options.visiting { visit()? } else { settle(&options, identity.id())? };
     let listen = options.listen;
     let wanted = if options.visiting { listen } else { port::last(&options.data_dir, listen) };
     // Somebody else may have taken the port that we had.
-    let endpoint = PeerEndpoint::bind(wanted, &identity)
-        .or_else(|_| PeerEndpoint::bind(listen, &identity))
+    let endpoint = bind(wanted, &identity)
+        .or_else(|_| bind(listen, &identity))
         .map_err(|why| StartError::Listen { listen, why })?;
     if !options.visiting {
         port::remember(&options.data_dir, endpoint.local_addr());

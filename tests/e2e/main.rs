@@ -16,6 +16,7 @@
 //! | `liar`, `lies` | a server that lies, and gains nothing by it |
 //! | `serverless` | rooms without any server: hosts, tickets, addresses, takeover |
 //! | `misuse` | wrong arguments, damaged files, hostile bytes |
+//! | `screen` | the full-screen face in a pty, its screen read by a terminal's parser |
 //! | `measure` | the figures, on demand |
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
@@ -37,4 +38,5 @@ mod quota;
 mod refusals;
 mod rooms;
 mod said;
+mod screen;
 mod serverless;

@@ -9,6 +9,7 @@
 //! | `rooms` | servers and members on them |
 //! | `changes` | chats that go on when a network changes |
 //! | `doctor` | what `p2pchat doctor` says of each kind of router |
+//! | `mapping` | a router that can be asked to let others in |
 //! | `matrix` | who reaches whom directly, who through a third member, how soon |
 //! | `server` | what of all that passes the server: nothing |
 
@@ -20,6 +21,7 @@ mod doctor;
 #[allow(dead_code, reason = "it serves the other end-to-end tests too")]
 mod harness;
 mod lab;
+mod mapping;
 mod matrix;
 mod rooms;
 mod server;

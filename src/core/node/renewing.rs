@@ -75,6 +75,13 @@ impl Node {
         }
     }
 
+    /// Somebody's link with a peer broke, by the server's word: ours may be the next, or be there to be had.
+    pub(super) fn dial_on_report(&mut self, now: Now, peer: PeerId) {
+        if self.may_hurry(now, peer) {
+            self.dial_soon(now, peer);
+        }
+    }
+
     /// Whether news of somebody is a reason to dial before it is time. Nobody, and no server that lies, makes us dial for
     /// ever by ever new addresses (THREATS.md rows 16 and 32).
     pub(super) fn may_hurry(&mut self, now: Now, peer: PeerId) -> bool {

@@ -89,11 +89,7 @@ impl Node {
             FromServer::Presence((_, key, true)) if room.has(&key) => drop(room.online.insert(key)),
             FromServer::Presence((_, key, _)) => drop(room.online.remove(&key)),
             // A report tells when to try again, nothing more: reachability is what we see ourselves.
-            FromServer::Reported((_, key, _)) if room.has(&key) => {
-                if self.may_hurry(now, key) {
-                    self.dial_soon(now, key);
-                }
-            }
+            FromServer::Reported((_, key, _)) if room.has(&key) => self.dial_on_report(now, key),
             _ => {}
         }
     }

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::refusal::{Refusal, not_member};
 use super::room::{Room, Turn};
 use super::sessions::Client;
+use crate::identity::PeerId;
 use crate::limits::CANDIDATES_MAX;
 use crate::wire::{Few, FromServer, RosterHash};
 
@@ -32,6 +33,7 @@ impl Room {
         let attachment = self.attachment(&client.key).ok_or_else(not_member)?;
         attachment.addresses = Some(addresses.clone());
         self.tell_others(turn, &client.key, &FromServer::Introduce((self.id(), client.key, addresses)));
+        // A newcomer hears of it when it has told its own: both then dial at the same moment, which is what routers need.
         self.introduce_others(turn, &client.key);
         Ok(())
     }
@@ -47,7 +49,7 @@ impl Room {
     }
 
     /// Tells a member where all others are that have told.
-    pub(super) fn introduce_others(&self, turn: &mut Turn<'_>, to: &crate::identity::PeerId) {
+    pub(super) fn introduce_others(&self, turn: &mut Turn<'_>, to: &PeerId) {
         for (key, addresses) in self.addresses().filter(|(key, _)| *key != to) {
             turn.send(to, FromServer::Introduce((self.id(), *key, addresses.clone())));
         }

@@ -402,7 +402,8 @@ fn on_link(model: &mut Model, event: &Event, room: &RoomName, name: &Name, path:
     // The panel shows how; a line tells only who is gone, and who is back; and who was never reached at all.
     let gone = matches!(path, Path::None);
     let pathless = gone && matches!(event, Event::Link { tried: Some(_), .. });
-    if (pathless || gone != matches!(was, Path::None)) && (gone && grace_s.is_some() || !gone) {
+    let news = pathless || gone != matches!(was, Path::None);
+    if news && (!gone || grace_s.is_some()) {
         tell(model, Some(room), notice(event));
     }
 }

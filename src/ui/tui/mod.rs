@@ -210,4 +210,6 @@ impl Shell {
 }
 
 #[cfg(test)]
+mod talk_tests;
+#[cfg(test)]
 mod tests;

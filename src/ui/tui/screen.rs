@@ -64,7 +64,10 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn draw(&mut self, model: &Model) -> io::Result<()> {
-        self.terminal.draw(|frame| view(model, frame))?;
+        // A panic elsewhere has given it back; what is drawn now would stand in the shell.
+        if TAKEN.load(Ordering::SeqCst) {
+            self.terminal.draw(|frame| view(model, frame))?;
+        }
         Ok(())
     }
 

@@ -58,7 +58,7 @@ fn on_tick(model: &mut Model, out: &mut Vec<Effect>) {
     let now = model.now.mono_ms;
     model.requests.tidy(looked_at.as_ref(), now);
     // Seconds come once each, so this is asked once in its time.
-    let due = now / 1000 % (PANEL_EVERY_MS / 1000) == 0;
+    let due = (now / 1000).is_multiple_of(PANEL_EVERY_MS / 1000);
     let inside = model.opened && !model.session.is_quitting();
     let tab = model.tab_mut();
     let room_like = tab.standing == super::model::Standing::Inside && tab.with.is_none();
