@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use super::log::Place;
 pub use super::route::{DirectLink, Route};
 use crate::identity::{Fingerprint, Name, PeerId, RoomName};
-use crate::wire::{EntryId, PrivateId, ProposalHash};
+use crate::wire::{EntryId, PrivateId, ProposalHash, Ticket};
 
 pub use super::acquaintances::{OtherKey, Trust};
 pub use command::{Command, KnockRef, Rule};
@@ -102,6 +102,13 @@ pub enum Event {
     ServerDown {
         /// The server as the user named it.
         server: String,
+    },
+    /// The answer to [`Command::Ticket`].
+    Ticket {
+        /// For which room.
+        room: RoomName,
+        /// What to give to whoever is to knock.
+        ticket: Ticket,
     },
     /// The answer to [`Command::List`].
     Rooms {

@@ -378,6 +378,13 @@ impl Seat {
         HeadMeans::GoneOn
     }
 
+    /// A member has signed a knock at the current roster: it has a seat in it, and says that it sits nowhere.
+    pub fn hear_knock_of_member(&mut self, by: PeerId) {
+        if is_member(self.chain.current(), &by) && by != self.me {
+            self.left.entry(by).or_insert(Departed::Left);
+        }
+    }
+
     /// Somebody says over their own link on which roster they are, who has no seat here: of a better half that we know of,
     /// this shows that it is there.
     pub fn hear_head_of_other_half(&mut self, by: PeerId, at: RosterHash) {

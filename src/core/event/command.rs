@@ -2,7 +2,7 @@
 
 use crate::core::log::Place;
 use crate::identity::{Fingerprint, Name, RoomName};
-use crate::wire::{Content, EntryId, ProposalHash, Settings};
+use crate::wire::{Content, EntryId, ProposalHash, Settings, Ticket};
 
 /// What a face asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +140,29 @@ pub enum Command {
     },
     /// Knock at a room, or come back to it within the grace.
     Join(RoomName),
+    /// Found a room without any server and open it to whoever knocks through us; or come back to it.
+    Host {
+        /// What it is called.
+        room: RoomName,
+        /// Most members.
+        size: u16,
+        /// How it is run.
+        settings: Settings,
+    },
+    /// Knock by a ticket, or come back to the own seat with its help.
+    Enter(Ticket),
+    /// Show a ticket for a room: whoever has it can knock through us.
+    Ticket {
+        /// Which room.
+        room: RoomName,
+        /// Seconds that it holds; for ever if nothing is said.
+        expires_in_s: Option<u64>,
+    },
+    /// Keep our rooms at a server from now on.
+    Publish {
+        /// As `HOST` or `HOST:PORT`.
+        server: String,
+    },
     /// Stop knocking, or leave for good.
     Leave(RoomName),
     /// Ask the rendezvous for its rooms.

@@ -27,6 +27,10 @@ pub enum Failure {
     NoSuchMember(Name),
     /// As many rules as a room may have.
     TooManyRules,
+    /// The ticket's time is over.
+    TicketExpired(RoomName),
+    /// None of the members that could be knocked at answers, so far.
+    NoHost,
     /// No such message among those that were shown, or more than one.
     NoSuchMessage,
     /// Only its author may change a message or take it back.

@@ -22,6 +22,7 @@ impl Room {
         }
         self.note_departures(ctx);
         self.reform_due(ctx);
+        self.order_knocks(ctx);
         self.prompt(ctx);
     }
 
