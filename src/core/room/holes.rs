@@ -1,8 +1,10 @@
 //! Holes: members that no longer have the beginning of a log say so, and who lacks it goes on without once nobody has it.
 
 use super::{Ctx, Reader, Room};
+use crate::core::consent::roster::is_member;
+use crate::core::log::AuthorLog;
 use crate::identity::PeerId;
-use crate::wire::{Few, PeerMessage, Run};
+use crate::wire::{Few, PeerMessage, Roster, Run};
 
 /// Milliseconds that members who have a seat and no link with us have to come with what is missing.
 const COMES_WITHIN_MS: u64 = 60_000;
@@ -81,14 +83,21 @@ impl Room {
         }
     }
 
-    /// Whether a run leaves out what was said to an earlier seat of ours, for all that whoever gives it knows: their log
-    /// begins there.
-    pub(super) fn skips_too_far(&self, from: &PeerId, run: &Run) -> bool {
+    /// Whether a run leaves out what may have been said to us, for all that whoever gives it can know: their log begins
+    /// there, and they had no seat where the author and we had one, or we had a seat that we know nothing of any more.
+    pub(super) fn skips_too_far(&self, me: &PeerId, from: &PeerId, run: &Run) -> bool {
         let Some(first) = run.entries.first() else { return false };
+        let log = self.log.author(&first.author);
         let next = self.log.head_seq(&first.author).saturating_add(1);
         let floor = self.readers.get(from).and_then(|reader| reader.floors.get(&first.author));
-        let taken = self.log.author(&first.author).is_some_and(|log| log.has_hole_before(first.seq));
-        let had_a_seat = self.log.past().iter().next().is_some();
-        had_a_seat && !taken && first.seq > next && floor.is_some_and(|floor| *floor > next)
+        let taken = log.is_some_and(|log| log.has_hole_before(first.seq));
+        if taken || first.seq <= next || floor.is_none_or(|floor| *floor <= next) {
+            return false;
+        }
+        let since = log.and_then(AuthorLog::head).map_or(0, |head| head.place.epoch);
+        let shared = |roster: &Roster| {
+            roster.epoch >= since && is_member(roster, &first.author) && is_member(roster, me) && !is_member(roster, from)
+        };
+        self.log.past().iter().next().is_some() || self.chain().rosters().any(shared)
     }
 }
