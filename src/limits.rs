@@ -69,6 +69,14 @@ pub const SEEN_HEADS_MAX: usize = 8;
 /// Addresses one member may offer for itself; nobody can make us scan a network (THREATS.md row 16).
 pub const CANDIDATES_MAX: usize = 8;
 
+/// Times per minute that a server follows a client's connection to another address (THREATS.md row 32): a walk from one
+/// network to the next has one or two.
+pub const MOVES_PER_MINUTE_MAX: usize = 4;
+
+/// Times per minute that the server's news of a peer makes us dial that peer before it is time (THREATS.md row 16): a
+/// member that is started again and again in a changing room has some.
+pub const HURRIES_PER_MINUTE_MAX: usize = 12;
+
 /// Knocks that may wait behind the open one, per room (THREATS.md row 8).
 pub const KNOCKS_WAITING_MAX: usize = 8;
 
@@ -232,6 +240,25 @@ pub const STREAMS_MAX: u32 = 4;
 /// a whole one.
 pub const PEER_INITIAL_RTT_MS: u64 = 100;
 
+/// Small packets to one address per dial that open the own router (THREATS.md row 16).
+pub const PROBES_MAX: usize = 3;
+
+/// Hops that the first of them goes: through the own router and on to the next one, never as far as the other side's.
+pub const PROBE_HOPS: i32 = 2;
+
+/// Milliseconds that a handshake across two routers waits behind that first packet: more than the two sides differ in when
+/// they hear of each other from the server, less than anybody notices.
+pub const PUNCH_HOLD_MS: u64 = 20;
+
+/// Seconds for which a router is asked to let others in: asked again at half of it, and forgotten soon after a crash.
+pub const MAPPING_LEASE_S: u64 = 3_600;
+
+/// Seconds after which a router that didn't is asked again.
+pub const MAPPING_ASK_AGAIN_S: u64 = 600;
+
+/// Seconds that a router has for one answer of several messages.
+pub const MAPPING_WITHIN_S: u64 = 3;
+
 /// Seconds that dialling a peer, and any handshake we answer, may take.
 pub const HANDSHAKE_WITHIN_S: u64 = 5;
 
@@ -296,6 +323,28 @@ pub const JSON_LINE_BYTES_MAX: usize = 64 * 1024;
 /// Lines that may wait for the screen; then the face waits.
 pub const SCREEN_LINES_WAITING_MAX: usize = 64;
 
+/// Lines of a room that the full-screen face holds; what is older is read from the history again. A hundred thousand rows are
+/// more than anybody scrolls.
+pub const SCROLLBACK_LINES_MAX: usize = 100_000;
+
+/// Bytes of a room that the full-screen face holds, so that long texts don't make the lines above cost half a gigabyte.
+pub const SCROLLBACK_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Earlier texts that the full-screen face reads at a time: a few screens, which a disk has in milliseconds.
+pub const SCROLLBACK_PAGE: usize = 100;
+
+/// Tabs of the full-screen face: rooms and private chats. Their scrollbacks are the largest part of its memory.
+pub const TABS_MAX: usize = 24;
+
+/// Bytes that may be typed or pasted before they are sent: some texts' worth, so that too long a paste can be shortened.
+pub const DRAFT_BYTES_MAX: usize = 16 * 1024;
+
+/// Entered lines of a room that the full-screen face brings back with the arrow keys.
+pub const TYPED_LINES_REMEMBERED_MAX: usize = 200;
+
+/// Rooms whose last read text is remembered over a restart.
+pub const READ_MARKS_MAX: usize = 256;
+
 /// Code points that one character on screen may be made of: the longest emoji families have ten.
 pub const CLUSTER_CHARS_MAX: usize = 12;
 
@@ -313,6 +362,16 @@ pub const FORGETTING_PAUSE_MS: u64 = 100;
 
 /// Seconds between two looks for what is to be forgotten: an hour.
 pub const FORGETTING_EVERY_S: u64 = 3_600;
+
+/// Entries that are brought into the history's indexes in one transaction: a few milliseconds, in which nothing else is done.
+pub const INDEXED_AT_ONCE_MAX: usize = 512;
+
+/// Entries that the history's indexes may lack: a fifth of a second's work for whoever wants to read then, and a megabyte of ids in
+/// memory. Beyond it they are brought in however busy the chat is.
+pub const UNINDEXED_MAX: usize = 16_384;
+
+/// Entries from which on a short pause is used to bring them into the indexes: many at once cost less than each by itself.
+pub const UNINDEXED_WORTH_A_PAUSE: usize = 1_024;
 
 /// Bytes of what is looked for in the history: longer than anybody types, and quick to find.
 pub const SEARCH_BYTES_MAX: usize = 1024;
@@ -335,6 +394,15 @@ pub const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Bytes of a membership history that are read from a file: a thousand changes of a full room, hundreds of thousands of a
 /// small one.
 pub const MEMBERSHIP_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Milliseconds by which two clocks may differ before it is worth a word: five minutes (THREATS.md row 22).
+pub const CLOCK_OFF_SHOWN_MS: u64 = 5 * 60 * 1000;
+
+/// Seconds that `doctor` gives the router to grant a port by any of three protocols, one after the other.
+pub const SURVEY_MAPPING_WITHIN_S: u64 = 8;
+
+/// Milliseconds that `doctor` waits for QUIC's own search for the largest payload: some ten round trips of a slow path.
+pub const SURVEY_MTU_WITHIN_MS: u64 = 2_000;
 
 /// Seconds that a stopped program waits for its last messages to be delivered.
 pub const QUIT_WITHIN_S: u64 = 10;

@@ -7,8 +7,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Commands that tests call beyond Rust and gcc, each with the Debian package that has it: "command:package".
-# None are needed yet; a test that needs one adds it here.
-needs=()
+# The NAT lab (tests/nat) makes networks of its own.
+needs=(ip:iproute2 nft:nftables)
 
 install_what_is_missing() {
     local entry packages=()

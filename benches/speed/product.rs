@@ -84,6 +84,7 @@ impl Product {
                 scrollback: 0,
                 keep: Keep::default(),
                 ephemeral: false,
+                map_port: false,
                 ask_before_pinning: false,
             };
             let chat = peer::start(options).await.expect("a chat");

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use super::log::Place;
+pub use super::route::{DirectLink, Route};
 use crate::identity::{Fingerprint, Name, PeerId, RoomName};
 use crate::wire::{EntryId, ProposalHash, Settings};
 
@@ -82,12 +83,23 @@ pub enum Command {
     List,
     /// Tell who is in a room.
     Members(RoomName),
+    /// Tell how every member of a room is reached.
+    Paths(RoomName),
     /// Ask the rendezvous to forget a room of one's own.
     Delete(RoomName),
     /// Show the newest texts of a room once more.
     Last {
         /// Which room.
         room: RoomName,
+        /// How many at most.
+        count: usize,
+    },
+    /// Show the texts of a room that stand right before this place.
+    Earlier {
+        /// Which room.
+        room: RoomName,
+        /// Before which text.
+        before: (Place, EntryId),
         /// How many at most.
         count: usize,
     },
@@ -433,6 +445,15 @@ pub enum Event {
         path: Path,
         /// If not at all: seconds until they lose their seat.
         grace_s: Option<u64>,
+        /// If not directly, although the server sees them: how many of their addresses were tried.
+        tried: Option<usize>,
+    },
+    /// The answer to [`Command::Paths`].
+    Paths {
+        /// Where.
+        room: RoomName,
+        /// Every member but ourselves, the most senior first.
+        routes: Vec<Route>,
     },
     /// A text, in a room's transcript for good. Our own too, once they are on disk.
     Message {
@@ -595,6 +616,8 @@ pub enum Recall {
     Joined,
     /// [`Command::Last`] asked for them.
     Last,
+    /// [`Command::Earlier`] asked for them.
+    Earlier,
     /// [`Command::Search`] found them.
     Search,
 }

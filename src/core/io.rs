@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::event::{Command, Event, Rule};
-use super::log::{AuthorLog, KeptEntry, Known};
+use super::log::{AuthorLog, KeptEntry, Known, Place};
 use crate::identity::{PeerId, RoomName, Signed};
 use crate::wire::{Consent, EntryId, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, Step, ToServer};
 
@@ -72,6 +72,13 @@ pub enum Input {
     },
     /// This client's own addresses.
     Addresses(Vec<SocketAddr>),
+    /// The network is another one than before, or this machine slept: links may lead nowhere.
+    NetworkChanged,
+    /// For a while nothing at all came back on a connection for what was sent.
+    LinkSilent {
+        /// Which.
+        link: LinkId,
+    },
     /// The answer to [`Output::Fetch`]: empty when the store has nothing, or could not read.
     Fetched {
         /// Which room.
@@ -151,6 +158,8 @@ pub enum Output {
         count: usize,
         /// The words, as they were typed.
         words: Option<String>,
+        /// Only those before this text.
+        before: Option<(Place, EntryId)>,
     },
     /// Say which of these entries are in the store, and where they stand.
     LookUp {
@@ -247,6 +256,14 @@ pub enum Change {
         /// Which.
         rosters: Vec<Roster>,
     },
+    /// Where the other members of a room can be reached, in the place of what was kept before: only a hint, for coming back while
+    /// there is no server.
+    Addresses {
+        /// Which room.
+        room: RoomId,
+        /// Who, and where.
+        addresses: Vec<(PeerId, Vec<SocketAddr>)>,
+    },
     /// We are out of a room. Its logs stay: our own must go on where it ended, should we ever come back. So does how it came
     /// to its members, to be looked at.
     Gone {
@@ -266,6 +283,8 @@ pub struct Kept {
     pub past: Vec<Roster>,
     /// How knocks are answered without asking, by room and key.
     pub rules: Vec<(RoomId, PeerId, Rule)>,
+    /// Where the members of rooms we are in were reached last.
+    pub addresses: Vec<(RoomId, PeerId, Vec<SocketAddr>)>,
 }
 
 /// What a client noted about a step, by its own clock and for its own eye; nothing follows from it.
@@ -306,6 +325,7 @@ impl Change {
             | Change::Forked { room, .. }
             | Change::Past { room, .. }
             | Change::Rule { room, .. }
+            | Change::Addresses { room, .. }
             | Change::Gone { room } => *room,
         }
     }

@@ -20,6 +20,7 @@ pub mod log;
 pub mod node;
 pub mod rendezvous;
 mod room;
+pub mod route;
 pub mod time;
 
 pub use event::{Command, Event};

@@ -45,6 +45,7 @@ impl Stage {
             server: self.address.to_string(),
             password: None,
             listen: LOOPBACK,
+            map_port: false,
             listed: false,
             visiting: false,
             scrollback: 0,

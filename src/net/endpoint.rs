@@ -14,6 +14,8 @@ use tokio::time::timeout;
 
 use super::gate::Gate;
 use super::link::in_words;
+use super::punch::{self, Puncher};
+use super::socket::OwnSocket;
 use super::tls::{self, PEER_NAME, PeerTls, ServerCertificate};
 use super::{CloseCode, Link, Reader, Writer, candidates, transport};
 use crate::identity::{Identity, PeerId, Signer as _};
@@ -36,6 +38,8 @@ pub struct PeerEndpoint {
     bound: SocketAddr,
     me: PeerId,
     tls: Arc<PeerTls>,
+    socket: Arc<OwnSocket>,
+    puncher: Puncher,
     accepted: Mutex<mpsc::Receiver<PeerConnection>>,
     accepting: JoinHandle<()>,
 }
@@ -49,11 +53,15 @@ impl PeerEndpoint {
     pub fn bind(listen: SocketAddr, identity: &Identity) -> Result<PeerEndpoint, std::io::Error> {
         let tls = Arc::new(PeerTls::new(identity));
         let config = transport::accepting(tls.accepting(), transport::between_peers(), PEER_HANDSHAKES_AT_ONCE_MAX);
-        let endpoint = transport::bind(listen, config, &identity.pkcs8())?;
+        let socket = transport::bind(listen)?;
+        let puncher = Puncher::new(socket.try_clone()?);
+        let socket = OwnSocket::new(transport::for_quic(socket)?);
+        let endpoint = transport::endpoint(Arc::clone(&socket) as _, config, &identity.pkcs8())?;
         let bound = endpoint.local_addr()?;
         let (waiting, accepted) = mpsc::channel(LINKS_WAITING_MAX);
         let accepting = tokio::spawn(accept_all(endpoint.clone(), waiting));
-        Ok(PeerEndpoint { endpoint, bound, me: identity.id(), tls, accepted: Mutex::new(accepted), accepting })
+        let (me, accepted) = (identity.id(), Mutex::new(accepted));
+        Ok(PeerEndpoint { endpoint, bound, me, tls, socket, puncher, accepted, accepting })
     }
 
     /// The address of the socket, with its real port.
@@ -64,7 +72,11 @@ impl PeerEndpoint {
     /// The addresses under which members may reach this socket, 8 at most: all of this machine's when listening on all,
     /// loopback only when there is no other. Asks the system each time, since they change.
     pub fn local_candidates(&self) -> Vec<SocketAddr> {
-        candidates::local(self.bound)
+        let (local, present) = candidates::local(self.bound);
+        if !present.is_empty() {
+            self.socket.in_use(present);
+        }
+        local
     }
 
     /// The next link that somebody dialled, its key proved and its stream open; `None` when the endpoint is closed.
@@ -79,21 +91,29 @@ impl PeerEndpoint {
     /// # Errors
     /// [`DialError`], the most telling of all candidates.
     pub async fn dial(&self, peer: PeerId, candidates: &[SocketAddr]) -> Result<PeerConnection, DialError> {
-        let addresses = candidates::dialable(candidates, self.bound, &self.local_candidates());
+        let ours = self.local_candidates();
+        let addresses = candidates::dialable(candidates, self.bound, &ours);
         if addresses.is_empty() || peer == self.me {
             return Err(DialError::NoCandidate);
         }
         let (tls, wrong_key) = self.tls.dialling(peer);
         let mut config = ClientConfig::new(tls);
         config.transport_config(Arc::new(transport::between_peers()));
+        let far = punch::across_routers(&addresses, &ours);
         let mut dials = JoinSet::new();
         let mut why = None;
         for address in addresses {
-            match self.endpoint.connect_with(config.clone(), address, PEER_NAME) {
-                Ok(connecting) => drop(dials.spawn(handshake(connecting))),
-                Err(error) => why = Some(connect_error_in_words(&error)),
-            }
+            let hold = if far.contains(&address) { PUNCH_HOLD_MS } else { 0 };
+            let (endpoint, config) = (self.endpoint.clone(), config.clone());
+            dials.spawn(async move {
+                tokio::time::sleep(Duration::from_millis(hold)).await;
+                let connecting = endpoint.connect_with(config, address, PEER_NAME);
+                handshake(connecting.map_err(|error| connect_error_in_words(&error))?).await
+            });
         }
+        // Ends with this dial.
+        let mut punching = JoinSet::new();
+        punching.spawn(self.puncher.clone().open(far));
         let winner = async {
             while let Some(done) = dials.join_next().await {
                 match done.unwrap_or_else(|panic| Err(panic.to_string())) {
@@ -130,12 +150,26 @@ impl PeerEndpoint {
             .map_err(|_| ServerDialError::TimedOut)?
     }
 
-    async fn dial_host(&self, host: &str, port: u16) -> Result<ServerConnection, ServerDialError> {
+    /// The addresses that a server's name leads to and this socket can dial, 8 at most, in the order of the system.
+    ///
+    /// # Errors
+    /// [`ServerDialError::BadAddress`] or [`ServerDialError::NotFound`].
+    pub async fn resolve(&self, server: &str) -> Result<Vec<SocketAddr>, ServerDialError> {
+        let (host, port) = split_host(server).ok_or(ServerDialError::BadAddress)?;
+        self.resolve_host(host, port).await
+    }
+
+    async fn resolve_host(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ServerDialError> {
         let found = tokio::net::lookup_host((host, port)).await;
         let found = found.map_err(|error| ServerDialError::NotFound(error.to_string()))?;
         let ipv6 = self.bound.is_ipv6();
         let mut addresses: Vec<_> = found.map(candidates::canonical).filter(|to| ipv6 || to.is_ipv4()).collect();
         addresses.truncate(CANDIDATES_MAX);
+        Ok(addresses)
+    }
+
+    async fn dial_host(&self, host: &str, port: u16) -> Result<ServerConnection, ServerDialError> {
+        let addresses = self.resolve_host(host, port).await?;
         if addresses.is_empty() {
             return Err(ServerDialError::OtherFamily);
         }

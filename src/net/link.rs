@@ -39,6 +39,18 @@ impl Link {
         self.connection.rtt()
     }
 
+    /// The largest UDP payload that is known to get through, in bytes.
+    pub fn mtu(&self) -> u16 {
+        self.connection.stats().path.current_mtu
+    }
+
+    /// What went over it so far.
+    pub fn traffic(&self) -> Traffic {
+        let stats = self.connection.stats();
+        let sent = stats.frame_tx;
+        Traffic { asked: sent.stream + sent.ping + sent.path_challenge, heard: stats.udp_rx.datagrams }
+    }
+
     /// Ends the connection at once; what has not arrived is lost (see [`super::Writer::finish`]). The reason is for
     /// people, and is cut to 256 bytes.
     pub fn close(&self, code: CloseCode, reason: &str) {
@@ -50,6 +62,15 @@ impl Link {
     pub async fn closed(&self) -> String {
         in_words(&self.connection.closed().await)
     }
+}
+
+/// What went over a connection, as counted by QUIC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// Things sent that the other side's QUIC must answer, whatever its program does.
+    pub asked: u64,
+    /// Packets that came.
+    pub heard: u64,
 }
 
 /// An end, in words. Those of the other side are escaped: they may reach a terminal or a log (THREATS.md row 18).

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use quinn::{Endpoint, Incoming};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::endpoint::exporter;
@@ -41,11 +41,22 @@ impl Default for ListenerLimits {
 
 /// A server's socket. Dropping it closes every connection.
 pub struct RendezvousListener {
-    endpoint: Endpoint,
+    /// The socket, and the second one where there is one.
+    endpoints: Vec<Endpoint>,
     bound: SocketAddr,
     fingerprint: Fingerprint,
+    key: ServerKey,
+    admission: Arc<Admission>,
+    /// Weak, so that the line of clients ends with the last socket.
+    waiting: mpsc::WeakSender<ClientConnection>,
     accepted: Mutex<mpsc::Receiver<ClientConnection>>,
-    accepting: JoinHandle<()>,
+    accepting: JoinSet<()>,
+}
+
+/// What all sockets of a server spend together.
+struct Admission {
+    gate: Gate,
+    seats: Arc<Seats>,
 }
 
 impl RendezvousListener {
@@ -54,13 +65,42 @@ impl RendezvousListener {
     /// # Errors
     /// When the address is in use or not ours.
     pub fn bind(listen: SocketAddr, key: ServerKey, limits: ListenerLimits) -> std::io::Result<RendezvousListener> {
-        let fingerprint = key.fingerprint();
-        let config = transport::accepting(key.tls.clone(), transport::towards_client(), SERVER_HANDSHAKES_AT_ONCE_MAX);
-        let endpoint = transport::bind(listen, config, &key.secret)?;
-        let bound = endpoint.local_addr()?;
         let (waiting, accepted) = mpsc::channel(LINKS_WAITING_MAX);
-        let accepting = tokio::spawn(accept_all(endpoint.clone(), limits, waiting));
-        Ok(RendezvousListener { endpoint, bound, fingerprint, accepted: Mutex::new(accepted), accepting })
+        let admission = Arc::new(Admission {
+            gate: Gate::new(SERVER_HANDSHAKES_AT_ONCE_MAX, limits.handshakes_per_s),
+            seats: Seats::new(limits.connections_per_address, limits.connections),
+        });
+        let mut listener = RendezvousListener {
+            endpoints: Vec::new(),
+            bound: listen,
+            fingerprint: key.fingerprint(),
+            key,
+            admission,
+            waiting: waiting.downgrade(),
+            accepted: Mutex::new(accepted),
+            accepting: JoinSet::new(),
+        };
+        listener.bound = listener.open(listen, waiting)?;
+        Ok(listener)
+    }
+
+    /// Listens at another address too, with the same key and within the same limits; returns it with its real port.
+    ///
+    /// # Errors
+    /// When the address is in use or not ours; the listener goes on without it.
+    pub fn listen_at(&mut self, address: SocketAddr) -> std::io::Result<SocketAddr> {
+        let waiting = self.waiting.upgrade().ok_or(std::io::ErrorKind::NotConnected)?;
+        self.open(address, waiting)
+    }
+
+    fn open(&mut self, address: SocketAddr, waiting: mpsc::Sender<ClientConnection>) -> std::io::Result<SocketAddr> {
+        let tls = self.key.tls.clone();
+        let config = transport::accepting(tls, transport::towards_client(), SERVER_HANDSHAKES_AT_ONCE_MAX);
+        let endpoint = transport::endpoint(transport::for_quic(transport::bind(address)?)?, config, &self.key.secret)?;
+        let bound = endpoint.local_addr()?;
+        self.accepting.spawn(accept_all(endpoint.clone(), Arc::clone(&self.admission), waiting));
+        self.endpoints.push(endpoint);
+        Ok(bound)
     }
 
     /// The address of the socket, with its real port.
@@ -80,9 +120,13 @@ impl RendezvousListener {
 
     /// Closes every connection and waits until the clients were told, 2 seconds at most.
     pub async fn close(&self, code: CloseCode, reason: &str) {
-        self.endpoint.close(code.as_varint(), reason.as_bytes());
-        self.accepting.abort();
-        let _ = timeout(Duration::from_secs(FINISH_WITHIN_S), self.endpoint.wait_idle()).await;
+        self.endpoints.iter().for_each(|endpoint| endpoint.close(code.as_varint(), reason.as_bytes()));
+        let idle = async {
+            for endpoint in &self.endpoints {
+                endpoint.wait_idle().await;
+            }
+        };
+        let _ = timeout(Duration::from_secs(FINISH_WITHIN_S), idle).await;
     }
 }
 
@@ -94,8 +138,7 @@ impl std::fmt::Debug for RendezvousListener {
 
 impl Drop for RendezvousListener {
     fn drop(&mut self) {
-        self.endpoint.close(CloseCode::GoingAway.as_varint(), b"");
-        self.accepting.abort();
+        self.endpoints.iter().for_each(|endpoint| endpoint.close(CloseCode::GoingAway.as_varint(), b""));
     }
 }
 
@@ -115,15 +158,13 @@ pub struct ClientConnection {
 }
 
 /// Answers handshakes, each in a task of its own, until the endpoint is closed.
-async fn accept_all(endpoint: Endpoint, limits: ListenerLimits, waiting: mpsc::Sender<ClientConnection>) {
-    let gate = Gate::new(SERVER_HANDSHAKES_AT_ONCE_MAX, limits.handshakes_per_s);
-    let seats = Seats::new(limits.connections_per_address, limits.connections);
+async fn accept_all(endpoint: Endpoint, admission: Arc<Admission>, waiting: mpsc::Sender<ClientConnection>) {
     let mut handshakes = JoinSet::new();
     while let Some(incoming) = endpoint.accept().await {
         // A task that panicked has hurt its own client only; the runtime has printed it.
         while handshakes.try_join_next().is_some() {}
-        if let Some((incoming, slot)) = gate.admit(incoming) {
-            handshakes.spawn(accept_one(incoming, slot, Arc::clone(&seats), waiting.clone()));
+        if let Some((incoming, slot)) = admission.gate.admit(incoming) {
+            handshakes.spawn(accept_one(incoming, slot, Arc::clone(&admission.seats), waiting.clone()));
         }
     }
 }

@@ -13,6 +13,9 @@
 //! | `framed.rs` | messages on a stream, each way |
 //! | `candidates.rs` | which addresses to offer, which to dial |
 //! | `gate.rs` | how many handshakes are answered |
+//! | `mapping.rs` | the own router, asked to let others in |
+//! | `punch.rs` | small packets that open the own router |
+//! | `socket.rs` | packets from an address that is gone are not sent |
 //! | `endpoint.rs` | a peer's socket: accept, dial, dial the server |
 //! | `listener.rs` | a server's socket: accept |
 
@@ -22,7 +25,10 @@ mod framed;
 mod gate;
 mod link;
 mod listener;
+mod mapping;
+mod punch;
 mod reset;
+mod socket;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -31,7 +37,8 @@ mod transport;
 pub use candidates::canonical;
 pub use endpoint::{DialError, PeerConnection, PeerEndpoint, ServerConnection, ServerDialError};
 pub use framed::{Frame, FrameError, Reader, SendError, Writer};
-pub use link::Link;
+pub use link::{Link, Traffic};
 pub use listener::{ClientConnection, ListenerLimits, RendezvousListener};
+pub use mapping::Mapping;
 pub use tls::{ServerCertificate, ServerKey, ServerKeyError};
 pub use transport::CloseCode;

@@ -1,11 +1,11 @@
 //! How much and how long: windows, timers, and the codes by which a connection is closed.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Endpoint, IdleTimeout, TokioRuntime, TransportConfig, VarInt};
+use quinn::{AsyncUdpSocket, Endpoint, IdleTimeout, Runtime as _, TokioRuntime, TransportConfig, VarInt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::reset::surviving_restarts;
@@ -35,19 +35,33 @@ impl CloseCode {
     }
 }
 
-/// A socket and the endpoint on it; `[::]` takes IPv4 too. `secret` is the program's private key.
+/// A socket; `[::]` takes IPv4 too.
 ///
 /// # Errors
 /// When the address is in use or not ours.
-pub(super) fn bind(listen: SocketAddr, accepting: quinn::ServerConfig, secret: &[u8]) -> std::io::Result<Endpoint> {
+pub(super) fn bind(listen: SocketAddr) -> std::io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(listen), Type::DGRAM, Some(Protocol::UDP))?;
     if listen.is_ipv6() {
         // A system that has no such sockets leaves us with IPv6 alone.
         let _ = socket.set_only_v6(false);
     }
     socket.bind(&listen.into())?;
+    Ok(socket.into())
+}
+
+/// The socket as QUIC uses it.
+pub(super) fn for_quic(socket: UdpSocket) -> std::io::Result<Arc<dyn AsyncUdpSocket>> {
+    TokioRuntime.wrap_udp_socket(socket)
+}
+
+/// An endpoint on a socket. `secret` is the program's private key.
+pub(super) fn endpoint(
+    socket: Arc<dyn AsyncUdpSocket>,
+    accepting: quinn::ServerConfig,
+    secret: &[u8],
+) -> std::io::Result<Endpoint> {
     let config = surviving_restarts(secret);
-    Endpoint::new(config, Some(accepting), socket.into(), Arc::new(TokioRuntime))
+    Endpoint::new_with_abstract_socket(config, Some(accepting), socket, Arc::new(TokioRuntime))
 }
 
 /// What both kinds of accepting have in common: little is held for those who have not been answered yet, and a token from

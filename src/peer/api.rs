@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use tokio::sync::mpsc;
 
 pub use super::config::{Config, ConfigError, Creation, Places, read_password, remember_name, remembered_name};
+pub use super::doctor;
 pub use super::history::{Exported, History, HistoryError, Part};
 pub use super::identity_file::{IdentityFileError, fingerprint};
 pub use super::membership::{Audited, Evidence, Flaw, FlawKind, MembershipError, audit, held};
+pub use super::read_marks::ReadMarks;
 pub use crate::core::event::*;
 pub use crate::core::log::Place;
 pub use crate::identity::{Fingerprint, Name, NameError, PeerId, RoomName};
@@ -29,6 +31,8 @@ pub struct Options {
     pub password: Option<String>,
     /// Where to listen; port 0 for any.
     pub listen: SocketAddr,
+    /// Whether to ask the own router to let others in.
+    pub map_port: bool,
     /// Whether others may see the name in `list`.
     pub listed: bool,
     /// Whether to only look at the server, as nobody: for `list` and `delete`, beside a chat that may be running on the

@@ -34,6 +34,8 @@ pub struct Config {
     pub name: Option<Name>,
     /// Where other members connect to; port 0 for any.
     pub listen: SocketAddr,
+    /// Whether the own router is asked to let other members in.
+    pub map_port: bool,
     /// Whether the name is shown to those who list the server's rooms.
     pub listed: bool,
     /// The file whose first line is the server's password.
@@ -50,6 +52,10 @@ pub struct Config {
     pub keep_days: Option<u32>,
     /// Megabytes of a room's history that are kept; all if nothing is said.
     pub keep_mb: Option<u32>,
+    /// Whether knocks and mentions ring, in the full-screen face.
+    pub bell: bool,
+    /// Whether they are told to the desktop, through the terminal.
+    pub notify: bool,
     /// What rooms are created like.
     pub create: Creation,
 }
@@ -60,6 +66,7 @@ impl Default for Config {
             server: "localhost:4433".to_owned(),
             name: None,
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+            map_port: true,
             listed: false,
             password_file: None,
             data_dir: None,
@@ -68,6 +75,8 @@ impl Default for Config {
             scrollback: HISTORY_SHOWN_DEFAULT,
             keep_days: None,
             keep_mb: None,
+            bell: true,
+            notify: false,
             create: Creation::default(),
         }
     }

@@ -4,21 +4,23 @@
 //! for the disk and for its face, never for a peer: links have their own tasks and bounded queues.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep_until, timeout};
 
 use super::api::Options;
 use super::keeping::Keeping;
+use super::watch::Watch;
 use crate::core::event::{Command, Ending, Event, Failure};
 use crate::core::io::{Change, CloseReason, Input, LinkId, Output};
 use crate::core::node::Node;
 use crate::core::time::Now;
 use crate::identity::{PeerId, RoomName, Signature};
-use crate::limits::{RUN_ENTRIES_MAX, TEXT_BYTES_MAX};
-use crate::net::{CloseCode, Frame, FrameError, Link, PeerConnection, PeerEndpoint, Reader, Writer};
+use crate::limits::{RUN_ENTRIES_MAX, TEXT_BYTES_MAX, UNINDEXED_MAX};
+use crate::net::{CloseCode, Frame, FrameError, Link, Mapping, PeerConnection, PeerEndpoint, Reader, Writer};
 use crate::store::peer::PeerStore;
 use crate::wire::{FromServer, PeerMessage, ToServer};
 
@@ -49,13 +51,15 @@ pub(super) enum Arrival {
     FromServer(FromServer),
     /// The server is gone.
     ServerLost,
+    /// The router lets others in at this address, or no longer.
+    Mapped(Option<SocketAddr>),
     /// For the user.
     Tell(Event),
 }
 
 /// A connection to a peer, as the driver holds it.
-struct Wire {
-    link: Link,
+pub(super) struct Wire {
+    pub link: Link,
     writer: Writer<PeerMessage>,
 }
 
@@ -83,8 +87,12 @@ pub(super) struct Driver {
     runs: BTreeMap<(Signature, u64), Frame<PeerMessage>>,
     /// What is shown of the history, and what is forgotten.
     pub keeping: Keeping,
+    /// What is seen of the network.
+    pub watch: Watch,
+    /// Tells the server's task that the network has changed.
+    pub roused: Arc<Notify>,
     /// Running connections.
-    wires: BTreeMap<LinkId, Wire>,
+    pub wires: BTreeMap<LinkId, Wire>,
     /// The running connection to the server.
     server: Option<(Link, Writer<ToServer>)>,
     /// Whether the server has welcomed us on it.
@@ -119,6 +127,8 @@ pub(super) struct Parts {
     pub to_self: mpsc::Sender<Arrival>,
     /// Answers about certificates.
     pub pin_answers: mpsc::Sender<bool>,
+    /// For the server's task.
+    pub roused: Arc<Notify>,
 }
 
 impl Driver {
@@ -135,6 +145,8 @@ impl Driver {
             to_self: parts.to_self,
             pin_answers: parts.pin_answers,
             runs: BTreeMap::new(),
+            watch: Watch::new(),
+            roused: parts.roused,
             wires: BTreeMap::new(),
             server: None,
             welcomed: false,
@@ -147,8 +159,8 @@ impl Driver {
     }
 
     /// Runs until the user has quit and all is said.
-    pub(super) async fn run(mut self) {
-        let own = self.endpoint.local_candidates();
+    pub(super) async fn run(mut self, mapping: Option<Mapping>) {
+        let own = self.own_addresses();
         self.step(VecDeque::from([Input::Addresses(own)])).await;
         let mut commands_open = true;
         while !self.ended {
@@ -156,6 +168,7 @@ impl Driver {
                 .node
                 .next_wake()
                 .map(|at| tokio::time::Instant::from_std(self.started + Duration::from_millis(at)));
+            let idle = self.index_after().map(|after| tokio::time::Instant::now() + after);
             let mut inputs = VecDeque::new();
             tokio::select! {
                 command = self.commands.recv(), if commands_open => match command {
@@ -166,16 +179,28 @@ impl Driver {
                     }
                 },
                 Some(arrival) = self.arrivals.recv() => self.on_arrival(arrival, &mut inputs).await,
+                () = sleep_until(self.watch.look_at) => self.look_around(&mut inputs),
                 () = sleep_until(self.keeping.forget_at) => self.forget_some().await,
+                () = sleep_until(idle.unwrap_or_else(tokio::time::Instant::now)), if idle.is_some() => {
+                    self.index_some().await;
+                }
                 () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)), if wake.is_some() => {
                     inputs.push_back(Input::Wake);
                 }
             }
             self.gather(&mut inputs).await;
             self.step(inputs).await;
+            if self.store.unindexed() > UNINDEXED_MAX {
+                self.index_some().await;
+            }
         }
         let (events, ending) = (self.events.clone(), self.ending);
-        self.close_all().await;
+        let undone = async {
+            if let Some(mapping) = mapping {
+                mapping.undo().await;
+            }
+        };
+        tokio::join!(self.close_all(), undone);
         if let Some(ending) = ending {
             let _ = events.send(Event::Ended(ending)).await;
         }
@@ -238,6 +263,10 @@ impl Driver {
                     self.tell(Event::ServerDown { server: self.server_name.clone() }).await;
                 }
                 inputs.push_back(Input::ServerLost);
+            }
+            Arrival::Mapped(outer) => {
+                let input = self.mapped(outer);
+                inputs.push_back(input);
             }
             Arrival::Tell(event) => self.tell(event).await,
         }
@@ -384,8 +413,8 @@ impl Driver {
                 };
                 return Some(Input::Fetched { room, reader, author, entries });
             }
-            Output::Recall { room, name, count, words } => {
-                self.recall(room, name, count, words).await;
+            Output::Recall { room, name, count, words, before } => {
+                self.recall(room, name, count, words, before).await;
             }
             Output::LookUp { room, ids, numbers } => {
                 let looked_up = self.store.look_up(&room, &ids, &numbers);
@@ -420,7 +449,10 @@ impl Driver {
         None
     }
 
-    pub(super) async fn tell(&mut self, event: Event) {
+    pub(super) async fn tell(&mut self, mut event: Event) {
+        if let Event::Paths { routes, .. } = &mut event {
+            self.measure(routes);
+        }
         if let Event::Ended(ending) = event {
             self.ending = Some(ending);
             return;

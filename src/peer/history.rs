@@ -125,7 +125,7 @@ impl History {
     ///
     /// # Errors
     /// [`HistoryError`] when the words are none, or the history can't be read.
-    pub fn search(&self, room: &RoomId, words: &str, count: usize) -> Result<Part, HistoryError> {
+    pub fn search(&mut self, room: &RoomId, words: &str, count: usize) -> Result<Part, HistoryError> {
         self.store.search(room, &self.me, words, count)?.map_err(HistoryError::BadSearch)
     }
 
@@ -134,7 +134,7 @@ impl History {
     /// # Errors
     /// [`HistoryError`] when the history can't be read; within, why one was not taken.
     pub fn export<E>(
-        &self,
+        &mut self,
         room: &RoomId,
         mut each: impl FnMut(Exported) -> Result<(), E>,
     ) -> Result<Result<(), E>, HistoryError> {

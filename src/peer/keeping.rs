@@ -10,11 +10,18 @@ use super::HISTORY_FILE_NAME;
 use super::api::Options;
 use super::driver::Driver;
 use crate::core::event::{BadSearch, Ending, Event, Failure, Recall};
+use crate::core::log::Place;
 use crate::identity::{Ed25519, RoomName};
-use crate::limits::{FORGETTING_EVERY_S, FORGETTING_PAUSE_MS};
+use crate::limits::{FORGETTING_EVERY_S, FORGETTING_PAUSE_MS, UNINDEXED_WORTH_A_PAUSE};
 use crate::store::StoreError;
 use crate::store::peer::{Forgetting, Keep, Part, PeerStore, Salvaged};
-use crate::wire::RoomId;
+use crate::wire::{EntryId, RoomId};
+
+/// How long nothing else may happen until the indexes are brought up to date.
+const INDEX_AFTER: Duration = Duration::from_secs(10);
+
+/// The same while many entries wait for it: a pause of people who write, or of a program that catches up.
+const INDEX_AFTER_BURST: Duration = Duration::from_millis(50);
 
 /// What the driver remembers of it.
 pub(super) struct Keeping {
@@ -83,14 +90,25 @@ impl Driver {
     }
 
     /// Shows what the history has of what was asked for.
-    pub(super) async fn recall(&mut self, room: RoomId, name: RoomName, count: usize, words: Option<String>) {
-        let mut found = self.look_up(&room, count, words.as_deref());
+    pub(super) async fn recall(
+        &mut self,
+        room: RoomId,
+        name: RoomName,
+        count: usize,
+        words: Option<String>,
+        before: Option<(Place, EntryId)>,
+    ) {
+        let mut found = self.look_up(&room, count, words.as_deref(), before);
         if let Err(error) = &found
             && self.repair(error).await
         {
-            found = self.look_up(&room, count, words.as_deref());
+            found = self.look_up(&room, count, words.as_deref(), before);
         }
-        let why = if words.is_some() { Recall::Search } else { Recall::Last };
+        let why = match (&words, before) {
+            (Some(_), _) => Recall::Search,
+            (None, Some(_)) => Recall::Earlier,
+            (None, None) => Recall::Last,
+        };
         let event = match found {
             Ok(Ok(Part { messages, more })) => Event::History { room: name, why, messages, more },
             Ok(Err(why)) => Event::Failed(Failure::BadSearch(why)),
@@ -99,11 +117,18 @@ impl Driver {
         self.tell(event).await;
     }
 
-    fn look_up(&self, room: &RoomId, count: usize, words: Option<&str>) -> Result<Result<Part, BadSearch>, StoreError> {
+    fn look_up(
+        &mut self,
+        room: &RoomId,
+        count: usize,
+        words: Option<&str>,
+        before: Option<(Place, EntryId)>,
+    ) -> Result<Result<Part, BadSearch>, StoreError> {
         let me = self.node.id();
-        tokio::task::block_in_place(|| match words {
-            Some(words) => self.store.search(room, &me, words, count),
-            None => self.store.last(room, &me, count, None).map(Ok),
+        tokio::task::block_in_place(|| match (words, before) {
+            (Some(words), _) => self.store.search(room, &me, words, count),
+            (None, Some((place, id))) => self.store.before(room, &me, count, place, &id).map(Ok),
+            (None, None) => self.store.last(room, &me, count, None).map(Ok),
         })
     }
 
@@ -114,7 +139,7 @@ impl Driver {
         if *scrollback == 0 || !scrolled_back.insert(room) {
             return;
         }
-        let (store, me) = (&self.store, self.node.id());
+        let (store, me) = (&mut self.store, self.node.id());
         let event = match tokio::task::block_in_place(|| store.last(&room, &me, *scrollback, Some(*begun_at_number))) {
             Ok(Part { messages, .. }) if messages.is_empty() => return,
             Ok(Part { messages, more }) => Event::History { room: name, why: Recall::Joined, messages, more },
@@ -124,6 +149,26 @@ impl Driver {
             }
         };
         self.tell(event).await;
+    }
+
+    /// How long nothing else may happen until more is brought into the indexes; `None` when they have all.
+    pub(super) fn index_after(&self) -> Option<Duration> {
+        match self.store.unindexed() {
+            0 => None,
+            1..UNINDEXED_WORTH_A_PAUSE => Some(INDEX_AFTER),
+            _ => Some(INDEX_AFTER_BURST),
+        }
+    }
+
+    /// Brings a little more into the indexes.
+    pub(super) async fn index_some(&mut self) {
+        if let Err(error) = self.store.index_some() {
+            tracing::error!(%error, "what was said can't be indexed");
+            if !self.repair(&error).await {
+                // A full disk: what is read needs the indexes and tries again, and says so.
+                tokio::time::sleep(INDEX_AFTER_BURST).await;
+            }
+        }
     }
 
     /// Forgets a little of what is too old or too much, and says to itself when to go on.

@@ -4,19 +4,22 @@
 
 pub mod api;
 pub mod config;
+pub mod doctor;
 mod driver;
 pub mod history;
 pub mod identity_file;
 mod keeping;
 pub mod membership;
 pub mod pins;
+pub mod read_marks;
 mod server_task;
+mod watch;
 
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use self::api::{Chat, Event, Options, StartError};
 use self::driver::{Arrival, Driver, Parts};
@@ -25,7 +28,7 @@ use self::server_task::ServerTask;
 use crate::core::io::Kept;
 use crate::core::node::{Config, Node};
 use crate::identity::{Ed25519, PeerId, Signer as _};
-use crate::net::PeerEndpoint;
+use crate::net::{Mapping, PeerEndpoint};
 use crate::store::peer::{PeerStore, Salvaged};
 
 /// The name of the history in the data folder.
@@ -61,6 +64,7 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
     let (events, events_out) = mpsc::channel(WAITING_MAX);
     let (to_self, arrivals) = mpsc::channel(WAITING_MAX);
     let (pin_answers, answers) = mpsc::channel(1);
+    let roused = Arc::new(Notify::new());
 
     let ready = Event::Ready { name: options.name.clone(), fingerprint, ephemeral: options.ephemeral };
     let _ = events.send(ready).await;
@@ -74,16 +78,29 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
         ask: options.ask_before_pinning,
         answers,
         arrivals: to_self.clone(),
+        roused: Arc::clone(&roused),
     };
     let server = tokio::spawn(server.run());
     tokio::spawn(accept(Arc::clone(&endpoint), to_self.clone()));
-    let parts = Parts { node, store, endpoint, commands, events, arrivals, to_self, pin_answers };
+    let mapping = (options.map_port && !options.visiting).then(|| {
+        let (told, mut hears) = mpsc::channel(1);
+        let to_driver = to_self.clone();
+        tokio::spawn(async move {
+            while let Some(outer) = hears.recv().await {
+                if to_driver.send(Arrival::Mapped(outer)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Mapping::keep(endpoint.local_addr(), Arc::clone(&roused), told)
+    });
+    let parts = Parts { node, store, endpoint, commands, events, arrivals, to_self, pin_answers, roused };
     let driver = Driver::new(&options, parts);
     // A thread of its own, since the loop waits for the disk: moving a worker's tasks away for each flush costs more than
     // the flush.
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
-        runtime.block_on(driver.run());
+        runtime.block_on(driver.run(mapping));
         server.abort();
         drop(lock);
     });

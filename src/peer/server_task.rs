@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt as _;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::driver::Arrival;
 use super::pins::Pins;
@@ -32,6 +32,8 @@ pub(super) struct ServerTask {
     pub answers: mpsc::Receiver<bool>,
     /// To the driver.
     pub arrivals: mpsc::Sender<Arrival>,
+    /// Told when the network has changed: what is being waited for goes nowhere.
+    pub roused: Arc<Notify>,
 }
 
 /// Why there is no going on.
@@ -43,7 +45,15 @@ impl ServerTask {
         let mut wait = RETRY.0;
         let mut told = false;
         loop {
-            match self.endpoint.dial_server(&self.server).await {
+            let roused = Arc::clone(&self.roused);
+            let dialled = tokio::select! {
+                dialled = self.endpoint.dial_server(&self.server) => dialled,
+                () = roused.notified() => {
+                    wait = RETRY.0;
+                    continue;
+                }
+            };
+            match dialled {
                 Ok(connection) => match self.session(connection).await {
                     Ok(()) => (wait, told) = (RETRY.0, false),
                     Err(GivenUp) => return,
@@ -60,8 +70,10 @@ impl ServerTask {
             }
             // Spread, so that a server that comes back is not met by everybody at once.
             let spread = rand::rng().random_range(0.75..1.25);
-            tokio::time::sleep(wait.mul_f64(spread)).await;
-            wait = (wait * 2).min(RETRY.1);
+            tokio::select! {
+                () = tokio::time::sleep(wait.mul_f64(spread)) => wait = (wait * 2).min(RETRY.1),
+                () = roused.notified() => wait = RETRY.0,
+            }
             if self.arrivals.is_closed() {
                 return;
             }

@@ -32,6 +32,10 @@ struct Args {
     #[arg(long, value_name = "ADDRESS:PORT", env = "P2PCHAT_SERVER_LISTEN")]
     listen: Option<SocketAddr>,
 
+    /// Answer at this port too, for `p2pchat doctor`, and where the first is blocked; 0 for none [default: the next one]
+    #[arg(long, value_name = "PORT", env = "P2PCHAT_SERVER_SECOND_PORT")]
+    second_port: Option<u16>,
+
     /// Read settings from this file [default: ~/.config/p2pchat/server.toml, if it is there]
     #[arg(long, value_name = "FILE", env = "P2PCHAT_SERVER_CONFIG")]
     config: Option<PathBuf>,
@@ -179,6 +183,7 @@ fn settings(args: Args) -> Result<Config, Failure> {
     });
     let mut config = file.map_or_else(|| Ok(Config::default()), |file| Config::read(&file)).map_err(bad_config)?;
     config.listen = args.listen.unwrap_or(config.listen);
+    config.second_port = args.second_port.or(config.second_port);
     config.cert = args.cert.or(config.cert);
     config.data_dir = args.data_dir.or(config.data_dir);
     config.log_format = args.log_format.unwrap_or(config.log_format);

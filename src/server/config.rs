@@ -25,6 +25,8 @@ const EMPTY_ROOM_TTL_S_MIN: u64 = 1;
 pub struct Config {
     /// Where to listen (UDP).
     pub listen: SocketAddr,
+    /// The port where it answers too; 0 for none. Unless given the next after the first, if that is free.
+    pub second_port: Option<u16>,
     /// The folder of `cert.pem` and `key.pem`; `certs` in the data folder unless given.
     pub cert: Option<PathBuf>,
     /// The folder of the database; `p2pchat-server` in the user's XDG data folder unless given.
@@ -65,6 +67,7 @@ impl Default for Config {
         let limits = ListenerLimits::default();
         Config {
             listen: (Ipv4Addr::UNSPECIFIED, PORT).into(),
+            second_port: None,
             cert: None,
             data_dir: None,
             password: None,

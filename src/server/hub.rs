@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, sleep, sleep_until, timeout};
 
 use crate::core::Now;
 use crate::core::rendezvous::{Change, Input, Output, Rendezvous, SessionId};
@@ -19,6 +19,10 @@ use crate::limits::{FINISH_WITHIN_S, HUB_INPUTS_AT_ONCE_MAX, STORE_RETRY_S};
 use crate::net::{CloseCode, Link, SendError, Writer};
 use crate::store::rendezvous::RendezvousStore;
 use crate::wire::{FromServer, RefusalCode};
+
+/// How often it is looked whether clients that say nothing have moved: a member whose router got another address is waited
+/// for by its chat. Ten thousand looks take a few milliseconds.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What sessions tell the hub.
 #[allow(clippy::large_enum_variant, reason = "nearly all are inputs; boxing each would cost more than it saves")]
@@ -80,14 +84,21 @@ impl Hub {
     pub(super) async fn run(mut self) {
         let mut waiting = Vec::with_capacity(HUB_INPUTS_AT_ONCE_MAX);
         let mut outputs = Vec::new();
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let wake = self.rendezvous.next_wake().map(|at_ms| self.started + Duration::from_millis(at_ms));
+            let mut look_now = false;
             tokio::select! {
                 biased;
                 _ = self.stop.wait_for(|stop| *stop) => return,
                 // A flood of inputs must not keep what is due from happening.
                 () = until(wake) => waiting.push(ToHub::Input(Input::Wake)),
+                _ = look.tick() => look_now = true,
                 taken = self.inputs.recv_many(&mut waiting, HUB_INPUTS_AT_ONCE_MAX) => if taken == 0 { return },
+            }
+            if look_now {
+                self.look_after_all(&mut outputs);
             }
             for input in waiting.drain(..) {
                 let now = self.now();
@@ -96,6 +107,9 @@ impl Hub {
                         self.outlets.insert(session, Outlet { link, writer, welcomed });
                     }
                     ToHub::Input(input) => {
+                        if let Input::Message { session, .. } = input {
+                            self.look_after(now, session, &mut outputs);
+                        }
                         if let Input::Disconnected { session } = input {
                             self.outlets.remove(&session);
                         }
@@ -115,6 +129,20 @@ impl Hub {
                 return;
             }
             outputs.into_iter().for_each(|output| self.carry_out(output));
+        }
+    }
+
+    /// Connections move with their clients without a word: those that have are told to the rendezvous.
+    fn look_after_all(&mut self, outputs: &mut Vec<Output>) {
+        let (now, sessions): (_, Vec<SessionId>) = (self.now(), self.outlets.keys().copied().collect());
+        sessions.into_iter().for_each(|session| self.look_after(now, session, outputs));
+    }
+
+    fn look_after(&mut self, now: Now, session: SessionId, outputs: &mut Vec<Output>) {
+        let Some(outlet) = self.outlets.get(&session) else { return };
+        let observed = outlet.link.remote();
+        if self.rendezvous.observed(session).is_some_and(|before| before != observed) {
+            self.rendezvous.handle(now, Input::Moved { session, observed }, outputs);
         }
     }
 

@@ -45,15 +45,18 @@ impl Server {
         let unusable = |why: String| StartError::Store { file: file.clone().unwrap_or_default(), why };
         let store = store.map_err(|why| unusable(why.to_string()))?;
         let kept = store.load().map_err(|why| unusable(why.to_string()))?;
+        let (listen, limits) = (config.listen, config.listener_limits());
+        let listener =
+            RendezvousListener::bind(listen, key, limits).map_err(|why| StartError::Listen { listen, why })?;
+        let (listener, second_port) = listen_twice(listener, config)?;
         let rules = rendezvous::Config {
             password: config.password.clone(),
             max_rooms: config.max_rooms,
             empty_room_ttl_s: config.empty_room_ttl_s,
             list_people: config.list_people,
+            second_port,
         };
         let rendezvous = Rendezvous::new(rules, Arc::new(Ed25519), kept);
-        let listener = RendezvousListener::bind(config.listen, key, config.listener_limits())
-            .map_err(|why| StartError::Listen { listen: config.listen, why })?;
         let listener = Arc::new(listener);
         let (stop, stopped) = watch::channel(false);
         let (to_hub, inputs) = mpsc::channel(HUB_INPUTS_WAITING_MAX);
@@ -95,6 +98,29 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         self.accepting.abort();
+    }
+}
+
+/// Opens the second port. One that the operator has named must be free; the usual one need not.
+fn listen_twice(
+    mut listener: RendezvousListener,
+    config: &Config,
+) -> Result<(RendezvousListener, Option<u16>), StartError> {
+    let first = listener.local_addr();
+    let port = match config.second_port {
+        Some(0) => return Ok((listener, None)),
+        Some(port) => port,
+        None if config.listen.port() == 0 => 0,
+        None => first.port().saturating_add(1),
+    };
+    let listen = SocketAddr::new(first.ip(), port);
+    match listener.listen_at(listen) {
+        Ok(second) => Ok((listener, Some(second.port()))),
+        Err(why) if config.second_port.is_some() => Err(StartError::Listen { listen, why }),
+        Err(why) => {
+            tracing::warn!(%listen, %why, "there is no second port: `p2pchat doctor` can tell less of its users' routers");
+            Ok((listener, None))
+        }
     }
 }
 

@@ -27,8 +27,7 @@ const TABLES: &str = "
     ) STRICT;
 ";
 
-/// Formats 1 and 2 hold the same tables.
-const SCHEMA: Schema = Schema { format: 2, create: TABLES, oldest: 1, migrate: |_, _| Ok(()) };
+const SCHEMA: Schema = Schema { format: 2, create: TABLES };
 
 /// The file.
 #[derive(Debug)]

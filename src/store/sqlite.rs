@@ -5,23 +5,19 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::wire::DecodeError;
 
 /// How long a reader waits for a writer that is just closing the file or recovering its journal.
 const READER_WAITS: Duration = Duration::from_secs(5);
 
-/// What a database is made of, and how an earlier one becomes one.
+/// What a database is made of.
 pub(super) struct Schema {
-    /// The format that this version writes.
+    /// The format that this version reads and writes.
     pub format: i64,
     /// Makes it in an empty database.
     pub create: &'static str,
-    /// The oldest format that [`Schema::migrate`] understands.
-    pub oldest: i64,
-    /// Brings a database of that format, or of a later one before this, to this one.
-    pub migrate: fn(&Transaction<'_>, i64) -> Result<(), StoreError>,
 }
 
 /// Kibibytes of pages in memory, negative as SQLite wants it: with its default of 2 MiB a busy minute wrote pages out within
@@ -48,25 +44,31 @@ pub enum StoreError {
         what: &'static str,
     },
     /// The file is of another version of this program.
-    #[error("the database is of format {found}, and this version reads formats {oldest} to {newest}; {}", if found > newest { "a later version wrote it" } else { "it is older than the first release" })]
+    #[error("the database is of format {found}, and this version reads format {known}; {}", if found > known { "a later version wrote it" } else { "it is older than the first release" })]
     OtherFormat {
         /// Its format.
         found: i64,
-        /// The oldest that can be read.
-        oldest: i64,
-        /// The one that is written.
-        newest: i64,
+        /// The one that is read and written.
+        known: i64,
     },
+    /// An entry was to be kept under a number of its author's log that is taken. Nothing does that but a bug.
+    #[error("an entry was to be kept under a number that another one has")]
+    NumberTaken,
 }
 
 impl StoreError {
+    /// Whether the file is of a version before the first that was released, so that nobody misses what is in it.
+    pub fn is_too_old(&self) -> bool {
+        matches!(self, StoreError::OtherFormat { found, known } if found < known)
+    }
+
     /// Whether the file itself is to blame: what stands in it is not what was written. A full disk, a folder that is somebody
     /// else's or a later version are none of that.
     pub fn is_damage(&self) -> bool {
         use rusqlite::ErrorCode as Code;
         match self {
             StoreError::Damaged { .. } => true,
-            StoreError::File(_) | StoreError::OtherFormat { .. } => false,
+            StoreError::File(_) | StoreError::OtherFormat { .. } | StoreError::NumberTaken => false,
             StoreError::Database(rusqlite::Error::SqliteFailure(failure, _)) => matches!(
                 failure.code,
                 // A schema of which a letter has changed fails as an unknown error: a table is not found by its name.
@@ -78,7 +80,7 @@ impl StoreError {
     }
 }
 
-/// Opens a database file, made if absent, and brings it to the format of `schema`; without a file, one in memory.
+/// Opens a database file of the format of `schema`, made if absent; without a file, one in memory.
 ///
 /// WAL with `synchronous=FULL`: a commit that has returned survives a power cut. (The default for WAL, NORMAL, may lose
 /// the last commits.) The journals beside the file take its permissions. What is deleted is overwritten, and nothing is
@@ -109,7 +111,6 @@ pub(super) fn open(file: Option<&Path>, schema: &Schema) -> Result<Connection, S
             return Ok(connection);
         }
         0 => all_at_once.execute_batch(schema.create)?,
-        found if found >= schema.oldest && found < schema.format => (schema.migrate)(&all_at_once, found)?,
         found => return Err(schema.other(found)),
     }
     all_at_once.pragma_update(None, "user_version", schema.format)?;
@@ -130,7 +131,7 @@ pub(super) fn open_to_read(file: &Path, schema: &Schema) -> Result<Connection, S
 
 impl Schema {
     fn other(&self, found: i64) -> StoreError {
-        StoreError::OtherFormat { found, oldest: self.oldest, newest: self.format }
+        StoreError::OtherFormat { found, known: self.format }
     }
 }
 
@@ -146,8 +147,7 @@ mod tests {
     use super::*;
 
     fn schema(create: &'static str) -> Schema {
-        let migrate = |to: &Transaction<'_>, _| Ok(to.execute_batch("CREATE TABLE later (x)")?);
-        Schema { format: 5, create, oldest: 4, migrate }
+        Schema { format: 5, create }
     }
 
     #[test]
@@ -175,17 +175,6 @@ mod tests {
             assert!(refused.to_string().contains(words) && !refused.is_damage(), "{refused}");
             open_to_read(&file, &schema("")).unwrap_err();
             std::fs::remove_file(&file).unwrap();
-        }
-    }
-
-    #[test]
-    fn an_earlier_format_is_brought_forward_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("some.db");
-        open(Some(&file), &schema("")).unwrap().pragma_update(None, "user_version", 4).unwrap();
-        for _ in 0..2 {
-            let connection = open(Some(&file), &schema("")).unwrap();
-            assert_eq!(connection.query_row("SELECT count(*) FROM later", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
         }
     }
 }

@@ -58,7 +58,7 @@ pub struct Global {
     /// Speak JSON, one object a line, in both directions
     #[arg(long, global = true, conflicts_with = "plain")]
     pub json: bool,
-    /// Speak in plain lines, without drawing (the default for now)
+    /// Speak in plain lines, without drawing (the default where nothing can be drawn; also P2PCHAT_PLAIN=1)
     #[arg(long, global = true)]
     pub plain: bool,
     /// Never ask anything
@@ -79,6 +79,8 @@ pub enum Action {
     Join(Join),
     /// Found a room, and wait in it for others to knock
     Create(Create),
+    /// Be in a room without anybody in front of the screen, to carry between members that can't connect
+    Carry(Carry),
     /// Show the server's rooms, and the people who chose to be listed
     List,
     /// Delete a room that you created
@@ -97,6 +99,8 @@ pub enum Action {
     },
     /// Show your name, your key's fingerprint and where they are kept
     Whoami,
+    /// Examine the network between this machine and the server, and say what it means for your chats
+    Doctor,
     /// Show the whole idea on this machine, in under a minute
     Demo,
     /// Print completions for a shell
@@ -152,6 +156,19 @@ pub struct Create {
     /// How lines in a pipe are treated.
     #[command(flatten)]
     pub pipe: Pipe,
+}
+
+/// Arguments of `carry`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Carry {
+    /// Which room; everybody in it has to agree, as with any newcomer
+    pub room: RoomName,
+    /// Say yes to whomever this member lets in; without one, silence refuses every newcomer
+    #[arg(long, value_name = "NAME")]
+    pub follow: Vec<Name>,
+    /// What stays.
+    #[command(flatten)]
+    pub stay: Stay,
 }
 
 /// Arguments of `search`.

@@ -203,11 +203,31 @@ pub fn failures() -> Vec<Failure> {
     ]
 }
 
+pub fn routes() -> Vec<Route> {
+    let at = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<std::net::SocketAddr>>();
+    let direct = DirectLink { remote: at(&["198.51.100.7:4433"])[0], dialled: true, since_s: 90 };
+    let route = |key, who, path, direct, addresses| Route {
+        name: name(who),
+        key: PeerId([key; 32]),
+        path,
+        direct,
+        addresses,
+        online: Some(true),
+    };
+    let near = at(&["198.51.100.7:4433", "10.0.0.7:4433"]);
+    let far = at(&["203.0.113.1:9", "[2001:db8::1]:9"]);
+    vec![
+        route(2, "bob", Path::Direct { rtt_ms: Some(12) }, Some(direct), near),
+        route(3, "carol", Path::Relayed { via: name("bob") }, None, far),
+        route(4, "dana", Path::None, None, Vec::new()),
+    ]
+}
+
 pub fn events() -> Vec<Event> {
     let server = || EVIL.to_owned();
     let room = lobby;
     let knock = || ProposalHash([4; 32]);
-    let link = |path, grace_s| Event::Link { room: room(), name: name("bob"), path, grace_s };
+    let link = |path, grace_s| Event::Link { room: room(), name: name("bob"), path, grace_s, tried: None };
     let left = |reason| Event::MemberLeft { room: room(), name: name("bob"), key: PeerId([2; 32]), reason, epoch: 5 };
     let mut events = vec![
         Event::Ready { name: name("alice"), fingerprint: words(1), ephemeral: false },
@@ -235,6 +255,8 @@ pub fn events() -> Vec<Event> {
         link(Path::Direct { rtt_ms: None }, None),
         link(Path::Relayed { via: name("carol") }, None),
         link(Path::None, Some(120)),
+        Event::Link { room: room(), name: name("bob"), path: Path::None, grace_s: Some(120), tried: Some(3) },
+        Event::Paths { room: room(), routes: routes() },
         message(2, "bob", EVIL),
         message(1, "alice", "my own"),
         Event::Delivered { room: room(), id: EntryId([1; 32]), to: 2, of: 3 },

@@ -16,6 +16,8 @@ pub enum Exit {
     Unreachable = 4,
     /// The server, or somebody in its name, is not who they were.
     Identity = 5,
+    /// `doctor`: chats will work, some of them through a common member only.
+    Limited = 6,
 }
 
 /// The codes as `--help` and the man page tell them.
@@ -26,7 +28,8 @@ Exit codes:
   2  wrong usage
   3  refused by the members: a no, no answer in time, or no seat left
   4  server not reachable
-  5  the server's or a peer's identity is not the one expected";
+  5  the server's or a peer's identity is not the one expected
+  6  doctor: some chats will need a common member to carry them";
 
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {

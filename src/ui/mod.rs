@@ -4,18 +4,22 @@
 //! [`escape`]; every sentence about a failure stands in [`words`].
 
 pub mod args;
+pub mod carry;
 pub mod decide;
 pub mod decisions;
+pub mod doctor;
 pub mod escape;
 pub mod exit;
 pub mod json;
 pub mod knocks;
+pub mod labels;
 pub mod lines;
 pub mod log;
 pub mod membership;
 pub mod notices;
 pub mod offline;
 pub mod once;
+pub mod paths;
 pub mod pipe;
 pub mod plain;
 pub mod port;
@@ -25,6 +29,7 @@ pub mod settle;
 pub mod slash;
 pub mod stop;
 pub mod terminal;
+pub mod tui;
 pub mod verdict;
 pub mod words;
 pub mod wrap;
@@ -45,7 +50,7 @@ use self::once::Ask;
 use self::session::Opening;
 use self::settle::Settled;
 use self::words::Said;
-use crate::peer::api::{Chat, Creation, Options, StartError, remember_name};
+use crate::peer::api::{Chat, Creation, Name, Options, StartError, remember_name};
 
 /// Bytes of output that wait to be written together while events come in.
 const OUTPUT_BYTES: usize = 64 * 1024;
@@ -100,6 +105,10 @@ where
         Action::Demo => return demo(),
         Action::VerifyLog { file } => return membership::verify(&file, global.json, &mut io::stdout().lock()),
         Action::Json(_) => global.json = true,
+        Action::Carry(_) if global.json => {
+            let hint = "a program that wants to carry says `p2pchat join ROOM --json`, and sends `remember`";
+            return (Exit::Usage, Some(Said::new("usage", "carry has no JSON face", hint.to_owned())));
+        }
         _ => {}
     }
     let settled = match settle::settle(&global) {
@@ -107,12 +116,14 @@ where
         Err((exit, said)) => return (exit, Some(said)),
     };
     let ephemeral = match &command {
-        Action::Join(args::Join { stay, .. }) | Action::Create(args::Create { stay, .. }) | Action::Json(stay) => {
-            stay.ephemeral
-        }
+        Action::Join(args::Join { stay, .. })
+        | Action::Carry(args::Carry { stay, .. })
+        | Action::Create(args::Create { stay, .. })
+        | Action::Json(stay) => stay.ephemeral,
         _ => false,
     };
     let face = match command {
+        Action::Doctor => return doctor::run(&settled, &global, &mut io::stdout().lock()),
         Action::Whoami => return once::whoami(&settled, global.json, &mut io::stdout().lock()),
         Action::Search(search) => return offline::search(&settled, &search, global.json, &mut io::stdout().lock()),
         Action::Export(export) if export.members => {
@@ -127,6 +138,9 @@ where
             let create = join.create.then_some(creation);
             let offer = settled.may_ask.then_some(creation);
             Face::Chat(Opening::Join { room: join.room, create, offer }, choices(join.pipe), creation)
+        }
+        Action::Carry(carry) => {
+            Face::Carry(Opening::Join { room: carry.room, create: None, offer: None }, carry.follow)
         }
         Action::Create(create) => {
             let creation = settled.creation(&create.how);
@@ -158,6 +172,7 @@ where
 enum Face {
     Once(Ask),
     Chat(Opening, pipe::Choices, Creation),
+    Carry(Opening, Vec<Name>),
 }
 
 async fn chat<F, S>(options: Options, face: Face, global: &Global, settled: &Settled, start: F) -> (Exit, Option<Said>)
@@ -181,8 +196,19 @@ where
     let stdin = || tokio::io::BufReader::with_capacity(OUTPUT_BYTES, tokio::io::stdin());
     match face {
         Face::Once(ask) => once::run(chat, ask, global.json, io::stdout(), stop).await,
+        Face::Carry(opening, follow) => carry::run(chat, opening, follow, io::stderr(), stop).await,
         Face::Chat(opening, _, creation) if global.json => {
             (json::run(chat, opening, creation, stdin(), stdout(), stop).await, None)
+        }
+        Face::Chat(opening, _, creation) if !global.plain && tui::screen::is_usable() => {
+            let ended = tui::run(chat, opening, settled.on_screen(creation), settled.data_dir.clone(), stop).await;
+            match ended {
+                Ok((exit, said, farewell)) => {
+                    farewell.iter().for_each(|line| println!("{line}"));
+                    (exit, said)
+                }
+                Err(why) => (Exit::Failed, Some(Said::new("terminal", words::shown(why), None))),
+            }
         }
         Face::Chat(opening, ..) if io::stdin().is_terminal() => {
             let (terminal, closing) = match terminal::open() {

@@ -3,6 +3,7 @@
 //! Every line is free of control characters, whatever the event holds. State is told in words, never by colour.
 
 use super::decisions;
+use super::paths;
 use super::recall;
 use super::words::{self, shown};
 use crate::peer::api::*;
@@ -78,7 +79,8 @@ pub fn notice(event: &Event) -> Vec<String> {
             }
             Departure::Removed => format!("{} was removed from {} by the others", shown(name), shown(room)),
         }],
-        Event::Link { name, path, grace_s, .. } => vec![link(name, path, *grace_s)],
+        Event::Link { name, path, grace_s, tried, .. } => paths::change(name, path, *grace_s, *tried),
+        Event::Paths { room, routes } => paths::table(room, routes),
         Event::Members { room, size, members, .. } => members_table(room, *size, members),
         Event::Left { room, why } => vec![match why {
             Leaving::Asked => format!("you have left {}", shown(room)),
@@ -160,24 +162,6 @@ pub(super) fn over(how: Refusal) -> &'static str {
     }
 }
 
-fn link(name: &Name, path: &Path, grace_s: Option<u64>) -> String {
-    match (path, grace_s) {
-        (Path::None, Some(grace)) => {
-            format!("{} can't be reached and loses their seat in {grace} s unless they come back", shown(name))
-        }
-        _ => format!("{}: {}", shown(name), path_words(path)),
-    }
-}
-
-fn path_words(path: &Path) -> String {
-    match path {
-        Path::Direct { rtt_ms: Some(rtt) } => format!("direct, {rtt} ms"),
-        Path::Direct { rtt_ms: None } => "direct".to_owned(),
-        Path::Relayed { via } => format!("relayed through {}", shown(via)),
-        Path::None => "not reached".to_owned(),
-    }
-}
-
 fn rooms_table(rooms: &[RoomSummary], people: &[Name]) -> Vec<String> {
     let mut lines = Vec::new();
     if rooms.is_empty() {
@@ -202,7 +186,7 @@ fn row(room: &str, members: &str, knocking: &str) -> String {
 fn members_table(room: &RoomName, size: u16, members: &[Person]) -> Vec<String> {
     let mut lines = vec![format!("{}: {} of {size} members", shown(room), members.len())];
     lines.extend(members.iter().map(|person| {
-        let path = if person.me { "you".to_owned() } else { path_words(&person.path) };
+        let path = if person.me { "you".to_owned() } else { paths::words(&person.path) };
         format!("  {}  {}  {path}", pad(&shown(&person.name), 12), person.key.fingerprint())
     }));
     lines

@@ -20,7 +20,7 @@ type Outcome = (Exit, Option<Said>);
 /// Looks for words in the history of a room.
 pub fn search(settled: &Settled, search: &Search, as_json: bool, stdout: &mut impl Write) -> Outcome {
     let found = open(settled, &search.room, search.room_id.as_deref())
-        .and_then(|(history, room)| history.search(&room, &search.words.join(" "), search.count).map_err(words_of));
+        .and_then(|(mut history, room)| history.search(&room, &search.words.join(" "), search.count).map_err(words_of));
     match found {
         Ok(part) if as_json => once::write_lines(stdout, &[json::history_line(&search.room, &part)]),
         Ok(part) => {
@@ -37,11 +37,11 @@ pub fn export(settled: &Settled, export: &Export, as_json: bool, stdout: &mut im
     if export.text && as_json {
         return (Exit::Usage, Some(Said::new("usage", "--text or --json, not both", None)));
     }
-    let (history, room) = match open(settled, &export.room, export.room_id.as_deref()) {
+    let (mut history, room) = match open(settled, &export.room, export.room_id.as_deref()) {
         Ok(opened) => opened,
         Err(said) => return (Exit::Failed, Some(said)),
     };
-    let write = |to: &mut dyn Write| {
+    let mut write = |to: &mut dyn Write| {
         let mut to = BufWriter::new(to);
         let zone = TimeZone::system();
         let each = |entry| match line(&export.room, &entry, as_json, &zone) {

@@ -200,6 +200,7 @@ impl<O: Write, E: Write> Pipe<O, E> {
             Slash::Quit => return self.quit(Exit::Done),
             Slash::List => Ok(Command::List),
             Slash::Members => Ok(Command::Members(room)),
+            Slash::Paths => Ok(Command::Paths(room)),
             Slash::Last(count) => Ok(Command::Last { room, count }),
             Slash::Search(words) => Ok(Command::Search { room, words, count: HISTORY_SHOWN_DEFAULT }),
             Slash::Leave => Ok(Command::Leave(room)),

@@ -3,7 +3,6 @@
 //! An event never takes the keyboard: answers are typed in full (`/approve NAME`), and what is being typed survives what
 //! comes in. Everything on the screen has passed [`super::escape`].
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::time::Instant;
 use super::decide::Awaited;
 use super::exit::Exit;
 use super::knocks::Knocks;
+use super::labels::Labels;
 use super::notices::{self, notice, pad};
 use super::port::{Port, Turn};
 use super::session::{Opening, Session, Step};
@@ -21,7 +21,7 @@ use super::stop;
 use super::terminal::{Key, Terminal, Typed};
 use super::words::{self, Said, shown};
 use super::{escape, recall, wrap};
-use crate::peer::api::limits::{HISTORY_SHOWN_DEFAULT, NAMES_REMEMBERED_MAX};
+use crate::peer::api::limits::HISTORY_SHOWN_DEFAULT;
 use crate::peer::api::{Chat, Command, Ending, Event, KnockRef, Name, PeerId, Recalled, RoomName};
 
 /// How often the clock of our own knock is shown when nothing else changes.
@@ -45,7 +45,7 @@ pub async fn run(
         room: opening.room().cloned(),
         session: Session::new(opening),
         knocks: Knocks::default(),
-        names: BTreeMap::new(),
+        labels: Labels::default(),
         question: None,
         own_knock: None,
         awaited: Awaited::default(),
@@ -94,7 +94,7 @@ struct Plain {
     session: Session,
     room: Option<RoomName>,
     knocks: Knocks,
-    names: BTreeMap<PeerId, Name>,
+    labels: Labels,
     question: Option<Question>,
     own_knock: Option<OwnKnock>,
     awaited: Awaited,
@@ -123,7 +123,7 @@ struct OwnKnock {
 impl Plain {
     async fn on_event(&mut self, event: Event) {
         self.knocks.note(&event);
-        self.note_names(&event);
+        self.labels.note(&event);
         self.awaited.note(&event);
         match &event {
             Event::Message { from, key, mine, text, sent_at_ms, .. } => {
@@ -158,7 +158,7 @@ impl Plain {
             Some(Step::Offer) => {
                 self.question = Some(Question::Create);
                 let room = self.room.as_ref().map(shown).unwrap_or_default();
-                self.notices(vec![format!("there is no room {room}. Create it? [y/N]")]).await;
+                self.notices(vec![words::offer(&room)]).await;
             }
             Some(Step::Fail(said)) => {
                 self.last_words = Some(said);
@@ -208,15 +208,7 @@ impl Plain {
             },
             Line::Do(slash) => self.carry_out(slash).await,
             Line::Wrong(usage) => self.notices(vec![format!("usage: {usage}")]).await,
-            Line::Unknown { word, nearest } => {
-                let did_you_mean = match nearest {
-                    Some(name) => format!("did you mean /{name}?"),
-                    None => "/help shows what there is".to_owned(),
-                };
-                let word = escape::field(&word, 24);
-                let say = "To say it, begin with //";
-                self.notices(vec![format!("no command /{word}, nothing was sent; {did_you_mean} {say}")]).await;
-            }
+            Line::Unknown { word, nearest } => self.notices(vec![words::no_command(&word, nearest)]).await,
         }
     }
 
@@ -253,6 +245,7 @@ impl Plain {
                 }
             }
             (Slash::Members, Some(room)) => self.port.send(Command::Members(room)),
+            (Slash::Paths, Some(room)) => self.port.send(Command::Paths(room)),
             (Slash::Last(count), Some(room)) => self.port.send(Command::Last { room, count }),
             (Slash::Search(words), Some(room)) => {
                 self.port.send(Command::Search { room, words, count: HISTORY_SHOWN_DEFAULT });
@@ -330,40 +323,15 @@ impl Plain {
         self.deadline = Some(stop::deadline());
     }
 
-    fn note_names(&mut self, event: &Event) {
-        let mut note = |key: &PeerId, name: &Name| {
-            if self.names.len() < NAMES_REMEMBERED_MAX || self.names.contains_key(key) {
-                self.names.insert(*key, name.clone());
-            }
-        };
-        match event {
-            Event::Joined { members, .. } | Event::Members { members, .. } => {
-                members.iter().for_each(|person| note(&person.key, &person.name));
-            }
-            Event::MemberJoined { name, key, .. } | Event::Message { from: name, key, .. } => note(key, name),
-            Event::History { messages, .. } => {
-                messages.iter().for_each(|message| message.from.iter().for_each(|name| note(&message.key, name)));
-            }
-            _ => {}
-        }
-    }
-
-    /// The name, with the first words of the key if another key's name looks the same.
-    fn label(&self, name: &Name, key: &PeerId) -> String {
-        let skeleton = name.skeleton();
-        let alike = self.names.iter().any(|(other, known)| other != key && known.skeleton() == skeleton);
-        if alike { format!("{}@{}", shown(name), key.fingerprint().tag()) } else { shown(name) }
-    }
-
     async fn message(&mut self, from: &Name, key: &PeerId, text: &str, sent_at_ms: u64) {
-        let lead = format!("{} {}  ", self.clock(sent_at_ms), pad(&self.label(from, key), NAME_COLUMNS));
+        let lead = format!("{} {}  ", self.clock(sent_at_ms), pad(&self.labels.label(from, key), NAME_COLUMNS));
         self.show(&lead, &escape::text(text)).await;
     }
 
     async fn recalled(&mut self, messages: &[Recalled]) {
         for message in messages {
             let label = match &message.from {
-                Some(from) => self.label(from, &message.key),
+                Some(from) => self.labels.label(from, &message.key),
                 None => recall::label(message),
             };
             let lead = recall::lead(message, &label, &self.terminal.zone);

@@ -131,6 +131,11 @@ impl Session {
     /// What `event` makes the program do.
     pub fn note(&mut self, event: &Event) -> Option<Step> {
         match event {
+            // Back on one's own seat nobody is needed but the members; a wish to knock waits for the server by itself.
+            Event::Ready { .. } if !self.asked && matches!(self.opening, Opening::Join { .. }) => {
+                self.asked = true;
+                self.room.clone().map(|room| Step::Send(Command::Join(room)))
+            }
             Event::ServerUp { .. } if !self.asked => {
                 self.asked = true;
                 match &self.opening {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::args::{Global, How};
 use super::exit::Exit;
+use super::tui::model::Choices;
 use super::words::{self, Said};
 use crate::peer::api::limits::{HISTORY_SHOWN_MAX, NAME_BYTES_MAX};
 use crate::peer::api::{Config, ConfigError, Creation, Keep, Name, Options, Places, read_password, remembered_name};
@@ -80,6 +81,7 @@ impl Settled {
             server: global.server.clone().unwrap_or_else(|| self.config.server.clone()),
             password,
             listen: global.listen.unwrap_or(self.config.listen),
+            map_port: self.config.map_port,
             listed: self.config.listed,
             visiting: false,
             scrollback: self.config.scrollback.min(HISTORY_SHOWN_MAX),
@@ -97,6 +99,18 @@ impl Settled {
         let visitor = "visitor".parse().expect("an ordinary word is a name");
         let named = Settled { name: Some(self.name.clone().unwrap_or(visitor)), ..self.clone() };
         Ok(Options { visiting: true, ..named.options(global)? })
+    }
+
+    /// How the full-screen face is to be.
+    pub fn on_screen(&self, creation: Creation) -> Choices {
+        Choices {
+            bell: self.config.bell,
+            notify: self.config.notify,
+            colour: std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty()),
+            zone: jiff::tz::TimeZone::system(),
+            creation,
+            data_dir: self.data_dir.display().to_string(),
+        }
     }
 
     /// How a room is made: the command line before the config.

@@ -33,6 +33,8 @@ pub enum Slash {
     List,
     /// Show who is in the room.
     Members,
+    /// Show how members are reached.
+    Paths,
     /// Let a newcomer in.
     Approve(Newcomer),
     /// Refuse a newcomer.
@@ -151,6 +153,13 @@ pub const COMMANDS: &[Entry] = &[
         parse: |rest| alone(rest, Slash::Members),
     },
     Entry {
+        name: "paths",
+        aliases: &["path"],
+        usage: "/paths",
+        help: "show the path to each member: direct or through whom, how far, what was tried",
+        parse: |rest| alone(rest, Slash::Paths),
+    },
+    Entry {
         name: "last",
         aliases: &[],
         usage: "/last [N]",
@@ -249,12 +258,17 @@ pub(super) fn newcomer(rest: &str) -> Option<Newcomer> {
 
 /// The command at most two letters away, or of which the word is the beginning.
 fn nearest(word: &str) -> Option<&'static str> {
+    nearest_of(word, COMMANDS.iter().map(|entry| entry.name))
+}
+
+/// As [`nearest`], of these.
+pub(super) fn nearest_of(word: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     // Longer words are no slip of the finger, and measuring them would cost.
     if word.is_empty() || word.len() > 16 {
         return None;
     }
     let distance = |name: &str| if name.starts_with(word) { 1 } else { distance(word, name) };
-    COMMANDS.iter().map(|entry| (distance(entry.name), entry.name)).min().filter(|(d, _)| *d <= 2).map(|(_, n)| n)
+    names.map(|name| (distance(name), name)).min().filter(|(d, _)| *d <= 2).map(|(_, n)| n)
 }
 
 /// Letters to add, leave out, change or swap with their neighbour to get from one word to the other.
@@ -329,6 +343,8 @@ mod tests {
             ("/history", Line::Wrong("/history members")),
             ("/members", Do(Slash::Members)),
             ("/who", Do(Slash::Members)),
+            ("/paths", Do(Slash::Paths)),
+            ("/paths bob", Line::Wrong("/paths")),
             ("/last", Do(Slash::Last(20))),
             ("/last 500", Do(Slash::Last(500))),
             ("/last 0", Line::Wrong("/last [N]")),

@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::exit::Exit;
-use super::terminal;
+use super::{terminal, tui};
 
 /// Listens from now on. Yields once, at the first signal; must be called within a tokio runtime.
 ///
@@ -28,6 +28,7 @@ pub fn on_signals() -> std::io::Result<mpsc::Receiver<()>> {
             if !first {
                 // The face may be stuck in a write that nobody reads; waiting for it would be no end at all.
                 terminal::restore();
+                tui::screen::restore();
                 std::process::exit(Exit::Failed as i32);
             }
             first = false;

@@ -43,6 +43,21 @@ pub fn shown(outside: impl Display) -> String {
     escape::field(&outside.to_string(), REASON_COLUMNS_MAX)
 }
 
+/// The question whether to make a room that doesn't exist; its name is escaped already.
+pub fn offer(room: &str) -> String {
+    format!("there is no room {room}. Create it? [y/N]")
+}
+
+/// What is answered to a command that doesn't exist.
+pub fn no_command(word: &str, nearest: Option<&str>) -> String {
+    let did_you_mean = match nearest {
+        Some(name) => format!("did you mean /{name}?"),
+        None => "/help shows what there is".to_owned(),
+    };
+    let word = escape::field(word, 24);
+    format!("no command /{word}, nothing was sent; {did_you_mean} To say it, begin with //")
+}
+
 fn hint(text: impl Into<String>) -> Option<String> {
     Some(text.into())
 }

@@ -23,6 +23,7 @@ pub enum ToServerKind {
     Delete = 14,
     Close = 15,
     Visit = 16,
+    Survey = 17,
 }
 
 /// From a rendezvous to a client.
@@ -47,6 +48,8 @@ pub enum FromServerKind {
     Presence = 15,
     Reported = 16,
     Deleted = 17,
+    Observed = 18,
+    Surveyed = 19,
 }
 
 /// Between peers, both ways.

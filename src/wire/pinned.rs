@@ -42,6 +42,7 @@ fn messages_to_a_server_have_these_bytes() {
     pinned(Delete(signed(deletion)), &format!("kind: 0e \n room: 11*32 \n by: 01*32 \n {SIGNATURE}"));
     pinned(Close(room()), "kind: 0f \n room: 11*32");
     pinned(Visit(None), "kind: 10 \n no password: 00");
+    pinned(Survey(()), "kind: 11");
 }
 
 #[test]
@@ -118,7 +119,9 @@ fn messages_from_a_server_have_these_bytes() {
     pinned(Presence((room(), key(), true)), "kind: 0f \n room: 11*32 \n member: 01*32 \n here: 01");
     pinned(Reported((room(), key(), PeerId([2; 32]))), "kind: 10 \n room: 11*32 \n about: 01*32 \n by: 02*32");
     let deletion = Deletion { room: room(), by: key() };
+    pinned(Observed("192.0.2.7:4433".parse().unwrap()), "kind: 12 \n v4: 00 c0000207 \n port: d122");
     pinned(Deleted(signed(deletion)), &format!("kind: 11 \n room: 11*32 \n by: 01*32 \n {SIGNATURE}"));
+    pinned(Surveyed((Some(4434), 1_000)), "kind: 13 \n second port: 01 d222 \n clock: e807");
 }
 
 #[test]

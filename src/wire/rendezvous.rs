@@ -51,6 +51,8 @@ messages! {
         /// Instead of a hello: I only look, as nobody, and may list, look up, and delete what I sign. With the password
         /// where one is asked for. A key stays free for the client that chats under it.
         Visit(Option<Text<PASSWORD_BYTES_MAX>>),
+        /// What should I know about you, to examine the network between us? Answered with [`FromServer::Surveyed`].
+        Survey(()),
     }
 }
 
@@ -91,6 +93,11 @@ messages! {
         Reported((RoomId, PeerId, PeerId)),
         /// The creator deleted the room.
         Deleted(Signed<Deletion>),
+        /// The port of mine where I answer too, if there is one; and my clock, in milliseconds since 1970. From where two of
+        /// a client's connections come, to both ports from one socket, tells what kind of router it is behind (RFC 4787 §4.1).
+        Surveyed((Option<u16>, u64)),
+        /// I see you somewhere else now than where I told you last: you have moved, or your router has.
+        Observed(SocketAddr),
     }
 }
 

@@ -62,6 +62,8 @@ pub struct World {
     pub told_server: Vec<ToServer>,
     /// How often time had to stop because something was due.
     pub wakes: u32,
+    /// How often anybody dialled anybody.
+    pub dials: u32,
     /// Everything that was ever said over links: by whom, and what.
     pub told_peers: Vec<(usize, PeerMessage)>,
     /// Delivers what is on its way in any order that keeps each connection's own, by this state; in order when absent.
@@ -87,6 +89,7 @@ impl World {
             lie: None,
             told_server: Vec::new(),
             wakes: 0,
+            dials: 0,
             told_peers: Vec::new(),
             disorder: None,
         };
@@ -233,6 +236,11 @@ impl World {
             self.connect(who);
         }
         self.run();
+    }
+
+    /// The connection that somebody has with somebody.
+    pub fn link_of(&self, who: usize, other: usize) -> LinkId {
+        *self.people[who].links.iter().find(|(_, (to, _))| *to == other).unwrap().0
     }
 
     fn give(&mut self, who: usize, input: Input) {
@@ -415,6 +423,7 @@ impl World {
     }
 
     fn dial(&mut self, who: usize, peer: PeerId) {
+        self.dials += 1;
         let other = self.people.iter().position(|person| person.id == peer);
         let other = other.filter(|other| self.people[*other].node.is_some());
         let other = other.filter(|other| !self.apart.contains(&(who.min(*other), who.max(*other))));

@@ -330,6 +330,36 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// A process that speaks JSON, started by the caller.
+    pub fn of(name: &str, process: Process, log: PathBuf) -> Self {
+        Peer { name: name.to_owned(), process, parsed: Vec::new(), log }
+    }
+
+    /// Takes the first event of this type that fits, if one comes before `until`.
+    pub fn wait_within(&mut self, until: Instant, kind: &str, fits: impl Fn(&Value) -> bool) -> Option<Value> {
+        let (parsed, stdout) = (&mut self.parsed, self.process.stdout.clone());
+        stdout.wait(until.saturating_duration_since(Instant::now()), |lines, _| {
+            Self::parse(parsed, lines);
+            let fits = |it: &Option<Value>| it.as_ref().is_some_and(|it| it["type"] == kind && fits(it));
+            let at = parsed.iter().position(fits)?;
+            parsed[at].take()
+        })
+    }
+
+    /// Waits as [`Peer::wait`] does, and tells when the first such line came.
+    #[track_caller]
+    pub fn wait_at(&mut self, kind: &str, fits: impl Fn(&Value) -> bool) -> (Value, Instant) {
+        let found = self.wait(kind, &fits);
+        let at = self.first_at(kind, fits).expect("it was heard just now");
+        (found, at)
+    }
+
+    /// When the first event of this type that fits came, if one did.
+    pub fn first_at(&self, kind: &str, fits: impl Fn(&Value) -> bool) -> Option<Instant> {
+        let fits = |line: &[u8]| serde_json::from_slice::<Value>(line).is_ok_and(|it| it["type"] == kind && fits(&it));
+        self.process.stdout.after(0).into_iter().find(|(_, line)| fits(line)).map(|(at, _)| at)
+    }
+
     fn parse(parsed: &mut Vec<Option<Value>>, lines: &[Vec<u8>]) {
         for line in &lines[parsed.len()..] {
             let value = serde_json::from_slice(line);

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `harness` | starts servers and peers, waits for what they say, never for a fixed time |
 //! | `chat` | knock, consent, talk, leave: the JSON face as other programs rely on it |
+//! | `carry` | a member with nobody in front of it |
 //! | `decisions` | removals, founding anew, rules: what members decide beyond letting somebody in |
 //! | `refusals` | every no, with its words, its hint and its exit code |
+//! | `doctor` | what the network examination says of real servers, and its exit codes |
 //! | `outages` | servers and members that are killed, and come back |
 //! | `rooms` | lists, deletions, sizes, names, rooms that nobody is in |
 //! | `pipes` | files through a room, byte for byte |
@@ -16,8 +18,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
+mod carry;
 mod chat;
 mod decisions;
+mod doctor;
 #[allow(dead_code, reason = "some of it serves the storm of kills only")]
 mod harness;
 mod history;

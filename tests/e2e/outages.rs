@@ -1,8 +1,11 @@
 //! Servers and members that are killed, and come back.
 
+use std::time::{Duration, Instant};
+
+use p2pchat::store::peer::PeerStore;
 use serde_json::json;
 
-use crate::harness::{Peer, World};
+use crate::harness::{DEADLINE, Peer, World};
 
 /// Three members of a room, all linked.
 fn three(world: &World, how: &[&str]) -> [Peer; 3] {
@@ -105,6 +108,33 @@ fn who_comes_back_within_the_grace_asks_nobody_and_gets_what_was_missed() {
         assert!(!peer.has_heard("misbehaviour", |_| true), "{}", peer.story());
         let texts = peer.heard().into_iter().filter(|it| it["type"] == "message" && it["text"] == "before").count();
         assert_eq!(texts, 1);
+    }
+}
+
+#[test]
+fn who_is_killed_while_there_is_no_server_comes_back_to_the_others() {
+    let mut world = World::new();
+    let [mut alice, mut bob, mut carol] = three(&world, &["--grace", "600"]);
+    let before = carol.say("lobby", "before");
+    alice.hears("carol", "before");
+    // News about addresses is gathered for two seconds.
+    let (history, asked) = (world.path("carol").join("history.db"), Instant::now());
+    while !PeerStore::open_to_read(&history).and_then(|it| it.load()).is_ok_and(|kept| kept.addresses.len() == 2) {
+        assert!(asked.elapsed() < DEADLINE, "where the others are was never kept");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    world.kill_server();
+    carol.process.kill();
+    alice.say("lobby", "while you were away");
+    bob.hears("alice", "while you were away");
+    let mut carol = world.json("carol", &["join", "lobby"]);
+    assert_eq!(carol.next("joined")["how"], "returned", "{}", carol.story());
+    carol.hears("alice", "while you were away");
+    let again = carol.say("lobby", "back without a server");
+    assert_eq!(again["seq"].as_u64(), before["seq"].as_u64().map(|seq| seq + 1));
+    for peer in [&mut alice, &mut bob] {
+        peer.hears("carol", "back without a server");
+        assert!(!peer.has_heard("misbehaviour", |_| true), "{}", peer.story());
     }
 }
 

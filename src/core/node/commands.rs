@@ -4,11 +4,12 @@ use super::{Node, ctx};
 use crate::core::consent::roster::settings_are_sound;
 use crate::core::event::{Command, Event, Failure, KnockRef, Leaving};
 use crate::core::io::Output;
+use crate::core::log::Place;
 use crate::core::room::{Ctx, Room};
 use crate::core::time::Now;
 use crate::identity::{RoomName, Verified};
 use crate::limits::{HISTORY_SHOWN_MAX, TEXT_BYTES_MAX};
-use crate::wire::{Deletion, ProposalHash, RoomId, ToServer};
+use crate::wire::{Deletion, EntryId, ProposalHash, RoomId, ToServer};
 
 impl Node {
     pub(super) fn command(&mut self, now: Now, command: Command, out: &mut Vec<Output>) {
@@ -42,9 +43,11 @@ impl Node {
             Command::Leave(room) => self.leave(now, room, out),
             Command::List => self.ask_server(ToServer::List(()), out),
             Command::Members(room) => self.members(now, room, out),
+            Command::Paths(room) => self.look_at(now, room, out, Room::tell_paths),
             Command::Delete(room) => self.delete(room, out),
-            Command::Last { room, count } => self.recall(room, count, None, out),
-            Command::Search { room, words, count } => self.recall(room, count, Some(words), out),
+            Command::Last { room, count } => self.recall(room, count, None, None, out),
+            Command::Earlier { room, before, count } => self.recall(room, count, None, Some(before), out),
+            Command::Search { room, words, count } => self.recall(room, count, Some(words), None, out),
             // Answered by the driver, before the node ever sees the server.
             Command::Pin { .. } => Ok(()),
             Command::Quit => {
@@ -160,10 +163,11 @@ impl Node {
         name: RoomName,
         count: usize,
         words: Option<String>,
+        before: Option<(Place, EntryId)>,
         out: &mut Vec<Output>,
     ) -> Result<(), Failure> {
         let room = self.room_named(&name).ok_or_else(|| Failure::NotInRoom(name.clone()))?;
-        out.push(Output::Recall { room, name, count: count.min(HISTORY_SHOWN_MAX), words });
+        out.push(Output::Recall { room, name, count: count.min(HISTORY_SHOWN_MAX), words, before });
         Ok(())
     }
 

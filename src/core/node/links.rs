@@ -9,7 +9,7 @@ use crate::core::io::{CloseReason, LinkId, Output};
 use crate::core::room::{Ctx, Link, Room};
 use crate::core::time::Now;
 use crate::identity::PeerId;
-use crate::limits::{CANDIDATES_MAX, STRANGER_WAIT_S, STRANGERS_MAX};
+use crate::limits::{CANDIDATES_MAX, HANDSHAKE_WITHIN_S, STRANGER_WAIT_S, STRANGERS_MAX};
 use crate::wire::{PeerMessage, RoomId};
 
 /// First and longest wait between two attempts to reach a peer, in milliseconds; doubled each time.
@@ -21,6 +21,10 @@ const LOOK_AFTER_MS: u64 = 5_000;
 /// Milliseconds that a connection must have lasted to be more than an attempt: whoever holds ours as a stranger's, or has
 /// too many of those, closes it sooner, and would close the next one too.
 const SHORT_LIVED_MS: u64 = 2 * STRANGER_WAIT_S * 1000;
+
+/// Milliseconds within which two connections come of the same attempt: a dial takes no longer, and the two sides see its
+/// end at about the same time.
+const RIVALS_MS: u64 = (HANDSHAKE_WITHIN_S + 1) * 1000;
 
 /// A connection of somebody we do not know, or not yet: nothing is sent on it, and nothing read from it counts.
 #[derive(Debug, Clone)]
@@ -52,9 +56,11 @@ pub(super) struct Dialling {
 }
 
 impl Node {
-    /// A connection stands. Both sides may have dialled: the one that the lower key dialled is kept, and both sides see
-    /// that alike; what was on its way on the other is sent again from the frontiers. A peer whose program was started
-    /// anew has nothing at its end of the old one: then the new one is the only one.
+    /// A connection stands. Both sides may have dialled: of two that come of the same attempt the one that the lower key
+    /// dialled is kept, and both sides see that alike without a word; what was on its way on the other is sent again
+    /// from the frontiers, and what arrives twice is known by its id. A connection that comes later was dialled because
+    /// the old one is in doubt, at one side at least, and takes over. A peer whose program was started anew has nothing
+    /// at its end of the old one: then the new one is the only one.
     pub(super) fn link_up(&mut self, now: Now, peer: PeerId, id: LinkId, link: Link, out: &mut Vec<Output>) {
         if !self.is_known(&peer) {
             return self.hold_stranger(now, peer, id, link, out);
@@ -63,16 +69,21 @@ impl Node {
         let link = Link { since: now.mono_ms, failed, ..link };
         let by_lower = |link: &Link| link.dialled == (self.signer.id() < peer);
         if let Some(old) = self.links.get(&peer) {
-            if old.life == link.life && by_lower(old) && !by_lower(&link) {
+            let young = now.mono_ms < old.since.saturating_add(RIVALS_MS);
+            let rivals = old.life == link.life && young && !self.in_doubt(&peer);
+            if rivals && by_lower(old) && !by_lower(&link) {
                 return out.push(Output::Close { link: id, why: CloseReason::Duplicate });
             }
             out.push(Output::Close { link: old.id, why: CloseReason::Duplicate });
             self.peers.remove(&old.id);
         }
+        self.renewals.remove(&peer);
+        let remote = link.remote;
         self.peers.insert(id, peer);
         self.links.insert(peer, link);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut().filter(|room| room.has(&peer)) {
+            room.learn_address(now, peer, remote);
             room.link_up(&mut ctx, peer);
         }
     }
@@ -159,7 +170,7 @@ impl Node {
         let Some(link) = self.links.remove(&peer) else { return };
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut().filter(|room| room.has(&peer)) {
-            remember(room, peer, link.remote);
+            room.learn_address(now, peer, link.remote);
             room.link_down(&mut ctx, peer);
         }
         self.dial_soon(now, peer);
@@ -184,6 +195,7 @@ impl Node {
             return self.on_stranger_message(now, id, message, out);
         }
         let Some(peer) = self.peers.get(&id).copied() else { return };
+        self.heard_after_all(&peer);
         let Some(room) = room_of(&message) else { return };
         let mut ctx = ctx!(self, now, out);
         // A room that the peer has no seat in is none of their business, whatever they say about it.
@@ -202,7 +214,7 @@ impl Node {
             PeerMessage::Frontier((_, frontier)) => room.on_frontier(&mut ctx, peer, &frontier),
             PeerMessage::Run(run) => room.on_run(&mut ctx, peer, run),
             PeerMessage::Links((_, roster, bits)) => room.on_links(&mut ctx, peer, roster, &bits),
-            PeerMessage::Candidates((_, addresses)) => drop(room.addresses.insert(peer, addresses.into_vec())),
+            PeerMessage::Candidates((_, addresses)) => room.learn_addresses(now, peer, addresses.into_vec()),
             PeerMessage::Floor((_, floors)) => room.on_floor(&mut ctx, peer, &floors),
             PeerMessage::Trace((_, hash)) => room.on_trace(&mut ctx, peer, hash),
             PeerMessage::Past((_, roster)) => room.on_past(&mut ctx, peer, roster),
@@ -215,6 +227,7 @@ impl Node {
 
     pub(super) fn own_addresses(&mut self, now: Now, addresses: Vec<SocketAddr>, out: &mut Vec<Output>) {
         self.addresses = addresses;
+        self.told_addresses_at = Some(now.mono_ms);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values() {
             room.offer_addresses(&mut ctx, &self.addresses);
@@ -226,6 +239,14 @@ impl Node {
         let dialling = self.dialling.entry(peer).or_default();
         dialling.failed = 0;
         dialling.next_at = now.mono_ms;
+    }
+
+    /// A peer we have no link with has moved, or we have: what is being tried goes nowhere, and is not waited for.
+    pub(super) fn dial_at_once(&mut self, now: Now, peer: PeerId) {
+        self.dial_soon(now, peer);
+        if let Some(dialling) = self.dialling.get_mut(&peer) {
+            dialling.busy = false;
+        }
     }
 
     pub(super) fn dial_failed(&mut self, now: Now, peer: PeerId) {
@@ -255,10 +276,13 @@ impl Node {
             room.lost.retain(|_, lost| now.mono_ms < lost.until);
         }
         let lost = |peer: &PeerId| self.rooms.values().any(|room| room.lost.contains_key(peer));
+        let me = self.id();
+        self.hurried.retain(|peer, _| wanted.contains(peer) || *peer == me);
         self.dialling.retain(|peer, _| (wanted.contains(peer) || lost(peer)) && !self.links.contains_key(peer));
         if self.quitting.is_some() {
             return;
         }
+        self.renewals_due(now, out);
         self.look_for_lost(now, &wanted, out);
         for peer in wanted.iter().filter(|peer| !self.links.contains_key(peer)) {
             let candidates = candidates(self.rooms.values(), peer);
@@ -298,7 +322,7 @@ impl Node {
 }
 
 /// Where a peer may be reached, by what any common room knows.
-fn candidates<'r>(rooms: impl Iterator<Item = &'r Room>, peer: &PeerId) -> Vec<SocketAddr> {
+pub(super) fn candidates<'r>(rooms: impl Iterator<Item = &'r Room>, peer: &PeerId) -> Vec<SocketAddr> {
     // Whoever has left need not be called back.
     let known = rooms
         .filter(|room| room.has(peer) && !room.has_left(peer))
@@ -306,15 +330,6 @@ fn candidates<'r>(rooms: impl Iterator<Item = &'r Room>, peer: &PeerId) -> Vec<S
         .flatten();
     let all: BTreeSet<SocketAddr> = known.copied().collect();
     all.into_iter().take(CANDIDATES_MAX).collect()
-}
-
-/// A link that stood proves an address better than any introduction.
-fn remember(room: &mut Room, peer: PeerId, remote: SocketAddr) {
-    let addresses = room.addresses.entry(peer).or_default();
-    if !addresses.contains(&remote) {
-        addresses.insert(0, remote);
-        addresses.truncate(CANDIDATES_MAX);
-    }
 }
 
 /// The room that a message is about.

@@ -7,6 +7,7 @@ mod commands;
 mod joining;
 mod links;
 mod reforming;
+mod renewing;
 mod server;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -29,6 +30,7 @@ use crate::wire::RoomId;
 
 use joining::Joining;
 use links::{Dialling, Stranger};
+use renewing::Renewal;
 
 /// Milliseconds without any progress after which a quitting client stops waiting for acknowledgements.
 const QUIT_PATIENCE_MS: u64 = 10_000;
@@ -87,8 +89,14 @@ pub struct Node {
     strangers: BTreeMap<LinkId, Stranger>,
     /// Whom we are trying to reach.
     dialling: BTreeMap<PeerId, Dialling>,
+    /// Links in doubt, which are dialled anew while they stand.
+    renewals: BTreeMap<PeerId, Renewal>,
+    /// When news of each peer, or of ourselves, last made us dial before it was time.
+    hurried: BTreeMap<PeerId, VecDeque<u64>>,
     /// Our own addresses.
     addresses: Vec<SocketAddr>,
+    /// When the server was last told of them because something changed.
+    told_addresses_at: Option<u64>,
     /// Whether the server has welcomed us.
     server_up: bool,
     /// Since when we want to end, as of the last progress.
@@ -133,7 +141,7 @@ impl Node {
         for (room, key, rule) in kept.rules {
             rules.entry(room).or_default().insert(key, rule);
         }
-        let mut dormant = BTreeMap::new();
+        let mut dormant: BTreeMap<RoomId, Room> = BTreeMap::new();
         for room in kept.rooms {
             let Ok(genesis) = room.genesis.verify(&*scheme) else { continue };
             let (steps, notes): (Vec<_>, Vec<_>) = room.steps.into_iter().unzip();
@@ -144,6 +152,9 @@ impl Node {
             reopened.rules = rules.remove(&reopened.id()).unwrap_or_default();
             reopened.recall(room.consents, room.head_counter, &*scheme);
             dormant.insert(reopened.id(), reopened);
+        }
+        for (room, peer, addresses) in kept.addresses {
+            dormant.entry(room).and_modify(|room| room.recall_address(peer, addresses));
         }
         Node {
             name: config.name,
@@ -164,7 +175,10 @@ impl Node {
             peers: BTreeMap::new(),
             strangers: BTreeMap::new(),
             dialling: BTreeMap::new(),
+            renewals: BTreeMap::new(),
+            hurried: BTreeMap::new(),
             addresses: Vec::new(),
+            told_addresses_at: None,
             server_up: false,
             quitting: None,
             blamed: VecDeque::new(),
@@ -203,6 +217,8 @@ impl Node {
             Input::LinkDown { link } => self.link_down(now, link, out),
             Input::DialFailed { peer } => self.dial_failed(now, peer),
             Input::Addresses(addresses) => self.own_addresses(now, addresses, out),
+            Input::NetworkChanged => self.network_changed(now),
+            Input::LinkSilent { link } => self.link_silent(now, link, out),
             Input::Fetched { room, reader, author, entries } => {
                 let mut ctx = ctx!(self, now, out);
                 if let Some(room) = self.rooms.get_mut(&room) {
@@ -249,7 +265,7 @@ impl Node {
         let rooms = self.rooms.values().filter_map(Room::due);
         let joining = self.joining.values().flat_map(|joining| [joining.gives_up_at, joining.retry_at]).flatten();
         let quitting = self.quitting.map(|since| since + QUIT_PATIENCE_MS);
-        rooms.chain(joining).chain(self.links_due()).chain(quitting).min()
+        rooms.chain(joining).chain(self.links_due()).chain(self.renewals_next()).chain(quitting).min()
     }
 
     fn pass_time(&mut self, now: Now, out: &mut Vec<Output>) {
@@ -265,6 +281,7 @@ impl Node {
                 room.resend_due(&mut ctx);
                 room.wants_due(&mut ctx);
                 room.level_due(&mut ctx);
+                room.keep_addresses_due(&mut ctx);
                 room.ask_server_due(&mut ctx);
             }
         }

@@ -59,13 +59,8 @@ impl Node {
             FromServer::RosterIs((room, roster)) => self.on_roster_is(now, room, roster, out),
             FromServer::Unknown(room) => self.restore(room, out),
             FromServer::Deleted(deletion) => self.deleted(deletion, out),
-            FromServer::Introduce((room, peer, addresses)) => {
-                let id = room;
-                if let Some(room) = self.rooms.get_mut(&id).filter(|room| room.has(&peer)) {
-                    room.addresses.insert(peer, addresses.into_vec());
-                    self.dial_soon(now, peer);
-                }
-            }
+            FromServer::Introduce((room, peer, addresses)) => self.introduced(now, room, peer, addresses.into_vec()),
+            FromServer::Observed(_) => self.moved(now),
             other => self.about_room(now, other, out),
         }
     }
@@ -93,7 +88,11 @@ impl Node {
             FromServer::Presence((_, key, true)) if room.has(&key) => drop(room.online.insert(key)),
             FromServer::Presence((_, key, _)) => drop(room.online.remove(&key)),
             // A report tells when to try again, nothing more: reachability is what we see ourselves.
-            FromServer::Reported((_, key, _)) if room.has(&key) => self.dial_soon(now, key),
+            FromServer::Reported((_, key, _)) if room.has(&key) => {
+                if self.may_hurry(now, key) {
+                    self.dial_soon(now, key);
+                }
+            }
             _ => {}
         }
     }

@@ -36,6 +36,16 @@ impl Room {
         Ok(())
     }
 
+    /// A member is seen elsewhere now: the others are told, if they may know where it is at all.
+    pub(super) fn moved(&mut self, turn: &mut Turn<'_>, client: &Client) {
+        let Some(attachment) = self.attachment(&client.key) else { return };
+        let Some(before) = attachment.addresses.take() else { return };
+        // The first is where it was seen before.
+        let addresses = usable(client.observed, before.get(1..).unwrap_or_default());
+        attachment.addresses = Some(addresses.clone());
+        self.tell_others(turn, &client.key, &FromServer::Introduce((self.id(), client.key, addresses)));
+    }
+
     /// Tells a member where all others are that have told.
     pub(super) fn introduce_others(&self, turn: &mut Turn<'_>, to: &crate::identity::PeerId) {
         for (key, addresses) in self.addresses().filter(|(key, _)| *key != to) {

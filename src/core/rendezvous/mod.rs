@@ -70,6 +70,13 @@ pub enum Input {
         /// What.
         message: ToServer,
     },
+    /// A connection goes on from another address. Unknown sessions are passed over.
+    Moved {
+        /// Which.
+        session: SessionId,
+        /// Where it is seen now; never a v4-mapped IPv6 address.
+        observed: SocketAddr,
+    },
     /// A connection ended, whoever ended it. Unknown sessions are passed over.
     Disconnected {
         /// Which.
@@ -111,6 +118,8 @@ pub struct Config {
     pub empty_room_ttl_s: u64,
     /// Whether `list` shows the people online who chose to be listed.
     pub list_people: bool,
+    /// The port where it answers too, for clients that examine the network.
+    pub second_port: Option<u16>,
 }
 
 impl Default for Config {
@@ -120,6 +129,7 @@ impl Default for Config {
             max_rooms: ROOMS_PER_SERVER_MAX,
             empty_room_ttl_s: EMPTY_ROOM_TTL_S_DEFAULT,
             list_people: true,
+            second_port: None,
         }
     }
 }
@@ -132,6 +142,7 @@ impl fmt::Debug for Config {
             .field("max_rooms", &self.max_rooms)
             .field("empty_room_ttl_s", &self.empty_room_ttl_s)
             .field("list_people", &self.list_people)
+            .field("second_port", &self.second_port)
             .finish()
     }
 }
@@ -174,6 +185,7 @@ impl Rendezvous {
         match input {
             Input::Connected { session, observed, exporter } => self.sessions.connect(session, observed, exporter),
             Input::Message { session, message } => self.message(now, session, message, out),
+            Input::Moved { session, observed } => self.moved(now, session, observed, out),
             Input::Disconnected { session } => self.disconnected(now, session, out),
             Input::Wake => {}
         }
@@ -192,6 +204,20 @@ impl Rendezvous {
             if expired == Some(true) {
                 self.forget(id, None, out);
             }
+        }
+    }
+
+    /// Where a connection was seen last, for whoever watches whether it has moved.
+    pub fn observed(&self, session: SessionId) -> Option<SocketAddr> {
+        self.sessions.observed(session)
+    }
+
+    /// The mover and its members hear of it at the same moment, so that their dials cross.
+    fn moved(&mut self, now: Now, session: SessionId, observed: SocketAddr, out: &mut Vec<Output>) {
+        let Some((client, rooms)) = self.sessions.moved(now, session, observed) else { return };
+        out.push(Output::Send { session, message: FromServer::Observed(observed) });
+        for id in rooms {
+            self.with_room(now, &id, out, |room, turn| room.moved(turn, &client));
         }
     }
 

@@ -38,7 +38,7 @@ impl Rendezvous {
                 Err(refusal) => refusal,
             },
             (None, message) if self.sessions.is_visiting(session) => {
-                if let Err((room, refusal)) = self.visitor_request(session, message, out) {
+                if let Err((room, refusal)) = self.visitor_request(now, session, message, out) {
                     out.push(refusal.to(session, room));
                 }
                 return;
@@ -85,15 +85,22 @@ impl Rendezvous {
     }
 
     /// What somebody who only looks may ask for.
-    fn visitor_request(&mut self, session: SessionId, message: ToServer, out: &mut Vec<Output>) -> Result<(), Refused> {
+    fn visitor_request(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        message: ToServer,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refused> {
         match message {
             ToServer::List(()) => self.list(session, out),
+            ToServer::Survey(()) => self.survey(now, session, out),
             ToServer::LookUp(name) => self.look_up(session, name, out)?,
             ToServer::Delete(deletion) => self.delete(session, deletion, out)?,
             _ => {
                 return Err((
                     None,
-                    no(RefusalCode::Invalid, "a visitor may only list, look up and delete; say hello for more"),
+                    no(RefusalCode::Invalid, "a visitor may only list, look up, survey and delete; say hello for more"),
                 ));
             }
         }
@@ -104,6 +111,11 @@ impl Rendezvous {
         let people = if self.config.list_people { self.sessions.people() } else { Few::default() };
         let rooms = Few::first_of(self.rooms.in_order_of_name().map(Room::line));
         out.push(Output::Send { session, message: FromServer::Rooms((rooms, people)) });
+    }
+
+    fn survey(&self, now: Now, session: SessionId, out: &mut Vec<Output>) {
+        let message = FromServer::Surveyed((self.config.second_port, now.wall_ms));
+        out.push(Output::Send { session, message });
     }
 
     fn look_up(&self, session: SessionId, name: RoomName, out: &mut Vec<Output>) -> Result<(), Refused> {
@@ -138,6 +150,10 @@ impl Rendezvous {
             ToServer::Hello(_) | ToServer::Visit(_) => Ok(()),
             ToServer::List(()) => {
                 self.list(session, out);
+                Ok(())
+            }
+            ToServer::Survey(()) => {
+                self.survey(now, session, out);
                 Ok(())
             }
             ToServer::LookUp(name) => self.look_up(session, name, out),

@@ -1,12 +1,13 @@
 //! Who is connected: one session per connection, one connection per key.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use super::SessionId;
 use super::refusal::{Refusal, no};
+use crate::core::Now;
 use crate::identity::{Name, PeerId};
-use crate::limits::{PEOPLE_LISTED_MAX, ROOMS_PER_CLIENT_MAX};
+use crate::limits::{MOVES_PER_MINUTE_MAX, PEOPLE_LISTED_MAX, ROOMS_PER_CLIENT_MAX};
 use crate::wire::{Few, RefusalCode, RoomId};
 
 /// A client that has proven its key.
@@ -37,6 +38,8 @@ struct Session {
     visiting: bool,
     /// Rooms that may hold something of it.
     rooms: BTreeSet<RoomId>,
+    /// When it moved in the last minute.
+    moves: VecDeque<u64>,
 }
 
 /// All connections.
@@ -52,8 +55,44 @@ impl Sessions {
     /// A client connected. An IPv4 client at an IPv6 socket is noted as what it is.
     pub(super) fn connect(&mut self, session: SessionId, observed: SocketAddr, exporter: [u8; 32]) {
         let observed = SocketAddr::new(observed.ip().to_canonical(), observed.port());
-        self.open
-            .insert(session, Session { observed, exporter, client: None, visiting: false, rooms: BTreeSet::new() });
+        self.open.insert(
+            session,
+            Session {
+                observed,
+                exporter,
+                client: None,
+                visiting: false,
+                rooms: BTreeSet::new(),
+                moves: VecDeque::new(),
+            },
+        );
+    }
+
+    /// Where a connection is seen.
+    pub(super) fn observed(&self, session: SessionId) -> Option<SocketAddr> {
+        self.open.get(&session).map(|open| open.observed)
+    }
+
+    /// A connection is seen elsewhere: whose it is and which rooms are concerned, if that is to be followed (THREATS.md
+    /// row 32).
+    pub(super) fn moved(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        observed: SocketAddr,
+    ) -> Option<(Client, BTreeSet<RoomId>)> {
+        let open = self.open.get_mut(&session)?;
+        while open.moves.front().is_some_and(|at| at + 60_000 <= now.mono_ms) {
+            open.moves.pop_front();
+        }
+        if open.observed == observed || open.moves.len() >= MOVES_PER_MINUTE_MAX {
+            return None;
+        }
+        open.moves.push_back(now.mono_ms);
+        open.observed = observed;
+        let client = open.client.as_mut()?;
+        client.observed = observed;
+        Some((client.clone(), open.rooms.clone()))
     }
 
     /// A connection is gone: whose it was, and the rooms to clear of it, if it had logged in.

@@ -245,9 +245,7 @@ impl Room {
     /// The earliest moment at which anything in this room is due.
     pub fn due(&self) -> Option<u64> {
         let look_again = (self.look_at > 0 && self.fate() == Fate::Doubtful).then_some(self.look_at);
-        [self.talk_due(), self.absence_due(), self.membership_due(), self.reform_wake(), self.ask_server_at, look_again]
-            .into_iter()
-            .flatten()
-            .min()
+        let own = [self.talk_due(), self.absence_due(), self.membership_due(), self.reform_wake(), self.addresses_due];
+        own.into_iter().chain([self.ask_server_at, look_again]).flatten().min()
     }
 }

@@ -4,6 +4,7 @@
 //! and hands everything to be done to its [`Ctx`].
 
 mod absence;
+mod addresses;
 mod answers;
 mod feeding;
 mod hearing;
@@ -14,6 +15,7 @@ mod moving;
 mod names;
 mod numbers;
 mod past;
+mod paths;
 mod reader;
 mod record;
 mod reforming;
@@ -46,6 +48,7 @@ pub(super) use super::consent::seat::Fate;
 use absence::Absence;
 use meeting::Lost;
 use numbers::Unlevel;
+use paths::Detour;
 use reader::Reader;
 use record::Heard;
 use reforming::Reforming;
@@ -136,12 +139,18 @@ pub(super) struct Room {
     pub online: BTreeSet<PeerId>,
     /// Members we can reach by no path, and since when.
     absent: BTreeMap<PeerId, Absence>,
+    /// Members we reach through others only.
+    detours: BTreeMap<PeerId, Detour>,
     /// With whom each linked member says to have links.
     adverts: BTreeMap<PeerId, BTreeSet<PeerId>>,
     /// What we last told the others about our own links.
     advertised: BTreeSet<PeerId>,
     /// Where members can be reached.
     pub addresses: BTreeMap<PeerId, Vec<SocketAddr>>,
+    /// Those of them that are on disk.
+    addresses_kept: BTreeMap<PeerId, Vec<SocketAddr>>,
+    /// When those that are not are put there.
+    addresses_due: Option<u64>,
     /// Our own texts that not everybody has yet, by number.
     pending: BTreeMap<u64, Pending>,
     /// What waits until it is sure how long our own log is.
@@ -217,9 +226,12 @@ impl Room {
             readers: BTreeMap::new(),
             online: BTreeSet::new(),
             absent: BTreeMap::new(),
+            detours: BTreeMap::new(),
             adverts: BTreeMap::new(),
             advertised: BTreeSet::new(),
             addresses: BTreeMap::new(),
+            addresses_kept: BTreeMap::new(),
+            addresses_due: None,
             pending: BTreeMap::new(),
             unlevel: None,
             delivered: BTreeMap::new(),
@@ -301,15 +313,6 @@ impl Room {
         keys.filter(|key| key != me).collect()
     }
 
-    /// How a member is reached.
-    pub fn path(&self, ctx: &Ctx<'_>, key: &PeerId) -> Path {
-        if let Some(link) = ctx.links.get(key) {
-            return Path::Direct { rtt_ms: Some(link.rtt_ms) };
-        }
-        let via = self.adverts.iter().find(|(via, linked)| ctx.links.contains_key(via) && linked.contains(key));
-        via.and_then(|(via, _)| self.name_of(via)).map_or(Path::None, |via| Path::Relayed { via })
-    }
-
     /// Who is in, for the eye.
     pub fn people(&self, ctx: &Ctx<'_>) -> Vec<Person> {
         let me = ctx.me();
@@ -328,7 +331,7 @@ impl Room {
         // A better connection to somebody who is linked already is no news.
         if let (Some(name), false) = (self.name_of(&peer), replaced) {
             let path = Path::Direct { rtt_ms: Some(rtt_ms) };
-            ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s: None });
+            ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s: None, tried: None });
         }
         self.greet(ctx, peer);
         self.reach_changed(ctx);

@@ -134,7 +134,8 @@ impl Room {
         let Some(wanted) = self.wanted.get(id) else { return false };
         let silent = now_ms >= wanted.since.saturating_add(SILENT_MS);
         let lacks = |peer: &PeerId| silent || wanted.lack.contains_key(peer);
-        self.readers.keys().all(lacks) && wanted.lack.iter().any(|(peer, past_it)| *past_it && self.readers.contains_key(peer))
+        self.readers.keys().all(lacks)
+            && wanted.lack.iter().any(|(peer, past_it)| *past_it && self.readers.contains_key(peer))
     }
 
     fn give_up_on(&mut self, ctx: &mut Ctx<'_>, lost: &[EntryId]) {

@@ -3,19 +3,22 @@
 //! One [`PeerStore::apply`] is one transaction: all of its changes are on disk when it returns, or none is. What comes out was
 //! compared with its seal, and an entry with its id; what doesn't fit is an error, never a text.
 
+mod index;
 mod query;
 mod retention;
 mod rows;
+mod runs;
 mod salvage;
 mod schema;
 mod transcript;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use rusqlite::{Connection, Params, params};
 
-use self::rows::{ENTRY_COLUMNS, as_stored};
+use self::rows::as_stored;
+use self::runs::{KeptRun, kept_run};
 use self::schema::SCHEMA;
 use super::sqlite::{self, StoreError};
 use crate::core::io::{Change, Kept, KeptRoom};
@@ -38,6 +41,8 @@ pub struct PeerStore {
     own: Option<PeerId>,
     /// In a run of which nothing is to stay: where the ends of our own logs stay all the same.
     tips: Option<Connection>,
+    /// Entries that the indexes don't have yet, and where they stand.
+    unindexed: HashMap<EntryId, i64>,
 }
 
 impl PeerStore {
@@ -46,7 +51,11 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when it can't be opened, or is of another version.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
-        Ok(PeerStore { all: sqlite::open(Some(file), &SCHEMA)?, own: None, tips: None })
+        let mut store = PeerStore::of(sqlite::open(Some(file), &SCHEMA)?);
+        index::check_newest(&store.all)?;
+        // What a crash, or a quick quit, left behind.
+        store.index_all()?;
+        Ok(store)
     }
 
     /// Opens the database in `file` for reading, beside a chat that may be writing it.
@@ -54,7 +63,7 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when it isn't there, can't be read, or is of another version.
     pub fn open_to_read(file: &Path) -> Result<Self, StoreError> {
-        Ok(PeerStore { all: sqlite::open_to_read(file, &SCHEMA)?, own: None, tips: None })
+        Ok(PeerStore::of(sqlite::open_to_read(file, &SCHEMA)?))
     }
 
     /// A database that is gone with the process.
@@ -62,7 +71,11 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when there is no memory for it.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Ok(PeerStore { all: sqlite::open(None, &SCHEMA)?, own: None, tips: None })
+        Ok(PeerStore::of(sqlite::open(None, &SCHEMA)?))
+    }
+
+    fn of(all: Connection) -> Self {
+        PeerStore { all, own: None, tips: None, unindexed: HashMap::new() }
     }
 
     /// A database in memory that remembers in this one only the ends of `me`'s own logs, as a number and two hashes each: a
@@ -81,8 +94,11 @@ impl PeerStore {
     pub fn apply<'c>(&mut self, changes: impl IntoIterator<Item = &'c Change>) -> Result<(), StoreError> {
         let transaction = self.all.transaction()?;
         let mut ends: BTreeMap<RoomId, &KeptEntry> = BTreeMap::new();
+        let mut new = Vec::new();
         for change in changes {
-            apply(&transaction, change)?;
+            apply(&transaction, change, |number, row| {
+                new.extend(row.iter().map(|kept| kept.id).zip(index::at(number)..));
+            })?;
             if let Change::Entries { room, entries } = change {
                 let own = entries.iter().filter(|kept| Some(kept.entry.author) == self.own);
                 ends.extend(own.map(|kept| (*room, kept)));
@@ -97,6 +113,7 @@ impl PeerStore {
             _ => ends.iter().try_for_each(|(room, kept)| rows::keep_tip(&transaction, room, kept))?,
         }
         transaction.commit()?;
+        self.unindexed.extend(new);
         // Benches count these: each is a flush of the disk.
         tracing::trace!("committed");
         Ok(())
@@ -109,7 +126,8 @@ impl PeerStore {
     pub fn load(&self) -> Result<Kept, StoreError> {
         let rules = self.rows("SELECT * FROM rule ORDER BY room, key", [], rows::rule)?;
         let past = self.rows("SELECT * FROM past ORDER BY room, epoch", [], rows::past)?;
-        Ok(Kept { rooms: self.rooms_that_are(false)?, logs: self.logs()?, past, rules })
+        let addresses = self.rows("SELECT * FROM address", [], rows::address)?.into_iter().flatten().collect();
+        Ok(Kept { rooms: self.rooms_that_are(false)?, logs: self.logs()?, past, rules, addresses })
     }
 
     /// Rooms that we left: how they came to their members, as far as we were there, outlives our seat.
@@ -147,18 +165,17 @@ impl PeerStore {
         // In a run of which nothing stays, all that is known of our own logs is where they end.
         let disk = match (&self.tips, &self.own) {
             (Some(on_disk), Some(me)) => {
-                let newest = "WHERE author = ?1 AND forked = 0 AND seq = (SELECT MAX(seq) FROM entry newest
-                    WHERE newest.room = entry.room AND newest.author = entry.author AND newest.forked = 0)";
-                for kept in
-                    rows_of(on_disk, &format!("SELECT {ENTRY_COLUMNS} FROM entry {newest}"), [me.0], rows::kept_entry)?
-                {
-                    ends.insert((kept.entry.room, kept.entry.author), Some(kept));
+                let newest =
+                    "SELECT * FROM run WHERE author = ?1 AND forked = 0 AND first = (SELECT MAX(first) FROM run newest
+                    WHERE newest.room = run.room AND newest.author = run.author AND newest.forked = 0)";
+                for kept in rows_of(on_disk, newest, [me.0], kept_run)?.iter().filter_map(|run| run.entries.last()) {
+                    ends.insert((kept.entry.room, kept.entry.author), Some(kept.clone()));
                 }
                 on_disk
             }
             _ => &self.all,
         };
-        for tip in rows_of(disk, &format!("SELECT {ENTRY_COLUMNS} FROM tip"), [], rows::kept_entry)? {
+        for tip in rows_of(disk, "SELECT * FROM tip", [], rows::tip)? {
             let end = ends.entry((tip.entry.room, tip.entry.author)).or_default();
             if end.as_ref().is_none_or(|end| end.entry.seq < tip.entry.seq) {
                 *end = Some(tip);
@@ -184,8 +201,8 @@ impl PeerStore {
     fn audiences(&self, room: &RoomId, author: &PeerId) -> Result<Vec<(u64, RosterHash)>, StoreError> {
         self.rows(
             &format!(
-                "SELECT MIN(seq), audience FROM entry WHERE room = ? AND author = ? AND forked = 0 AND entry IS NOT NULL AND {WHOLE}
-                 GROUP BY audience ORDER BY MIN(seq)"
+                "SELECT MIN(first), audience FROM run WHERE room = ? AND author = ? AND forked = 0 AND entries IS NOT NULL AND {WHOLE}
+                 GROUP BY audience ORDER BY MIN(first)"
             ),
             [room.0, author.0],
             |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), RosterHash(row.get(1)?))),
@@ -193,11 +210,17 @@ impl PeerStore {
     }
 
     fn newest(&self, room: &RoomId, author: &PeerId) -> Result<Vec<KeptEntry>, StoreError> {
-        let query = format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry WHERE room = ? AND author = ? AND forked = 0 AND {WHOLE}
-             ORDER BY seq DESC LIMIT {RECENT_ENTRIES_MAX}"
-        );
-        let mut newest = self.rows(&query, [room.0, author.0], rows::kept_entry)?;
+        let query =
+            format!("SELECT * FROM run WHERE room = ? AND author = ? AND forked = 0 AND {WHOLE} ORDER BY first DESC");
+        let mut query = self.all.prepare_cached(&query)?;
+        let mut found = query.query([room.0, author.0])?;
+        let mut newest = Vec::new();
+        while newest.len() < RECENT_ENTRIES_MAX
+            && let Some(row) = found.next()?
+        {
+            newest.extend(kept_run(row)?.entries.into_iter().rev());
+        }
+        newest.truncate(RECENT_ENTRIES_MAX);
         newest.reverse();
         // The way to the rows is an index, which has no seals of its own.
         let in_order = newest.windows(2).all(|pair| pair[0].entry.seq < pair[1].entry.seq);
@@ -207,10 +230,11 @@ impl PeerStore {
 
     fn forks(&self, room: &RoomId, author: &PeerId) -> Result<Vec<KeptEntry>, StoreError> {
         let query = format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry WHERE room = ? AND author = ? AND forked = 1 AND entry IS NOT NULL
-             ORDER BY seq, id LIMIT {FORKED_ENTRIES_MAX}"
+            "SELECT * FROM run WHERE room = ? AND author = ? AND forked = 1 AND entries IS NOT NULL
+             ORDER BY first, id LIMIT {FORKED_ENTRIES_MAX}"
         );
-        self.rows(&query, [room.0, author.0], rows::kept_entry)
+        let runs = self.rows(&query, [room.0, author.0], kept_run)?;
+        Ok(runs.into_iter().flat_map(|run| run.entries).collect())
     }
 
     /// Which of these entries, by id or by author and number, are in the logs of this room, and where they stand.
@@ -223,15 +247,21 @@ impl PeerStore {
         ids: &[EntryId],
         numbers: &[(PeerId, u64)],
     ) -> Result<Vec<(EntryId, Known)>, StoreError> {
-        let of =
-            |condition: &str| format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE {condition} AND forked = 0 LIMIT 1");
-        let (by_id, by_number) = (of("id = ? AND room = ?"), of("room = ? AND author = ? AND seq = ?"));
         let mut found = Vec::new();
         for id in ids {
-            found.extend(self.rows(&by_id, [id.0, room.0], rows::kept_entry)?);
+            for at in self.places_of(id)? {
+                let (number, within) = index::row_of(at);
+                let run = self.rows("SELECT * FROM run WHERE number = ?", [number], kept_run)?.pop();
+                let in_log = run
+                    .filter(|run| !run.forked)
+                    .and_then(|mut run| (within < run.entries.len()).then(|| run.entries.swap_remove(within)));
+                found.extend(in_log.filter(|kept| kept.entry.room == *room && kept.id == *id));
+            }
         }
         for (author, seq) in numbers {
-            found.extend(self.rows(&by_number, params![room.0, author.0, as_stored(*seq)], rows::kept_entry)?);
+            let holds = "SELECT * FROM run WHERE room = ? AND author = ? AND forked = 0 AND first <= ? ORDER BY first DESC LIMIT 1";
+            let runs = self.rows(holds, params![room.0, author.0, as_stored(*seq)], kept_run)?;
+            found.extend(runs.into_iter().flat_map(|run| run.entries).find(|kept| kept.entry.seq == *seq));
         }
         let known = |kept: KeptEntry| {
             let Entry { author, seq, audience, .. } = kept.entry;
@@ -245,11 +275,20 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when the database can't be read or a row is damaged.
     pub fn fetch(&self, room: &RoomId, author: &PeerId, from: u64) -> Result<Vec<KeptEntry>, StoreError> {
-        let query = format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry
-             WHERE room = ? AND author = ? AND forked = 0 AND seq >= ? AND entry IS NOT NULL ORDER BY seq LIMIT {RUN_ENTRIES_MAX}"
-        );
-        self.rows(&query, params![room.0, author.0, as_stored(from)], rows::kept_entry)
+        let query = "SELECT * FROM run WHERE room = ?1 AND author = ?2 AND forked = 0 AND last >= ?3 AND entries IS NOT NULL
+             AND first >= IFNULL((SELECT MAX(first) FROM run WHERE room = ?1 AND author = ?2 AND forked = 0 AND first <= ?3), 0)
+             ORDER BY first";
+        let mut query = self.all.prepare_cached(query)?;
+        let mut found = query.query(params![room.0, author.0, as_stored(from)])?;
+        let mut fetched = Vec::new();
+        while fetched.len() < RUN_ENTRIES_MAX
+            && let Some(row) = found.next()?
+        {
+            let KeptRun { entries, .. } = kept_run(row)?;
+            fetched.extend(entries.into_iter().filter(|kept| kept.entry.seq >= from));
+        }
+        fetched.truncate(RUN_ENTRIES_MAX);
+        Ok(fetched)
     }
 
     fn rows<T>(
@@ -263,12 +302,12 @@ impl PeerStore {
 }
 
 /// Everybody of whom there is an entry.
-const AUTHORS: &str = "SELECT room, author FROM entry WHERE forked = 0
-     UNION SELECT room, author FROM entry WHERE forked = 1";
+const AUTHORS: &str = "SELECT room, author FROM run WHERE forked = 0
+     UNION SELECT room, author FROM run WHERE forked = 1";
 
-/// Leaves out, in a query of `entry`, what stands behind a hole.
-const WHOLE: &str = "seq <= IFNULL(
-    (SELECT after FROM hole WHERE hole.room = entry.room AND hole.author = entry.author), 9223372036854775807)";
+/// Leaves out, in a query of `run`, what stands behind a hole. No row reaches across one.
+const WHOLE: &str = "last <= IFNULL(
+    (SELECT after FROM hole WHERE hole.room = run.room AND hole.author = run.author), 9223372036854775807)";
 
 fn rows_of<T>(
     from: &Connection,
@@ -285,7 +324,8 @@ fn rows_of<T>(
     Ok(all)
 }
 
-fn apply(to: &Connection, change: &Change) -> Result<(), StoreError> {
+/// Carries out a change, and hands each row of entries to `each`, with its number.
+fn apply(to: &Connection, change: &Change, mut each: impl FnMut(i64, &[KeptEntry])) -> Result<(), StoreError> {
     match change {
         Change::Entered { genesis, base } => rows::keep_room(to, genesis, base),
         Change::Moved { room, epoch, step, note } => {
@@ -294,9 +334,14 @@ fn apply(to: &Connection, change: &Change) -> Result<(), StoreError> {
         }
         Change::Consented { room, proposal, consent } => rows::keep_consent(to, room, proposal, consent),
         Change::HeadCounter { room, counter } => rows::keep_counter(to, room, *counter),
-        Change::Entries { room, entries } => entries.iter().try_for_each(|kept| rows::keep_new_entry(to, room, kept)),
+        Change::Entries { room, entries } => runs::keep_entries(to, room, entries, each),
+        Change::Addresses { room, addresses } => rows::keep_addresses(to, room, addresses),
         Change::Rule { room, key, rule } => rows::keep_rule(to, room, key, *rule),
-        Change::Forked { room, entry } => rows::keep_entry(to, room, entry, true).map(drop),
+        Change::Forked { room, entry } => {
+            let row = std::slice::from_ref(entry);
+            each(runs::keep_run(to, room, row, true)?, row);
+            Ok(())
+        }
         Change::Past { rosters, .. } => rosters.iter().try_for_each(|roster| rows::keep_past(to, roster)),
         Change::Gone { room } => rows::end_seat(to, room),
     }

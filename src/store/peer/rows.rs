@@ -3,20 +3,20 @@
 //!
 //! A seal guards against accidents, not against people: who can write this file can read the identity beside it.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use std::net::SocketAddr;
+
+use rusqlite::{Connection, Row, params};
 use sha2::{Digest as _, Sha256};
 
 use crate::core::event::Rule;
 use crate::core::io::{KeptRoom, StepNote};
 use crate::core::log::{KeptEntry, Place};
-use crate::identity::{Name, PeerId, RoomName, Signature, Signed};
+use crate::identity::{Name, PeerId, RoomName, Signed};
+use crate::limits::CANDIDATES_MAX;
 use crate::store::sqlite::{StoreError, read};
 use crate::wire::{
     Body, Bytes, Consent, Entry, EntryId, Few, Genesis, Proposal, RoomId, Roster, RosterHash, Step, decode, encode,
 };
-
-/// The columns that [`kept_entry`] reads, of the tables `entry` and `tip`.
-pub(super) const ENTRY_COLUMNS: &str = "room, author, seq, id, audience, entry, signature, epoch, depth, forked, seal";
 
 /// The checksum of a row: what of SHA-256 is more than enough against accidents.
 pub(super) fn seal(parts: &[&[u8]]) -> [u8; 8] {
@@ -40,7 +40,7 @@ pub(super) fn as_stored(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn number(row: &Row<'_>, column: &str) -> Result<u64, StoreError> {
+pub(super) fn number(row: &Row<'_>, column: &str) -> Result<u64, StoreError> {
     u64::try_from(row.get::<_, i64>(column)?).map_err(|_| StoreError::Damaged { what: "a number" })
 }
 
@@ -103,6 +103,7 @@ fn counter_seal(room: &[u8; 32], counter: i64, gone: bool) -> [u8; 8] {
 /// Our seat is no more; how the room came to its members, as far as we were there, outlives it.
 pub(super) fn end_seat(to: &Connection, room: &RoomId) -> Result<(), StoreError> {
     to.execute("DELETE FROM consent WHERE room = ?", [&room.0])?;
+    to.execute("DELETE FROM address WHERE room = ?", [&room.0])?;
     let sealed = counter_seal(&room.0, 0, true);
     to.execute("UPDATE room SET gone = 1, head_counter = 0, counter_seal = ? WHERE id = ?", params![sealed, room.0])?;
     Ok(())
@@ -176,6 +177,32 @@ pub(super) fn rule(row: &Row<'_>) -> Result<(RoomId, PeerId, Rule), StoreError> 
     Ok((RoomId(room), PeerId(key), rule_of_stored(stored)))
 }
 
+/// Keeps where the members of a room were reached, in the place of what was kept before.
+pub(super) fn keep_addresses(
+    to: &Connection,
+    room: &RoomId,
+    addresses: &[(PeerId, Vec<SocketAddr>)],
+) -> Result<(), StoreError> {
+    to.execute("DELETE FROM address WHERE room = ?", [&room.0])?;
+    let mut insert = to.prepare_cached("INSERT INTO address (room, key, addresses, seal) VALUES (?, ?, ?, ?)")?;
+    for (key, addresses) in addresses {
+        let encoded = encode(&Few::<_, CANDIDATES_MAX>::first_of(addresses.iter().copied()));
+        insert.execute(params![room.0, key.0, encoded, seal(&[&room.0, &key.0, &encoded])])?;
+    }
+    Ok(())
+}
+
+/// A row of `address`; `None` for one that is damaged, since it is only a hint.
+pub(super) fn address(row: &Row<'_>) -> Result<Option<(RoomId, PeerId, Vec<SocketAddr>)>, StoreError> {
+    let (room, key): ([u8; 32], [u8; 32]) = (row.get("room")?, row.get("key")?);
+    let encoded: Vec<u8> = row.get("addresses")?;
+    if check(row, "seal", &[&room, &key, &encoded], "an address").is_err() {
+        return Ok(None);
+    }
+    let addresses: Option<Few<SocketAddr, CANDIDATES_MAX>> = decode(&encoded).ok();
+    Ok(addresses.map(|addresses| (RoomId(room), PeerId(key), addresses.into_vec())))
+}
+
 /// Keeps a roster from before our chain, for the audiences of old entries.
 pub(super) fn keep_past(to: &Connection, roster: &Roster) -> Result<(), StoreError> {
     let (hash, encoded) = (roster.hash(), encode(roster));
@@ -200,7 +227,7 @@ fn stored_rule(rule: Rule) -> i64 {
     }
 }
 
-pub(super) fn rule_of_stored(stored: i64) -> Rule {
+fn rule_of_stored(stored: i64) -> Rule {
     match stored {
         1 => Rule::Always,
         2 => Rule::Never,
@@ -235,66 +262,6 @@ pub(super) fn consent(row: &Row<'_>) -> Result<(RoomId, Proposal, Signed<Consent
     Ok((RoomId(room), proposal, consent))
 }
 
-/// Keeps an entry that was just written or heard. Behind a hole it may be here already; the last of those closes it.
-pub(super) fn keep_new_entry(to: &Connection, room: &RoomId, kept: &KeptEntry) -> Result<(), StoreError> {
-    let (author, seq) = (kept.entry.author.0, as_stored(kept.entry.seq));
-    let mut hole = to.prepare_cached("SELECT up_to FROM hole WHERE room = ? AND author = ?")?;
-    let Some(up_to) = hole.query_row([room.0, author], |row| row.get::<_, i64>(0)).optional()? else {
-        return keep_entry(to, room, kept, false).map(drop);
-    };
-    let mut here = to.prepare_cached("SELECT 1 FROM entry WHERE room = ? AND author = ? AND seq = ? AND forked = 0")?;
-    if !here.exists(params![room.0, author, seq])? {
-        keep_entry(to, room, kept, false)?;
-    }
-    if seq >= up_to {
-        to.execute("DELETE FROM hole WHERE room = ? AND author = ?", [room.0, author])?;
-    }
-    Ok(())
-}
-
-/// Keeps an entry, of its author's log or of another branch, and where its words stand; the number of its row.
-pub(super) fn keep_entry(to: &Connection, room: &RoomId, kept: &KeptEntry, forked: bool) -> Result<i64, StoreError> {
-    let (encoded, signature) = (encode(&kept.entry), kept.signature.map(|signature| signature.to_bytes()));
-    to.prepare_cached(
-        "INSERT INTO entry (room, author, seq, id, audience, entry, signature, epoch, depth, forked, kept_ms, seal)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?)",
-    )?
-    .execute(params![
-        room.0,
-        kept.entry.author.0,
-        as_stored(kept.entry.seq),
-        kept.id.0,
-        kept.entry.audience.0,
-        encoded,
-        signature,
-        as_stored(kept.place.epoch),
-        as_stored(kept.place.depth),
-        forked,
-        entry_seal(room, kept, signature.as_ref(), forked),
-    ])?;
-    let number = to.last_insert_rowid();
-    if let Some(text) = kept.entry.body.as_text() {
-        to.prepare_cached("INSERT INTO words (rowid, text) VALUES (?, ?)")?.execute(params![number, text])?;
-    }
-    Ok(number)
-}
-
-/// Keeps an entry out of an earlier database, or the place of one that was forgotten there.
-pub(super) fn keep_entry_again(
-    to: &Connection,
-    kept: &KeptEntry,
-    kept_ms: i64,
-    forked: bool,
-) -> Result<(), StoreError> {
-    let room = kept.entry.room;
-    let number = keep_entry(to, &room, kept, forked)?;
-    to.prepare_cached("UPDATE entry SET kept_ms = ? WHERE number = ?")?.execute([kept_ms, number])?;
-    if is_only_place(kept) {
-        to.prepare_cached("UPDATE entry SET entry = NULL WHERE number = ?")?.execute([number])?;
-    }
-    Ok(())
-}
-
 /// Keeps of an entry only its number and id, from which its author's log goes on, in the place of an earlier one.
 pub(super) fn keep_tip(to: &Connection, room: &RoomId, kept: &KeptEntry) -> Result<(), StoreError> {
     to.prepare_cached(
@@ -309,13 +276,12 @@ pub(super) fn keep_tip(to: &Connection, room: &RoomId, kept: &KeptEntry) -> Resu
         kept.entry.audience.0,
         as_stored(kept.place.epoch),
         as_stored(kept.place.depth),
-        entry_seal(room, kept, None, false),
+        tip_seal(room, kept),
     ])?;
     Ok(())
 }
 
-/// The seal of an entry's row. What the entry itself says is sealed by its id.
-pub(super) fn entry_seal(room: &RoomId, kept: &KeptEntry, signature: Option<&[u8; 64]>, forked: bool) -> [u8; 8] {
+fn tip_seal(room: &RoomId, kept: &KeptEntry) -> [u8; 8] {
     let KeptEntry { entry, id, place, .. } = kept;
     seal(&[
         &room.0,
@@ -323,48 +289,32 @@ pub(super) fn entry_seal(room: &RoomId, kept: &KeptEntry, signature: Option<&[u8
         &as_stored(entry.seq).to_le_bytes(),
         &id.0,
         &entry.audience.0,
-        signature.map_or(&[], |signature| signature.as_slice()),
         &as_stored(place.epoch).to_le_bytes(),
         &as_stored(place.depth).to_le_bytes(),
-        &[u8::from(forked)],
     ])
 }
 
-/// A row of [`ENTRY_COLUMNS`]. One whose text is gone gives an entry of which only author, number, audience and id are true:
-/// enough to go on from, and nothing that could be given to anybody, since it is unsigned.
-pub(super) fn kept_entry(row: &Row<'_>) -> Result<KeptEntry, StoreError> {
-    let damaged = StoreError::Damaged { what: "an entry" };
+/// A row of `tip`.
+pub(super) fn tip(row: &Row<'_>) -> Result<KeptEntry, StoreError> {
     let room = RoomId(row.get("room")?);
-    let (author, audience) = (PeerId(row.get("author")?), RosterHash(row.get("audience")?));
-    let (seq, id) = (number(row, "seq")?, EntryId(row.get("id")?));
     let place = Place { epoch: number(row, "epoch")?, depth: number(row, "depth")? };
-    let signature: Option<[u8; 64]> = row.get("signature")?;
-    let entry = match row.get::<_, Option<Vec<u8>>>("entry")? {
-        Some(encoded) => {
-            let entry: Entry = read(decode(&encoded), "an entry")?;
-            let told = (entry.room, entry.author, as_stored(entry.seq), entry.audience, entry.id());
-            if told != (room, author, as_stored(seq), audience, id) {
-                return Err(damaged);
-            }
-            entry
-        }
-        None => only_place(room, author, seq, audience),
-    };
-    let kept = KeptEntry { entry, id, signature: signature.map(|bytes| Signature::from_bytes(&bytes)), place };
-    if row.get::<_, [u8; 8]>("seal")? == entry_seal(&room, &kept, signature.as_ref(), row.get("forked")?) {
-        Ok(kept)
-    } else {
-        Err(damaged)
-    }
+    let (author, audience) = (PeerId(row.get("author")?), RosterHash(row.get("audience")?));
+    let kept = only_place(room, author, number(row, "seq")?, audience, EntryId(row.get("id")?), place);
+    let sealed: [u8; 8] = row.get("seal")?;
+    if sealed == tip_seal(&room, &kept) { Ok(kept) } else { Err(StoreError::Damaged { what: "the end of a log" }) }
 }
 
-/// Whether this is what [`kept_entry`] makes of an entry whose text is gone.
-pub(super) fn is_only_place(kept: &KeptEntry) -> bool {
-    kept.entry.body.kind == 0 && kept.entry.previous == EntryId([0; 32]) && kept.signature.is_none()
-}
-
-fn only_place(room: RoomId, author: PeerId, seq: u64, audience: RosterHash) -> Entry {
-    Entry {
+/// An entry whose text is gone: only author, number, audience, id and place are true. Enough to go on from, and nothing that
+/// could be given to anybody, since it is unsigned.
+pub(super) fn only_place(
+    room: RoomId,
+    author: PeerId,
+    seq: u64,
+    audience: RosterHash,
+    id: EntryId,
+    place: Place,
+) -> KeptEntry {
+    let entry = Entry {
         room,
         author,
         seq,
@@ -375,5 +325,11 @@ fn only_place(room: RoomId, author: PeerId, seq: u64, audience: RosterHash) -> E
         wall_ms: 0,
         salt: [0; 16],
         body: Body { kind: 0, bytes: Bytes::default() },
-    }
+    };
+    KeptEntry { entry, id, signature: None, place }
+}
+
+/// Whether this is what [`only_place`] makes of an entry whose text is gone.
+pub(super) fn is_only_place(kept: &KeptEntry) -> bool {
+    kept.entry.body.kind == 0 && kept.entry.previous == EntryId([0; 32]) && kept.signature.is_none()
 }

@@ -7,12 +7,15 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, Row, params};
 
-use super::rows::{self, ENTRY_COLUMNS};
+use super::index::{self, row_of};
+use super::rows;
+use super::runs::{self, kept_run};
 use super::{PeerStore, rows_of};
 use crate::core::consent::chain::Chain;
 use crate::core::event::Rule;
@@ -52,7 +55,7 @@ impl PeerStore {
     ) -> Result<(PeerStore, Kept, Option<Salvaged>), StoreError> {
         match open_checked(file, me) {
             Ok((store, kept)) => Ok((store, kept, None)),
-            Err(why) if why.is_damage() => {
+            Err(why) if why.is_damage() || why.is_too_old() => {
                 let (store, salvaged) = PeerStore::salvage(file, me, day, scheme, &why)?;
                 let kept = store.load()?;
                 Ok((store, kept, Some(salvaged)))
@@ -75,10 +78,13 @@ impl PeerStore {
         let aside = set_aside(file, day)?;
         let mut store = PeerStore { own: Some(me), ..PeerStore::open(file)? };
         let found = match read_all(&aside) {
+            // What was in its tables meant something else.
+            _ if why.is_too_old() => Found::default(),
             Some(found) => found,
             None => read_all_by_a_new_schema(&aside, file, &store).unwrap_or_default(),
         };
         let (entries, seats) = put_back(&mut store, found, me, scheme)?;
+        store.index_all()?;
         Ok((store, Salvaged { why: why.to_string(), aside, entries, seats }))
     }
 }
@@ -149,7 +155,8 @@ struct Found {
     tips: Vec<KeptEntry>,
     past: Vec<Roster>,
     rules: Vec<(RoomId, PeerId, Rule)>,
-    /// By number.
+    addresses: Vec<(RoomId, PeerId, Vec<SocketAddr>)>,
+    /// By where they stand.
     entries: BTreeMap<i64, FoundEntry>,
 }
 
@@ -157,7 +164,7 @@ struct Found {
 fn read_all(file: &Path) -> Option<Found> {
     let source = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
     source.pragma_update(None, "temp_store", "MEMORY").ok()?;
-    source.prepare("SELECT * FROM entry").ok()?;
+    source.prepare("SELECT * FROM run").ok()?;
     let mut found = Found { rooms_whole: true, ..Found::default() };
     let (rooms, whole) = both_ways(&source, "room", "id", rows::room);
     found.rooms_whole &= whole;
@@ -176,9 +183,10 @@ fn read_all(file: &Path) -> Option<Found> {
     }
     found.known = both_ways(&source, "known", "number", rows::known).0;
     found.people = both_ways(&source, "person", "room, key", rows::person).0;
-    found.tips = both_ways(&source, "tip", "room, author", rows::kept_entry).0;
+    found.tips = both_ways(&source, "tip", "room, author", rows::tip).0;
     found.past = both_ways(&source, "past", "room, epoch, hash", rows::past).0;
     found.rules = both_ways(&source, "rule", "room, key", rows::rule).0;
+    found.addresses = both_ways(&source, "address", "room, key", rows::address).0.into_iter().flatten().collect();
     found.entries = entries_of(&source);
     Some(found)
 }
@@ -253,42 +261,36 @@ fn until_broken<T>(
     }
 }
 
-/// Every entry that can be reached: from both ends, and what lies between where these stop, one by one. With the moment
-/// when it was kept.
+/// Every entry that can be reached: from both ends, and what lies between where these stop, row by row.
 fn entries_of(source: &Connection) -> BTreeMap<i64, FoundEntry> {
-    let columns = format!("SELECT number, kept_ms, {ENTRY_COLUMNS} FROM entry");
-    let read = |row: &Row<'_>| {
-        let number: i64 = row.get("number")?;
-        Ok((
-            number,
-            rows::kept_entry(row)
-                .ok()
-                .map(|kept| (row.get("kept_ms").unwrap_or_default(), row.get("forked").unwrap_or_default(), kept)),
-        ))
-    };
-    let (up, whole) = until_broken(source, &format!("{columns} ORDER BY number"), read);
-    let mut found: Vec<(i64, Option<FoundEntry>)> = up.into_iter().flatten().collect();
+    let read = |row: &Row<'_>| Ok((row.get::<_, i64>("number")?, kept_run(row).ok()));
+    let (up, whole) = until_broken(source, "SELECT * FROM run ORDER BY number", read);
+    let mut found: Vec<_> = up.into_iter().flatten().collect();
     if !whole {
-        let (down, _) = until_broken(source, &format!("{columns} ORDER BY number DESC"), read);
+        let (down, _) = until_broken(source, "SELECT * FROM run ORDER BY number DESC", read);
         let down: Vec<_> = down.into_iter().flatten().collect();
-        let newest = source.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'entry'", [], |row| row.get(0));
+        let newest = source.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'run'", [], |row| row.get(0));
         let after = found.last().map_or(1, |(number, _)| number.saturating_add(1));
         let before = down.last().map_or(newest.unwrap_or(0_i64).saturating_add(1), |(number, _)| *number);
         found.extend(down);
-        let between = format!("{columns} WHERE number = ?");
         for number in after..before.min(after.saturating_add(BETWEEN_MAX)) {
-            found.extend(rows_of(source, &between, [number], read).unwrap_or_default());
+            found.extend(rows_of(source, "SELECT * FROM run WHERE number = ?", [number], read).unwrap_or_default());
         }
     }
-    found.into_iter().filter_map(|(number, entry)| Some((number, entry?))).collect()
+    let runs = found.into_iter().filter_map(|(_, run)| run);
+    runs.flat_map(|run| {
+        let (kept_ms, forked) = (run.kept_ms, run.forked);
+        (index::at(run.number)..).zip(run.entries.into_iter().map(move |kept| (kept_ms, forked, kept)))
+    })
+    .collect()
 }
 
-/// Entries that are looked for one by one: a second's work, and far more than a broken page holds.
+/// Rows that are looked for one by one: a second's work, and far more than a broken page holds.
 const BETWEEN_MAX: i64 = 200_000;
 
 /// Puts what was found into a new database: how many entries it took, and whether the seats.
 fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme) -> Result<(u64, bool), StoreError> {
-    let Found { rooms, rooms_whole, known, people, tips, past, rules, entries } = found;
+    let Found { rooms, rooms_whole, known, people, tips, past, rules, addresses, entries } = found;
     let seats = rooms_whole && rooms.values().all(|(_, room)| is_sound(room, scheme));
     let transaction = store.all.transaction()?;
     let to = &*transaction;
@@ -312,6 +314,11 @@ fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme
     people.iter().try_for_each(|(room, key, name)| rows::keep_person(to, room, key, name))?;
     past.iter().try_for_each(|roster| rows::keep_past(to, roster))?;
     rules.iter().try_for_each(|(room, key, rule)| rows::keep_rule(to, room, key, *rule))?;
+    for of_one_room in addresses.chunk_by(|before, after| before.0 == after.0) {
+        let Some((room, ..)) = of_one_room.first() else { continue };
+        let addresses: Vec<_> = of_one_room.iter().map(|(_, key, addresses)| (*key, addresses.clone())).collect();
+        rows::keep_addresses(to, room, &addresses)?;
+    }
     tips.iter().try_for_each(|tip| rows::keep_tip(to, &tip.entry.room, tip))?;
 
     let mut logs: BTreeMap<(RoomId, PeerId), Vec<(i64, &KeptEntry)>> = BTreeMap::new();
@@ -334,13 +341,20 @@ fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme
         sound.append(&mut numbers);
     }
     sound.sort_unstable();
-    for number in &sound {
-        if let Some((kept_ms, forked, kept)) = entries.get(number) {
-            rows::keep_entry_again(to, kept, *kept_ms, *forked)?;
+    let count = sound.len() as u64;
+    // What was one row, and is whole, is one row again.
+    for row in sound.chunk_by(|before, after| row_of(*before).0 == row_of(*after).0) {
+        let found: Vec<&FoundEntry> = row.iter().filter_map(|at| entries.get(at)).collect();
+        let Some((kept_ms, forked, _)) = found.first() else { continue };
+        let kept: Vec<KeptEntry> = found.iter().map(|(_, _, kept)| kept.clone()).collect();
+        for row in runs::in_rows(&kept) {
+            let Some(room) = row.first().map(|kept| kept.entry.room) else { continue };
+            let number = runs::keep_run(to, &room, row, *forked)?;
+            to.prepare_cached("UPDATE run SET kept_ms = ? WHERE number = ?")?.execute([*kept_ms, number])?;
         }
     }
     transaction.commit()?;
-    Ok((sound.len() as u64, seats))
+    Ok((count, seats))
 }
 
 /// Whether a room is what its members signed, from its first roster to its last.
@@ -352,7 +366,7 @@ fn is_sound(room: &KeptRoom, scheme: &dyn Scheme) -> bool {
 /// What is sound of one author's log.
 #[derive(Debug, PartialEq, Eq)]
 struct SoundLog {
-    /// The numbers of its rows.
+    /// Where its entries stand.
     numbers: Vec<i64>,
     /// Where entries are missing: after this number in the log, with more up to that one.
     hole: Option<(u64, u64)>,

@@ -83,7 +83,7 @@ impl Sound {
             Err(StoreError::OtherFormat { .. }) => return None,
             Err(why) => panic!("it does not open: {why}"),
         };
-        let (mut shown, found) = match self.show(&store) {
+        let (mut shown, found) = match self.show(&mut store) {
             Ok(shown) => shown,
             Err(why) => {
                 assert!(why.is_damage(), "{why}");
@@ -91,7 +91,7 @@ impl Sound {
                 let again = PeerStore::salvage(&file, me, "today", &Ed25519, &why).unwrap();
                 (store, salvaged) = (again.0, Some(again.1));
                 kept = store.load().unwrap();
-                self.show(&store).unwrap()
+                self.show(&mut store).unwrap()
             }
         };
         shown.dedup();
@@ -116,7 +116,7 @@ impl Sound {
         Some(Outcome { salvaged, shown: shown.len(), seat: rooms == self.rooms, own })
     }
 
-    fn show(&self, store: &PeerStore) -> Result<(Vec<EntryId>, usize), StoreError> {
+    fn show(&self, store: &mut PeerStore) -> Result<(Vec<EntryId>, usize), StoreError> {
         let (room, me) = (self.base.room, self.people[0].id());
         let mut all = store.last(&room, &me, usize::MAX, None)?.messages;
         let shown: Vec<EntryId> = all.iter().map(|message| message.id).collect();
@@ -251,9 +251,9 @@ fn a_database_from_a_crash_opens_and_nothing_is_set_aside() {
         fs::copy(beside(&file, end), beside(&copy, end)).unwrap();
     }
     assert!(fs::metadata(beside(&copy, "-wal")).unwrap().len() > 0);
-    let (store, kept, salvaged) = PeerStore::open_or_salvage(&copy, people[0].id(), "today", &Ed25519).unwrap();
+    let (mut store, kept, salvaged) = PeerStore::open_or_salvage(&copy, people[0].id(), "today", &Ed25519).unwrap();
     assert_eq!((salvaged, kept.rooms.len()), (None, 1));
-    assert_eq!(found(&store, &base.room, "lights").len(), 1);
+    assert_eq!(found(&mut store, &base.room, "lights").len(), 1);
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn a_journal_with_a_changed_byte_never_changes_a_text() {
         fs::write(&copy, &main).unwrap();
         fs::write(beside(&copy, "-wal"), &bytes).unwrap();
         let _ = fs::remove_file(beside(&copy, "-shm"));
-        let (store, ..) = PeerStore::open_or_salvage(&copy, sound.people[0].id(), "today", &Ed25519).unwrap();
+        let (mut store, ..) = PeerStore::open_or_salvage(&copy, sound.people[0].id(), "today", &Ed25519).unwrap();
         for message in store.last(&sound.base.room, &sound.people[0].id(), 99, None).unwrap().messages {
             let before = sound.said.get(&message.id).map(|(text, _)| text.as_str());
             assert_eq!(before.unwrap_or("in the journal"), message.text);
@@ -318,13 +318,13 @@ fn a_hole_is_where_a_log_ends_until_it_is_filled() {
     let mut store = PeerStore::in_memory().unwrap();
     store.apply(&entered).unwrap();
     assert_eq!(put_back(&mut store, damaged(), people[0].id(), &Ed25519).unwrap(), (4, true));
-    assert_eq!(found(&store, &base.room, "a").len(), 4, "all that is there is shown");
+    assert_eq!(found(&mut store, &base.room, "a").len(), 4, "all that is there is shown");
     assert_eq!(head(&store), 2, "and the rest is asked for");
     let again = |entries: &[KeptEntry]| [Change::Entries { room: base.room, entries: entries.to_vec() }];
     store.apply(&again(&said[2..4])).unwrap();
-    assert_eq!((found(&store, &base.room, "a").len(), head(&store)), (5, 2));
+    assert_eq!((found(&mut store, &base.room, "a").len(), head(&store)), (5, 2));
     store.apply(&again(&said[4..])).unwrap();
-    assert_eq!((found(&store, &base.room, "a").len(), head(&store)), (5, 5));
+    assert_eq!((found(&mut store, &base.room, "a").len(), head(&store)), (5, 5));
 
     // Of our own the newest counts.
     let mut store = PeerStore::in_memory().unwrap();

@@ -6,7 +6,7 @@ use crate::core::consent::testing::*;
 use crate::core::io::StepNote;
 use crate::core::log::Place;
 use crate::identity::{Ed25519, Identity, Name, Signer as _, Verified};
-use crate::wire::{Body, Consent, Decision, Entry, EntryId, Genesis, Roster, Tip, encode};
+use crate::wire::{Body, Consent, Decision, Entry, EntryId, Genesis, Roster, Tip};
 
 #[test]
 fn a_room_comes_back_as_it_was_kept() {
@@ -128,7 +128,7 @@ fn texts(part: &Part) -> Vec<&str> {
     part.messages.iter().map(|message| message.text.as_str()).collect()
 }
 
-pub(super) fn found(store: &PeerStore, room: &RoomId, typed: &str) -> Vec<String> {
+pub(super) fn found(store: &mut PeerStore, room: &RoomId, typed: &str) -> Vec<String> {
     let part = store.search(room, &PeerId([0; 32]), typed, 10).unwrap().unwrap();
     assert_eq!(part.more, 0);
     texts(&part).into_iter().map(str::to_owned).collect()
@@ -136,7 +136,7 @@ pub(super) fn found(store: &PeerStore, room: &RoomId, typed: &str) -> Vec<String
 
 #[test]
 fn the_newest_come_in_everybodys_order_with_the_names_of_those_who_left() {
-    let (store, room, people) = talk();
+    let (mut store, room, people) = talk();
     let part = store.last(&room, &people[0].id(), 4, None).unwrap();
     assert_eq!(part.more, 1);
     let mut expected: Vec<_> = ["naïve approach", "one two three", "KASE again", "two one"].into();
@@ -149,29 +149,29 @@ fn the_newest_come_in_everybodys_order_with_the_names_of_those_who_left() {
         assert_eq!((message.from.as_ref().map(Name::as_str), message.mine), (Some(name), mine));
     }
     assert_eq!(store.last(&RoomId([9; 32]), &people[0].id(), 4, None).unwrap(), Part::default());
-    let early = store.last(&room, &people[0].id(), 9, Some(3)).unwrap();
+    let early = store.last(&room, &people[0].id(), 9, Some(1)).unwrap();
     assert_eq!(texts(&early), ["Der Käse ist alle", "naïve approach", "one two three"], "kept up to then");
 }
 
 #[test]
 fn words_are_found_whatever_their_case_and_accents_and_phrases_in_their_order() {
-    let (store, room, _) = talk();
+    let (mut store, room, _) = talk();
     let both = ["Der Käse ist alle", "KASE again"];
-    assert_eq!(found(&store, &room, "käse"), both);
-    assert_eq!(found(&store, &room, "kase"), both);
-    assert_eq!(found(&store, &room, "KÄS*"), both);
-    assert_eq!(found(&store, &room, "kas"), [""; 0], "a whole word");
-    assert_eq!(found(&store, &room, "alle ist"), ["Der Käse ist alle"], "in any order");
-    assert_eq!(found(&store, &room, "\"alle ist\""), [""; 0], "in this order");
-    assert_eq!(found(&store, &room, "\"one tw\"*"), ["one two three"]);
-    assert_eq!(found(&store, &RoomId([9; 32]), "käse"), [""; 0], "in this room only");
+    assert_eq!(found(&mut store, &room, "käse"), both);
+    assert_eq!(found(&mut store, &room, "kase"), both);
+    assert_eq!(found(&mut store, &room, "KÄS*"), both);
+    assert_eq!(found(&mut store, &room, "kas"), [""; 0], "a whole word");
+    assert_eq!(found(&mut store, &room, "alle ist"), ["Der Käse ist alle"], "in any order");
+    assert_eq!(found(&mut store, &room, "\"alle ist\""), [""; 0], "in this order");
+    assert_eq!(found(&mut store, &room, "\"one tw\"*"), ["one two three"]);
+    assert_eq!(found(&mut store, &RoomId([9; 32]), "käse"), [""; 0], "in this room only");
     let part = store.search(&room, &PeerId([0; 32]), "k*", 1).unwrap().unwrap();
     assert_eq!((texts(&part), part.more), (vec!["KASE again"], 1));
 }
 
 #[test]
 fn nothing_that_is_typed_is_an_error_of_the_database() {
-    let (store, room, _) = talk();
+    let (mut store, room, _) = talk();
     let odd = [
         "(",
         ")",
@@ -213,7 +213,7 @@ fn nothing_that_is_typed_is_an_error_of_the_database() {
 
 #[test]
 fn an_export_has_every_entry_once_and_stops_when_asked() {
-    let (store, room, _) = talk();
+    let (mut store, room, _) = talk();
     let mut all = Vec::new();
     let take = |kept: &KeptEntry, name: Option<&Name>| {
         all.push((kept.place, kept.id, name.cloned()));
@@ -241,34 +241,99 @@ fn second_lobby(creator: &Identity) -> Verified<Genesis> {
 }
 
 #[test]
-fn a_history_of_format_2_is_brought_forward_whole() {
+fn a_history_from_before_the_first_release_is_set_aside_and_said_to_be_so() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("history.db");
-    let (people, genesis, base) = room_of(2);
-    let step = step_signed_by(&knock_at(&base, &person(9), "nina"), &people);
-    let entries = say(&mut PeerStore::in_memory().unwrap(), &base, &people[1], 1, &["before", "the change"]);
     let old = Connection::open(&file).unwrap();
-    super::schema::create_format_2(&old);
-    let values = params![base.room.0, encode(genesis.as_signed()), encode(&base), 7];
-    old.execute("INSERT INTO room VALUES (?, ?, ?, ?)", values).unwrap();
-    old.execute("INSERT INTO step VALUES (?, 2, ?, 5)", params![base.room.0, encode(&step)]).unwrap();
-    for kept in &entries {
-        let (entry, signature) = (encode(&kept.entry), kept.signature.unwrap().to_bytes());
-        let (author, audience) = (kept.entry.author.0, kept.entry.audience.0);
-        let seq = as_stored(kept.entry.seq);
-        let values = params![base.room.0, author, seq, kept.id.0, audience, entry, signature, 1, seq];
-        old.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values).unwrap();
-    }
+    old.execute_batch("CREATE TABLE entry (number INTEGER PRIMARY KEY, text); PRAGMA user_version = 3;").unwrap();
     drop(old);
-    for _ in 0..2 {
-        let store = PeerStore::open(&file).unwrap();
-        let kept = store.load().unwrap();
-        assert_eq!((&kept.rooms[0].base, &kept.rooms[0].steps), (&base, &vec![(step.clone(), noted(5))]));
-        assert_eq!(kept.rooms[0].head_counter, 7);
-        assert_eq!(kept.logs[0].2.head(), entries.last());
-        let part = store.search(&base.room, &people[1].id(), "change", 9).unwrap().unwrap();
-        assert_eq!(part.messages[0].from.as_ref().map(Name::as_str), Some("p2"));
+    let (store, kept, salvaged) = PeerStore::open_or_salvage(&file, person(1).id(), "2026-11-21", &Ed25519).unwrap();
+    let salvaged = salvaged.unwrap();
+    assert!(salvaged.why.contains("older than the first release"), "{}", salvaged.why);
+    assert_eq!((salvaged.entries, salvaged.aside.exists(), kept.rooms.len()), (0, true, 0));
+    drop(store);
+    PeerStore::open(&file).unwrap();
+}
+
+#[test]
+fn addresses_are_those_kept_last_and_gone_with_the_seat() {
+    let (people, genesis, base) = room_of(2);
+    let (room, peer) = (base.room, people[1].id());
+    let mut store = PeerStore::in_memory().unwrap();
+    let at = |port: u16| vec![(peer, vec![([127, 0, 0, 1], port).into()])];
+    let kept = |store: &PeerStore| -> Vec<_> {
+        store.load().unwrap().addresses.into_iter().map(|(_, key, addresses)| (key, addresses)).collect()
+    };
+    store.apply(&[Change::Entered { genesis: genesis.into_signed(), base }]).unwrap();
+    for port in [1, 2] {
+        store.apply(&[Change::Addresses { room, addresses: at(port) }]).unwrap();
+        assert_eq!(kept(&store), at(port));
     }
+    store.all.execute("UPDATE address SET addresses = x'0001'", []).unwrap();
+    assert_eq!(kept(&store), [], "a damaged hint is none");
+    store.apply(&[Change::Addresses { room, addresses: at(3) }, Change::Gone { room }]).unwrap();
+    assert_eq!(kept(&store), []);
+}
+
+/// Everything that is read by an index, of a history of `many` entries.
+fn all_of(store: &mut PeerStore, room: &RoomId) -> (Vec<String>, usize, usize) {
+    let me = PeerId([0; 32]);
+    let last = store.last(room, &me, usize::MAX, None).unwrap();
+    let found = store.search(room, &me, "text", usize::MAX).unwrap().unwrap().messages.len();
+    let mut exported = 0;
+    let count = |_: &KeptEntry, _: Option<&Name>| {
+        exported += 1;
+        Ok::<(), ()>(())
+    };
+    store.export(room, count).unwrap().unwrap();
+    (last.messages.into_iter().map(|message| message.text).collect(), found, exported)
+}
+
+#[test]
+fn nothing_that_is_not_indexed_yet_is_missing_for_anybody() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, copy) = (dir.path().join("history.db"), dir.path().join("crashed.db"));
+    let (people, genesis, base) = room_of(2);
+    let mut store = PeerStore::open(&file).unwrap();
+    store.apply(&[Change::Entered { genesis: genesis.into_signed(), base: base.clone() }]).unwrap();
+    let texts: Vec<String> = (0..100).map(|n| format!("text {n:03}")).collect();
+    let of = |part: std::ops::Range<usize>| texts[part].iter().map(String::as_str).collect::<Vec<_>>();
+    say(&mut store, &base, &people[0], 1, &of(0..70));
+    store.index_all().unwrap();
+    assert_eq!(store.unindexed(), 0);
+    let late = say(&mut store, &base, &people[1], 71, &of(70..100));
+    assert_eq!(store.unindexed(), 30);
+    let ids: Vec<EntryId> = late.iter().map(|kept| kept.id).collect();
+    assert_eq!(store.look_up(&base.room, &ids, &[]).unwrap().len(), 30);
+    for end in ["", "-wal"] {
+        let beside = |file: &Path| format!("{}{end}", file.display());
+        std::fs::copy(beside(&file), beside(&copy)).unwrap();
+    }
+
+    let expected = (texts.clone(), 100, 100);
+    let mut beside = PeerStore::open_to_read(&file).unwrap();
+    assert_eq!(all_of(&mut beside, &base.room), expected, "a reader beside the chat");
+    let part = beside.search(&base.room, &PeerId([0; 32]), "\"text 06\"* text", 5).unwrap().unwrap();
+    assert_eq!((super::tests::texts(&part).len(), part.more), (5, 5));
+    assert_eq!(store.unindexed(), 30, "which only looked");
+    assert_eq!(all_of(&mut store, &base.room), expected, "the chat itself");
+    assert_eq!(store.unindexed(), 0);
+    let mut crashed = PeerStore::open(&copy).unwrap();
+    assert_eq!(all_of(&mut crashed, &base.room), expected, "after a crash");
+    assert_eq!(crashed.look_up(&base.room, &ids, &[]).unwrap().len(), 30);
+}
+
+#[test]
+fn no_number_of_a_log_is_kept_twice() {
+    let (people, genesis, base) = room_of(2);
+    let mut store = PeerStore::in_memory().unwrap();
+    store.apply(&[Change::Entered { genesis: genesis.into_signed(), base: base.clone() }]).unwrap();
+    let said = say(&mut store, &base, &people[1], 1, &["a", "b", "c"]);
+    for again in [&said[..], &said[1..2], &said[2..]] {
+        let change = Change::Entries { room: base.room, entries: again.to_vec() };
+        assert!(matches!(store.apply(&[change]), Err(StoreError::NumberTaken)));
+    }
+    assert_eq!((store.fetch(&base.room, &people[1].id(), 2).unwrap(), store.unindexed()), (said[1..].to_vec(), 3));
 }
 
 #[test]
@@ -292,12 +357,12 @@ fn a_run_of_which_nothing_stays_leaves_a_number_and_no_word() {
     passing.apply(&[entered]).unwrap();
     say(&mut passing, &base, &people[1], 1, &["xylophone of another"]);
     let second = say(&mut passing, &base, &people[0], 2, &["my xylophone"]);
-    assert_eq!(found(&passing, &base.room, "xylophone").len(), 2, "while it runs, all is there");
+    assert_eq!(found(&mut passing, &base.room, "xylophone").len(), 2, "while it runs, all is there");
     drop(passing);
 
-    for store in [PeerStore::open(&file).unwrap().passing(me).unwrap(), PeerStore::open(&file).unwrap()] {
+    for mut store in [PeerStore::open(&file).unwrap().passing(me).unwrap(), PeerStore::open(&file).unwrap()] {
         assert_eq!(own_end(&store), Some((2, second[0].id, base.hash())));
-        assert_eq!(found(&store, &base.room, "xylophone"), [""; 0]);
+        assert_eq!(found(&mut store, &base.room, "xylophone"), [""; 0]);
     }
     for entry in std::fs::read_dir(dir.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
@@ -317,11 +382,11 @@ fn both_of_two_under_one_number_are_shown_and_the_log_goes_on_from_one() {
     let one = say(&mut store, &base, &people[1], 1, &["one"]).remove(0);
     store.apply(&[Change::Forked { room: base.room, entry: other.clone() }]).unwrap();
     drop(store);
-    let store = PeerStore::open(&file).unwrap();
+    let mut store = PeerStore::open(&file).unwrap();
     let part = store.last(&base.room, &people[0].id(), 9, None).unwrap();
     let shown: Vec<_> = part.messages.iter().map(|message| (message.text.as_str(), message.forked)).collect();
     assert!(shown.contains(&("one", false)) && shown.contains(&("the other one", true)), "{shown:?}");
-    assert_eq!(found(&store, &base.room, "one").len(), 2);
+    assert_eq!(found(&mut store, &base.room, "one").len(), 2);
     assert_eq!(store.load().unwrap().logs[0].2.head(), Some(&one));
     assert_eq!(store.fetch(&base.room, &people[1].id(), 1).unwrap(), vec![one.clone()]);
     let looked_up = store.look_up(&base.room, &[other.id, one.id], &[]).unwrap();

@@ -3,21 +3,27 @@
 //! The order is everybody's: by epoch, depth and id. Who wrote what is told by the name they had in the room, also when they
 //! have left it long ago.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
 
-use rusqlite::{Params, params};
+use rusqlite::{Connection, Params, Row, Statement, params};
 
+use super::index::{self, row_of};
 use super::query::expression;
-use super::rows::{self, ENTRY_COLUMNS};
-use super::{PeerStore, rows_of};
+use super::rows;
+use super::runs::{KeptRun, kept_run};
+use super::{PeerStore, as_stored, rows_of};
 use crate::core::event::{BadSearch, Recalled};
-use crate::core::log::KeptEntry;
+use crate::core::log::{KeptEntry, Place};
 use crate::identity::{Name, PeerId, RoomName};
 use crate::store::sqlite::StoreError;
-use crate::wire::RoomId;
+use crate::wire::{EntryId, RoomId};
 
 /// Newest last: everybody's order, backwards, since the newest are what is asked for.
-const NEWEST_FIRST: &str = "ORDER BY entry.epoch DESC, entry.depth DESC, entry.id DESC";
+const NEWEST_FIRST: &str = "ORDER BY place.epoch DESC, place.depth DESC, place.id DESC";
+
+/// Rows that are kept while a part is read: neighbours in the transcript are neighbours in their authors' logs.
+const ROWS_AT_HAND_MAX: usize = 128;
 
 /// A part of a room's transcript, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,22 +44,53 @@ pub struct KnownRoom {
 }
 
 impl PeerStore {
-    /// The number of the entry kept last; 0 for none. Those up to it were kept before now.
+    /// The number of the row kept last; 0 for none. What is in those up to it was kept before now.
     ///
     /// # Errors
     /// [`StoreError`] when the database can't be read.
     pub fn newest_number(&self) -> Result<i64, StoreError> {
-        Ok(self.all.query_row("SELECT IFNULL(MAX(number), 0) FROM entry", [], |row| row.get(0))?)
+        Ok(self.all.query_row("SELECT IFNULL(MAX(number), 0) FROM run", [], |row| row.get(0))?)
     }
 
-    /// The newest `count` texts of a room; only of those that were kept up to `number`, if one is given.
+    /// The newest `count` texts of a room; only of those that were kept up to the row of `number`, if one is given.
     ///
     /// # Errors
     /// [`StoreError`] when the database can't be read or a row is damaged.
-    pub fn last(&self, room: &RoomId, me: &PeerId, count: usize, number: Option<i64>) -> Result<Part, StoreError> {
-        let number = number.unwrap_or(i64::MAX);
-        let which = "FROM entry WHERE entry.room = ?1 AND entry.number <= ?2 AND entry.entry IS NOT NULL";
-        self.part(room, me, count, which, params![room.0, number])
+    pub fn last(&mut self, room: &RoomId, me: &PeerId, count: usize, number: Option<i64>) -> Result<Part, StoreError> {
+        let before = number.map_or(i64::MAX, |number| index::at(number.saturating_add(1)));
+        let which = "FROM place WHERE place.room = ?1 AND place.at < ?2";
+        self.snapshot(|store, late| {
+            let late = late.iter().filter(|run| index::at(run.number) < before).flat_map(stands_of);
+            // Of some only the place is left, which nobody sees.
+            let forgotten = store.count(
+                "FROM run WHERE room = ? AND entries IS NULL AND number <= ?",
+                params![room.0, number.unwrap_or(i64::MAX)],
+            )?;
+            let mut part = store.part(room, me, count, (which, params![room.0, before]), late)?;
+            part.more = part.more.saturating_sub(forgotten);
+            Ok(part)
+        })
+    }
+
+    /// The `count` texts of a room that stand right before this place.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database can't be read or a row is damaged.
+    pub fn before(
+        &mut self,
+        room: &RoomId,
+        me: &PeerId,
+        count: usize,
+        place: Place,
+        id: &EntryId,
+    ) -> Result<Part, StoreError> {
+        let which = "FROM place WHERE place.room = ?1 AND (place.epoch, place.depth, place.id) < (?2, ?3, ?4)";
+        // What a peer says may be larger than SQLite counts; nothing stands behind that.
+        let [epoch, depth] = [place.epoch, place.depth].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+        self.snapshot(|store, late| {
+            let late = late.iter().flat_map(stands_of).filter(|stand| stand.order() < (place, *id));
+            store.part(room, me, count, (which, params![room.0, epoch, depth, id.0]), late)
+        })
     }
 
     /// The newest `count` texts of a room in which all the words that were `typed` stand.
@@ -61,7 +98,7 @@ impl PeerStore {
     /// # Errors
     /// [`BadSearch`] when nothing could be looked for, [`StoreError`] as above.
     pub fn search(
-        &self,
+        &mut self,
         room: &RoomId,
         me: &PeerId,
         typed: &str,
@@ -72,9 +109,27 @@ impl PeerStore {
             Err(why) => return Ok(Err(why)),
         };
         // Crossed, so that the index is asked first and not once for each text.
-        let which = "FROM words CROSS JOIN entry ON entry.number = words.rowid
-             WHERE words MATCH ?2 AND entry.room = ?1 AND entry.entry IS NOT NULL";
-        self.part(room, me, count, which, params![room.0, expression]).map(Ok)
+        let which = "FROM words CROSS JOIN place ON place.at = words.rowid WHERE words MATCH ?2 AND place.room = ?1";
+        self.snapshot(|store, late| {
+            let found = if late.is_empty() { Vec::new() } else { matching(late, &expression)? };
+            let late = late.iter().flat_map(stands_of).filter(|stand| found.contains(&stand.at));
+            store.part(room, me, count, (which, params![room.0, expression]), late).map(Ok)
+        })
+    }
+
+    /// Looks at one state of the database, all of it indexed. What the indexes of a file that we only read don't have yet is handed
+    /// over as it is.
+    fn snapshot<T>(&mut self, look: impl FnOnce(&Self, &[KeptRun]) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let read_only = self.all.is_readonly(rusqlite::MAIN_DB)?;
+        if !read_only {
+            self.index_all()?;
+            return look(self, &[]);
+        }
+        let snapshot = self.all.unchecked_transaction()?;
+        let late = self.behind_the_indexes()?;
+        let seen = look(self, &late)?;
+        snapshot.finish()?;
+        Ok(seen)
     }
 
     fn part(
@@ -82,25 +137,31 @@ impl PeerStore {
         room: &RoomId,
         me: &PeerId,
         count: usize,
-        which: &str,
-        params: impl Params + Copy,
+        (which, params): (&str, impl Params + Copy),
+        late: impl Iterator<Item = Stand>,
     ) -> Result<Part, StoreError> {
         let names = self.names(room)?;
-        let query = format!("SELECT {} {which} {NEWEST_FIRST}", qualified());
-        let mut query = self.all.prepare_cached(&query)?;
-        let mut found = query.query(params)?;
+        let mut late: Vec<Stand> = late.filter(|stand| stand.room == *room && !stand.only_place).collect();
+        late.sort_by_key(|stand| Reverse(stand.order()));
+        let all = self.count(which, params)?.saturating_add(late.len() as u64);
+        let mut query = self.all.prepare_cached(&format!("SELECT place.* {which} {NEWEST_FIRST}"))?;
+        let mut stands = Merged::of(&mut query, params, late, |a, b| a.order() > b.order())?;
+        let mut at_hand = RowsAtHand::of(&self.all);
         let mut messages = Vec::new();
         while messages.len() < count
-            && let Some(row) = found.next()?
+            && let Some(stand) = stands.next()?
         {
-            let forked = row.get("forked")?;
-            messages.extend(recalled(&rows::kept_entry(row)?, forked, &names, me));
+            let (kept, forked) = at_hand.entry(&stand)?;
+            messages.extend(recalled(&kept, forked, &names, me));
         }
         messages.reverse();
-        let all: i64 =
-            self.all.prepare_cached(&format!("SELECT COUNT(*) {which}"))?.query_row(params, |row| row.get(0))?;
-        let more = all.unsigned_abs().saturating_sub(messages.len() as u64);
+        let more = all.saturating_sub(messages.len() as u64);
         Ok(Part { messages, more })
+    }
+
+    fn count(&self, which: &str, params: impl Params) -> Result<u64, StoreError> {
+        let mut query = self.all.prepare_cached(&format!("SELECT COUNT(*) {which}"))?;
+        Ok(query.query_row(params, |row| row.get::<_, i64>(0))?.unsigned_abs())
     }
 
     /// Hands every entry of a room to `each`, oldest first, with the name of its author, until one is not taken. What is
@@ -109,22 +170,27 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when the database can't be read or a row is damaged.
     pub fn export<E>(
-        &self,
+        &mut self,
         room: &RoomId,
         mut each: impl FnMut(&KeptEntry, Option<&Name>) -> Result<(), E>,
     ) -> Result<Result<(), E>, StoreError> {
-        let names = self.names(room)?;
-        let query =
-            format!("SELECT {ENTRY_COLUMNS} FROM entry WHERE room = ? AND entry IS NOT NULL ORDER BY epoch, depth, id");
-        let mut query = self.all.prepare(&query)?;
-        let mut found = query.query([room.0])?;
-        while let Some(row) = found.next()? {
-            let kept = rows::kept_entry(row)?;
-            if let Err(why) = each(&kept, names.get(&kept.entry.author)) {
-                return Ok(Err(why));
+        self.snapshot(|store, late| {
+            let names = store.names(room)?;
+            let mut late: Vec<Stand> = late.iter().flat_map(stands_of).filter(|stand| stand.room == *room).collect();
+            late.sort_by_key(Stand::order);
+            let mut query = store.all.prepare("SELECT * FROM place WHERE room = ? ORDER BY epoch, depth, id")?;
+            let mut stands = Merged::of(&mut query, [room.0], late, |a, b| a.order() < b.order())?;
+            let mut at_hand = RowsAtHand::of(&store.all);
+            while let Some(stand) = stands.next()? {
+                let (kept, _) = at_hand.entry(&stand)?;
+                if !rows::is_only_place(&kept)
+                    && let Err(why) = each(&kept, names.get(&kept.entry.author))
+                {
+                    return Ok(Err(why));
+                }
             }
-        }
-        Ok(Ok(()))
+            Ok(Ok(()))
+        })
     }
 
     /// Every room that this peer is or was in, the one entered last first.
@@ -135,7 +201,7 @@ impl PeerStore {
         let named = self.rows("SELECT room, name, seal FROM known ORDER BY number DESC", [], rows::known)?;
         let mut rooms: Vec<KnownRoom> =
             named.into_iter().map(|(room, name)| KnownRoom { room, name: Some(name) }).collect();
-        let nameless = "SELECT DISTINCT room FROM entry WHERE room NOT IN (SELECT room FROM known) ORDER BY room";
+        let nameless = "SELECT DISTINCT room FROM run WHERE room NOT IN (SELECT room FROM known) ORDER BY room";
         rooms.extend(self.rows(nameless, [], |row| Ok(KnownRoom { room: RoomId(row.get(0)?), name: None }))?);
         Ok(rooms)
     }
@@ -146,9 +212,113 @@ impl PeerStore {
     }
 }
 
-/// The columns of an entry where other tables have some of the same name.
-fn qualified() -> String {
-    ENTRY_COLUMNS.split(", ").map(|column| format!("entry.{column}")).collect::<Vec<_>>().join(", ")
+/// Where an entry stands, by an index.
+struct Stand {
+    at: i64,
+    room: RoomId,
+    place: Place,
+    id: EntryId,
+    /// Whether that is all that is left of it, as far as we know yet.
+    only_place: bool,
+}
+
+impl Stand {
+    fn order(&self) -> (Place, EntryId) {
+        (self.place, self.id)
+    }
+
+    /// A row of `place`.
+    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        let place = Place { epoch: rows::number(row, "epoch")?, depth: rows::number(row, "depth")? };
+        let (room, id) = (RoomId(row.get("room")?), EntryId(row.get("id")?));
+        Ok(Stand { at: row.get("at")?, room, place, id, only_place: false })
+    }
+}
+
+/// Where the entries of a row stand.
+fn stands_of(run: &KeptRun) -> impl Iterator<Item = Stand> {
+    run.entries.iter().zip(index::at(run.number)..).map(|(kept, at)| Stand {
+        at,
+        room: kept.entry.room,
+        place: kept.place,
+        id: kept.id,
+        only_place: rows::is_only_place(kept),
+    })
+}
+
+/// Which of the texts in rows that no index has yet have all the words in them: an index of their own tells.
+fn matching(late: &[KeptRun], expression: &str) -> Result<Vec<i64>, StoreError> {
+    let small = PeerStore::in_memory()?.all;
+    late.iter().try_for_each(|run| index::index_run(&small, run))?;
+    rows_of(&small, "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid", [expression], |row| Ok(row.get(0)?))
+}
+
+/// What an index has, and what it does not have yet, in one order.
+struct Merged<'q> {
+    indexed: rusqlite::Rows<'q>,
+    next: Option<Stand>,
+    late: VecDeque<Stand>,
+    is_before: fn(&Stand, &Stand) -> bool,
+}
+
+impl<'q> Merged<'q> {
+    fn of(
+        query: &'q mut Statement<'_>,
+        params: impl Params,
+        late: Vec<Stand>,
+        is_before: fn(&Stand, &Stand) -> bool,
+    ) -> Result<Self, StoreError> {
+        let mut indexed = query.query(params)?;
+        let next = indexed.next()?.map(Stand::read).transpose()?;
+        Ok(Merged { indexed, next, late: late.into(), is_before })
+    }
+
+    fn next(&mut self) -> Result<Option<Stand>, StoreError> {
+        let late_first = match (&self.next, self.late.front()) {
+            (Some(next), Some(late)) => (self.is_before)(late, next),
+            (None, _) => true,
+            (_, None) => false,
+        };
+        if late_first {
+            return Ok(self.late.pop_front());
+        }
+        let after = self.indexed.next()?.map(Stand::read).transpose()?;
+        Ok(std::mem::replace(&mut self.next, after))
+    }
+}
+
+/// Rows that were read lately.
+struct RowsAtHand<'c> {
+    from: &'c Connection,
+    rows: BTreeMap<i64, KeptRun>,
+    order: VecDeque<i64>,
+}
+
+impl<'c> RowsAtHand<'c> {
+    fn of(from: &'c Connection) -> Self {
+        RowsAtHand { from, rows: BTreeMap::new(), order: VecDeque::new() }
+    }
+
+    /// The entry that stands there, and whether it is on another branch. An index has no seal, but what it leads to tells.
+    fn entry(&mut self, stand: &Stand) -> Result<(KeptEntry, bool), StoreError> {
+        let damaged = || StoreError::Damaged { what: "an index" };
+        let (number, within) = row_of(stand.at);
+        if !self.rows.contains_key(&number) {
+            let run = rows_of(self.from, "SELECT * FROM run WHERE number = ?", [number], kept_run)?.pop();
+            self.rows.insert(number, run.ok_or_else(damaged)?);
+            self.order.push_back(number);
+            if self.order.len() > ROWS_AT_HAND_MAX
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.rows.remove(&oldest);
+            }
+        }
+        let run = self.rows.get(&number).ok_or_else(damaged)?;
+        let kept = run.entries.get(within).ok_or_else(damaged)?;
+        let stands = (as_stored(kept.place.epoch), as_stored(kept.place.depth), kept.id, kept.entry.room);
+        let told = (as_stored(stand.place.epoch), as_stored(stand.place.depth), stand.id, stand.room);
+        if stands == told { Ok((kept.clone(), run.forked)) } else { Err(damaged()) }
+    }
 }
 
 /// An entry as a person reads it; `None` for one of a kind that this version can't show.

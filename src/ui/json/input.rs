@@ -36,6 +36,9 @@ enum Input {
     Members {
         room: RoomName,
     },
+    Paths {
+        room: RoomName,
+    },
     Remove {
         room: RoomName,
         names: Vec<Name>,
@@ -135,6 +138,7 @@ pub fn parse(line: &str, creation: Creation) -> Result<Command, Said> {
         Input::Leave { room } => Command::Leave(room),
         Input::List {} => Command::List,
         Input::Members { room } => Command::Members(room),
+        Input::Paths { room } => Command::Paths(room),
         Input::Last { room, count } => Command::Last { room, count: count.unwrap_or(HISTORY_SHOWN_DEFAULT) },
         Input::Search { room, words, count } => {
             Command::Search { room, words, count: count.unwrap_or(HISTORY_SHOWN_DEFAULT) }

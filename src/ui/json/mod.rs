@@ -5,6 +5,7 @@ mod decisions;
 mod input;
 mod output;
 mod past;
+mod paths;
 
 use std::io::{ErrorKind, Write};
 

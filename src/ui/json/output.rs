@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::decisions;
 use super::past;
+use super::paths::{RouteLine, route_line};
 use crate::peer::api::*;
 use crate::ui::words::{self, Said};
 
@@ -110,6 +111,12 @@ enum Output<'a> {
         path: PathFields<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         grace_s: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tried: Option<usize>,
+    },
+    Paths {
+        room: &'a str,
+        paths: Vec<RouteLine<'a>>,
     },
     Message {
         room: &'a str,
@@ -182,7 +189,7 @@ struct Member<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct PathFields<'a> {
+pub(super) struct PathFields<'a> {
     path: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     via: Option<&'a str>,
@@ -275,8 +282,15 @@ pub fn event_line(event: &Event) -> String {
             },
             epoch: *epoch,
         },
-        Event::Link { room, name, path, grace_s } => {
-            Output::Link { room: room.as_str(), name: name.as_str(), path: path_fields(path), grace_s: *grace_s }
+        Event::Link { room, name, path, grace_s, tried } => Output::Link {
+            room: room.as_str(),
+            name: name.as_str(),
+            path: path_fields(path),
+            grace_s: *grace_s,
+            tried: *tried,
+        },
+        Event::Paths { room, routes } => {
+            Output::Paths { room: room.as_str(), paths: routes.iter().map(route_line).collect() }
         }
         Event::Message { room, id, from, key, mine, seq, text, sent_at_ms, place, forked } => Output::Message {
             room: room.as_str(),
@@ -361,7 +375,7 @@ fn member(person: &Person) -> Member<'_> {
     }
 }
 
-fn path_fields(path: &Path) -> PathFields<'_> {
+pub(super) fn path_fields(path: &Path) -> PathFields<'_> {
     match path {
         Path::Direct { rtt_ms } => PathFields { path: "direct", via: None, rtt_ms: *rtt_ms },
         Path::Relayed { via } => PathFields { path: "relayed", via: Some(via.as_str()), rtt_ms: None },

@@ -54,6 +54,7 @@ pub(super) fn history(room: &RoomName, why: Recall, messages: &[Recalled], more:
     let why = match why {
         Recall::Joined => "joined",
         Recall::Last => "last",
+        Recall::Earlier => "earlier",
         Recall::Search => "search",
     };
     let messages = messages.iter().map(|message| RecalledLine {

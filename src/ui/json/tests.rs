@@ -99,6 +99,7 @@ fn every_input_is_understood() {
         (r#"{"do":"join","room":"lobby"}"#.to_owned(), Command::Join(room())),
         (r#"{"do":"leave","room":"lobby"}"#.to_owned(), Command::Leave(room())),
         (r#"{"do":"members","room":"lobby"}"#.to_owned(), Command::Members(room())),
+        (r#"{"do":"paths","room":"lobby"}"#.to_owned(), Command::Paths(room())),
         (r#"{"do":"delete","room":"lobby"}"#.to_owned(), Command::Delete(room())),
         (r#"{"do":"last","room":"lobby"}"#.to_owned(), Command::Last { room: room(), count: 20 }),
         (

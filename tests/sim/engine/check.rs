@@ -194,7 +194,7 @@ impl Checks {
             Change::Entries { room, entries } => entries.iter().for_each(|kept| self.entry(who, me, *room, kept)),
             Change::Forked { room, entry } => self.branch(who, me, *room, entry),
             Change::Gone { room } => drop(self.seen[who].chains.remove(room)),
-            Change::HeadCounter { .. } | Change::Past { .. } | Change::Rule { .. } => {}
+            Change::HeadCounter { .. } | Change::Past { .. } | Change::Rule { .. } | Change::Addresses { .. } => {}
         }
     }
 

@@ -2,6 +2,7 @@
 //! property test holds the two against each other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use p2pchat::core::event::Rule;
 use p2pchat::core::io::{Change, Kept, KeptRoom, StepNote};
@@ -31,6 +32,7 @@ pub struct Disk {
     by_id: BTreeMap<(RoomId, EntryId), (PeerId, u64)>,
     forks: BTreeMap<(RoomId, PeerId), BTreeMap<(u64, EntryId), KeptEntry>>,
     rules: BTreeMap<(RoomId, PeerId), Rule>,
+    addresses: BTreeMap<(RoomId, PeerId), Vec<SocketAddr>>,
     past: BTreeMap<(RoomId, u64, RosterHash), Roster>,
     /// Changes that were written and not synced: a crash keeps all of them or none, as a transaction does.
     pending: Vec<Change>,
@@ -101,7 +103,14 @@ impl Disk {
                     self.past.entry((room, roster.epoch, roster.hash())).or_insert(roster);
                 }
             }
-            Change::Gone { room } => drop(self.rooms.remove(&room)),
+            Change::Addresses { room, addresses } => {
+                self.addresses.retain(|(of, _), _| *of != room);
+                self.addresses.extend(addresses.into_iter().map(|(key, addresses)| ((room, key), addresses)));
+            }
+            Change::Gone { room } => {
+                self.rooms.remove(&room);
+                self.addresses.retain(|(of, _), _| *of != room);
+            }
             Change::Rule { room, key, rule: Rule::Ask } => drop(self.rules.remove(&(room, key))),
             Change::Rule { room, key, rule } => {
                 // A rule for the session is for no restart.
@@ -139,7 +148,9 @@ impl Disk {
         });
         let rules = self.rules.iter().map(|((room, key), rule)| (*room, *key, *rule));
         let past = self.past.values().cloned().collect();
-        Kept { rooms: rooms.collect(), logs: logs.collect(), past, rules: rules.collect() }
+        let addresses =
+            self.addresses.iter().map(|((room, key), addresses)| (*room, *key, addresses.clone())).collect();
+        Kept { rooms: rooms.collect(), logs: logs.collect(), past, rules: rules.collect(), addresses }
     }
 
     /// Up to 64 entries of one author, from a number on.

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use super::rig::*;
 use crate::core::consent::roster::{first_roster, verify_step};
 use crate::core::consent::testing::step_signed_by;
-use crate::core::rendezvous::{Output, SessionId};
+use crate::core::rendezvous::{Input, Output, SessionId};
 use crate::identity::Ed25519;
+use crate::limits::MOVES_PER_MINUTE_MAX;
 use crate::wire::{Decision, FromServer, Proposal, Roster, RosterHash, ToServer};
 
 fn lan(who: u8) -> SocketAddr {
@@ -84,13 +85,56 @@ fn somebody_dropped_is_told_no_address_any_more() {
     assert_no_address_but_its_own(&rig, 3);
 }
 
+/// Where a client is seen after its `nth` move.
+fn elsewhere(nth: u8) -> SocketAddr {
+    SocketAddr::from(([203, 0, 113, nth], 9))
+}
+
+#[test]
+fn a_mover_and_its_members_hear_of_the_move_at_once() {
+    let (mut rig, roster) = Rig::room_of(2);
+    rig.say(1, candidates(&roster, 1));
+    rig.say(2, candidates(&roster, 2));
+    let session = rig.sessions[&1];
+    let told = rig.input(Input::Moved { session, observed: elsewhere(1) });
+    let addresses = vec![elsewhere(1), lan(1)].try_into().unwrap();
+    let introduce = FromServer::Introduce((roster.room, key(1), addresses));
+    assert_eq!(told, [(1, FromServer::Observed(elsewhere(1))), (2, introduce)]);
+    let told = rig.input(Input::Moved { session, observed: elsewhere(1) });
+    assert_eq!(told, [], "nothing has changed");
+    let told = rig.say(1, candidates(&roster, 1));
+    let addresses = vec![elsewhere(1), lan(1)].try_into().unwrap();
+    assert_eq!(told[0], (2, FromServer::Introduce((roster.room, key(1), addresses))), "it stays so");
+}
+
+#[test]
+fn whoever_seems_to_move_all_the_time_is_followed_a_few_times_a_minute() {
+    let (mut rig, roster) = Rig::room_of(2);
+    rig.say(1, candidates(&roster, 1));
+    let session = rig.sessions[&1];
+    let followed = (0..100).filter(|nth| !rig.input(Input::Moved { session, observed: elsewhere(*nth) }).is_empty());
+    assert_eq!(followed.count(), MOVES_PER_MINUTE_MAX);
+    rig.pass(60_000);
+    assert!(!rig.input(Input::Moved { session, observed: elsewhere(200) }).is_empty());
+}
+
+#[test]
+fn a_move_tells_nobody_an_address_that_was_not_given_to_them() {
+    let (mut rig, _) = Rig::room_of(2);
+    let session = rig.sessions[&1];
+    let told = rig.input(Input::Moved { session, observed: elsewhere(1) });
+    assert_eq!(told, [(1, FromServer::Observed(elsewhere(1)))], "it has told no addresses for this roster");
+    let session = rig.connect(9);
+    assert_eq!(rig.input(Input::Moved { session, observed: elsewhere(1) }), [], "nor is a stranger told anything");
+}
+
 /// Every address in anything that was ever sent, and to which session.
 fn addresses_told(rig: &Rig) -> Vec<(SessionId, SocketAddr)> {
     let mut told = Vec::new();
     for output in &rig.log {
         if let Output::Send { session, message } = output {
             match message {
-                FromServer::Welcome(own) => told.push((*session, *own)),
+                FromServer::Welcome(own) | FromServer::Observed(own) => told.push((*session, *own)),
                 FromServer::Introduce((_, _, addresses)) => told.extend(addresses.iter().map(|it| (*session, *it))),
                 // No other message has a place for an address; this list is checked by the compiler.
                 FromServer::Refused(_)
@@ -107,7 +151,8 @@ fn addresses_told(rig: &Rig) -> Vec<(SessionId, SocketAddr)> {
                 | FromServer::Unknown(_)
                 | FromServer::Presence(_)
                 | FromServer::Reported(_)
-                | FromServer::Deleted(_) => {}
+                | FromServer::Deleted(_)
+                | FromServer::Surveyed(_) => {}
             }
         }
     }

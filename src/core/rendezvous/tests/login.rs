@@ -203,3 +203,16 @@ fn a_visitor_needs_the_password_too() {
     assert_eq!(refusals(&rig.say(1, ToServer::Visit(None))), [(1, RefusalCode::Password)]);
     assert_eq!(rig.closed.len(), 1);
 }
+
+#[test]
+fn members_and_visitors_hear_of_the_second_port_and_the_clock() {
+    let config = Config { second_port: Some(4434), ..Config::default() };
+    let mut rig = Rig::with(config, Kept::default());
+    rig.log_in(1);
+    rig.connect(2);
+    rig.say(2, ToServer::Visit(None));
+    for who in [1, 2] {
+        let told = rig.say(who, ToServer::Survey(()));
+        assert!(matches!(told[..], [(to, FromServer::Surveyed((Some(4434), _)))] if to == who), "{told:?}");
+    }
+}
