@@ -289,7 +289,13 @@ impl Seat {
         self.sign_no(roster, hash, Decision::Late, signer)
     }
 
-    fn sign_no(&self, roster: RosterHash, proposal: ProposalHash, decision: Decision, signer: &dyn Signer) -> Signed<Consent> {
+    fn sign_no(
+        &self,
+        roster: RosterHash,
+        proposal: ProposalHash,
+        decision: Decision,
+        signer: &dyn Signer,
+    ) -> Signed<Consent> {
         let (room, by) = (self.chain.room(), self.me);
         Verified::sign(Consent { room, roster, proposal, by, decision }, signer).into_signed()
     }

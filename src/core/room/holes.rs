@@ -9,6 +9,9 @@ use crate::wire::{Few, PeerMessage, Roster, Run};
 /// Milliseconds that members who have a seat and no link with us have to come with what is missing.
 const COMES_WITHIN_MS: u64 = 60_000;
 
+/// Milliseconds after which members that have more, by their own word, and give nothing are not waited for.
+const SILENT_MS: u64 = 300_000;
+
 impl Room {
     /// Tells a member which logs begin, here, later than what they have of them ends.
     pub(super) fn tell_floors(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
@@ -58,8 +61,11 @@ impl Room {
         let mut lowest = None;
         for (_, reader) in self.readers.iter().filter(|(_, reader)| reader.has(author) > head) {
             let floor = reader.floors.get(author).copied().filter(|floor| *floor > head.saturating_add(1));
-            let Some(floor) = floor else { return false };
-            lowest = Some(lowest.unwrap_or(u64::MAX).min(floor));
+            match floor {
+                Some(floor) => lowest = Some(lowest.unwrap_or(u64::MAX).min(floor)),
+                None if ctx.now.mono_ms < since.saturating_add(SILENT_MS) => return false,
+                None => {}
+            }
         }
         let news = lowest.filter(|floor| !self.log.author(author).is_some_and(|log| log.takes_hole_to(*floor)));
         let Some(floor) = news else { return false };
@@ -77,7 +83,8 @@ impl Room {
         if !self.readers.values().any(lacks) {
             return;
         }
-        let question = PeerMessage::Want((self.id(), Few::first_of([first.previous])));
+        // Whatever they have for us up to there comes with it.
+        let question = PeerMessage::Want((self.id(), Few::first_of([first.id()])));
         for (peer, _) in self.readers.iter().filter(|(_, reader)| reader.has(&first.author) > head && !lacks(reader)) {
             ctx.tell_peer(peer, question.clone());
         }
@@ -96,7 +103,10 @@ impl Room {
         }
         let since = log.and_then(AuthorLog::head).map_or(0, |head| head.place.epoch);
         let shared = |roster: &Roster| {
-            roster.epoch >= since && is_member(roster, &first.author) && is_member(roster, me) && !is_member(roster, from)
+            roster.epoch >= since
+                && is_member(roster, &first.author)
+                && is_member(roster, me)
+                && !is_member(roster, from)
         };
         self.log.past().iter().next().is_some() || self.chain().rosters().any(shared)
     }

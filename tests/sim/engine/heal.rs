@@ -57,7 +57,9 @@ impl World {
             waited += 5;
             match missing {
                 None => break,
-                Some(missing) if waited >= SAME_WITHIN_S => return self.checks.fail("everybody has the same transcript", missing),
+                Some(missing) if waited >= SAME_WITHIN_S => {
+                    return self.checks.fail("everybody has the same transcript", missing);
+                }
                 Some(_) => {}
             }
         }
