@@ -220,9 +220,14 @@ impl Node {
             // who keep the name have gone another way. It is told of ours first, and may find that we host.
             room.ask_server_at = Some(ctx.now.after_ms(ASK_AGAIN_MS));
             room.elsewhere = true;
-            // What decides may have changed meanwhile: who is there, and on which roster.
-            if (!already || long_ago) && room.tell_partings(&mut ctx) {
+            if !already && room.tell_partings(&mut ctx) {
                 return;
+            }
+            // What decides may have changed meanwhile: who is there, and on which roster.
+            if already && long_ago {
+                let owed = room.owed;
+                room.tell_partings(&mut ctx);
+                room.owed = owed;
             }
             room.owed = room.owed.saturating_sub(1);
             // Who was just coming back knocks, and so does who is alone. Who has company stays until the others' own
