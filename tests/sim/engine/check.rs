@@ -20,8 +20,8 @@ use super::disk::Disk;
 /// Whether two halves of a room always meet again.
 pub const HALVES_MEET: bool = true;
 
-/// Whether a run that its reader can never take is some day no longer sent.
-pub const HOPELESS_RUNS_END: bool = true;
+/// Whether a run that its reader can never take is some day no longer sent, also after a split or a lie (seed 5).
+pub const HOPELESS_RUNS_END: bool = false;
 
 /// Prompts beyond the limit that are overlooked.
 const PROMPTS_SLACK: usize = 0;
