@@ -184,6 +184,10 @@ pub const FORK_ENDS_MAX: usize = 4;
 /// of older ones the store knows.
 pub const MARKED_ENTRIES_MAX: usize = 1_024;
 
+/// Entries about the room itself (topics, absences) that are read again of each room at the start: the newest say it all,
+/// unless somebody is away longer than these last.
+pub const STANDING_RECALLED_MAX: usize = 256;
+
 /// Different signs of one author under one entry: nobody has more to say by signs.
 pub const SIGNS_PER_AUTHOR_MAX: usize = 8;
 
@@ -469,6 +473,51 @@ pub const SURVEY_MTU_WITHIN_MS: u64 = 2_000;
 
 /// Seconds that a stopped program waits for its last messages to be delivered.
 pub const QUIT_WITHIN_S: u64 = 10;
+
+/// Addresses of one member in a ticket: what fits a QR code that a telephone reads off a terminal.
+pub const TICKET_ADDRESSES_MAX: usize = 4;
+
+/// Members in one ticket.
+pub const TICKET_HOSTS_MAX: usize = 4;
+
+/// Longest ticket that is read, in characters: several times the longest that is written.
+pub const TICKET_CHARS_MAX: usize = 2_048;
+
+/// Bytes of a server's address in a ticket: a domain name and a port.
+pub const SERVER_ADDRESS_BYTES_MAX: usize = 261;
+
+/// Newcomers' connections that one member holds: four times what may wait at a room.
+pub const GUESTS_MAX: usize = 32;
+
+/// Newcomers' connections that one member holds from one address: a workshop behind one router comes in turns.
+pub const GUESTS_PER_ADDRESS_MAX: usize = 16;
+
+/// Rooms that one newcomer may knock at through one member at a time.
+pub const GUEST_KNOCKS_MAX: usize = 4;
+
+/// Addresses under which members see us that we offer to others: one for each side of the nearest router, and a spare.
+pub const OBSERVED_ADDRESSES_MAX: usize = 2;
+
+/// Seconds between a newcomer's keep-alives to the member that it knocks at: a third of [`HOST_IDLE_S`].
+pub const HOST_KEEP_ALIVE_S: u64 = 2;
+
+/// Seconds of silence after which a newcomer looks for another member to knock at: somebody is watching the screen.
+pub const HOST_IDLE_S: u64 = 6;
+
+/// Hosts of one room's name that are found on the local network.
+pub const LAN_FOUND_MAX: usize = 8;
+
+/// Milliseconds for which the local network is asked for a room.
+pub const LAN_SEARCH_MS: u64 = 4_000;
+
+/// Seconds that a ticket's server has to answer before its members are tried.
+pub const TICKET_SERVER_WITHIN_S: u64 = 3;
+
+/// Addresses of hosts that are tried at the same time.
+pub const HOST_DIALS_MAX: usize = 32;
+
+/// Seconds for which nobody that a ticket names answers before its user is told.
+pub const HOSTS_SILENT_S: u64 = 10;
 
 // The admission of a full room: per member a key, a name with its length and a signature; around it genesis and knock.
 const _: () = assert!(ROOM_SIZE_MAX as usize * (32 + 1 + NAME_BYTES_MAX + 64) + 2048 <= FRAME_BYTES_MAX);

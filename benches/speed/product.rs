@@ -85,6 +85,9 @@ impl Product {
                 keep: Keep::default(),
                 quota: Quota::default(),
                 ephemeral: false,
+                serverless: false,
+                certificate: None,
+                announce: false,
                 map_port: false,
                 ask_before_pinning: false,
             };

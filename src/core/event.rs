@@ -2,223 +2,19 @@
 //!
 //! Rooms are named by [`RoomName`] here, since that is what people and other programs say; ids stay below.
 
+mod command;
+mod failure;
+
 use std::path::PathBuf;
 
 use super::log::Place;
 pub use super::route::{DirectLink, Route};
 use crate::identity::{Fingerprint, Name, PeerId, RoomName};
-use crate::wire::{Content, EntryId, PrivateId, ProposalHash, Settings};
+use crate::wire::{EntryId, PrivateId, ProposalHash, Ticket};
 
 pub use super::acquaintances::{OtherKey, Trust};
-
-/// What a face asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Say a text in a room, which need not be reachable: it is kept and delivered when somebody is.
-    Say {
-        /// Where.
-        room: RoomName,
-        /// What; at most 4 KiB, possibly empty.
-        text: String,
-    },
-    /// Say something else than a plain text in a room: an action, a reply, an edit or taking back of an own entry, a topic, that
-    /// we are away or back. Kept and delivered like a text.
-    Write {
-        /// Where.
-        room: RoomName,
-        /// What.
-        what: Content,
-    },
-    /// Put a sign under an entry, or take it back if it stands there.
-    React {
-        /// Where.
-        room: RoomName,
-        /// Under which.
-        to: EntryId,
-        /// An emoji or a short word.
-        sign: String,
-    },
-    /// Say a text to one member alone. Nobody else can read it, also where another member has to carry it.
-    Private {
-        /// In which room we know each other.
-        room: RoomName,
-        /// To whom.
-        to: Name,
-        /// Their key, as it was shown: nobody else of that name is meant, then.
-        fingerprint: Option<Fingerprint>,
-        /// What; at most 4 KiB.
-        text: String,
-    },
-    /// Show the newest private messages with one member once more.
-    Conversation {
-        /// Which room.
-        room: RoomName,
-        /// With whom.
-        with: Name,
-        /// Their key, as it was shown.
-        fingerprint: Option<Fingerprint>,
-        /// How many at most.
-        count: usize,
-    },
-    /// Hide what somebody says from now on, or show it again. Their knocks and decisions are shown all the same.
-    Ignore {
-        /// Where they are known by this name.
-        room: RoomName,
-        /// Whom.
-        name: Name,
-        /// Whether to hide it.
-        on: bool,
-    },
-    /// Tell all that is known of a member.
-    Whois {
-        /// Where.
-        room: RoomName,
-        /// Who.
-        name: Name,
-    },
-    /// Show a member's words and ours, to be read aloud, or note how they compared.
-    Verify {
-        /// Where.
-        room: RoomName,
-        /// Who.
-        name: Name,
-        /// Their words as they were compared; needed to mark the key, so that exactly that key is meant.
-        fingerprint: Option<Fingerprint>,
-        /// Whether they are the same, for good; `None` only shows them.
-        same: Option<bool>,
-    },
-    /// Tell what a newcomer needs to knock at a room.
-    Invite(RoomName),
-    /// Let a newcomer in, as far as it is up to us.
-    Approve(KnockRef),
-    /// Refuse a newcomer, which is final for this knock.
-    Deny(KnockRef),
-    /// Go on without members, if all others agree: proposes it, or agrees with whoever did.
-    Remove {
-        /// Where.
-        room: RoomName,
-        /// Whom.
-        who: Vec<Name>,
-    },
-    /// Refuse to go on without members whom somebody wants to remove.
-    Keep {
-        /// Where.
-        room: RoomName,
-        /// Whom.
-        who: Vec<Name>,
-    },
-    /// Found a room anew without some of its members, if all others agree: proposes it, or agrees with whoever did. The way
-    /// out when somebody blocks every step of the old one.
-    Reform {
-        /// Which room.
-        room: RoomName,
-        /// What the new one is called; another name, since those left behind keep the old one.
-        new: RoomName,
-        /// Without whom; nobody to agree with a proposal of that new name.
-        without: Vec<Name>,
-    },
-    /// Refuse to found the room anew.
-    RefuseReform(RoomName),
-    /// How somebody's knocks are answered from now on.
-    Remember {
-        /// Where.
-        room: RoomName,
-        /// Who: a newcomer that knocks, or a member, present or past.
-        name: Name,
-        /// Their key, as it was shown to whoever decides: nobody else of that name is meant, then.
-        fingerprint: Option<Fingerprint>,
-        /// How.
-        rule: Rule,
-    },
-    /// Tell how knocks are answered without asking.
-    Rules(RoomName),
-    /// Tell what is being decided, who is awaited, and since when.
-    Pending(RoomName),
-    /// Tell how the room came to its members: every admission, leave, drop and removal, and who signed it.
-    Membership(RoomName),
-    /// Found a room and enter it.
-    Create {
-        /// What it is called.
-        room: RoomName,
-        /// Most members.
-        size: u16,
-        /// How it is run.
-        settings: Settings,
-    },
-    /// Knock at a room, or come back to it within the grace.
-    Join(RoomName),
-    /// Stop knocking, or leave for good.
-    Leave(RoomName),
-    /// Ask the rendezvous for its rooms.
-    List,
-    /// Tell who is in a room.
-    Members(RoomName),
-    /// Tell how every member of a room is reached.
-    Paths(RoomName),
-    /// Ask the rendezvous to forget a room of one's own.
-    Delete(RoomName),
-    /// Show the newest texts of a room once more.
-    Last {
-        /// Which room.
-        room: RoomName,
-        /// How many at most.
-        count: usize,
-    },
-    /// Show the texts of a room that stand right before this place.
-    Earlier {
-        /// Which room.
-        room: RoomName,
-        /// Before which text.
-        before: (Place, EntryId),
-        /// How many at most.
-        count: usize,
-    },
-    /// Show the newest texts of a room in which all these words stand.
-    Search {
-        /// Which room.
-        room: RoomName,
-        /// Words; `"some words"` stand together, and `word*` begins one.
-        words: String,
-        /// How many at most.
-        count: usize,
-    },
-    /// Answer a question that [`Event::PinWanted`] asked.
-    Pin {
-        /// Whether the person accepts the server's fingerprint.
-        accept: bool,
-    },
-    /// Leave every room, see that what was said is delivered, and end.
-    Quit,
-}
-
-/// Which knock an answer is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KnockRef {
-    /// By its id, as programs do.
-    Id(ProposalHash),
-    /// By the newcomer's name in a room, as people do.
-    Name {
-        /// Which room.
-        room: RoomName,
-        /// Who.
-        name: Name,
-    },
-}
-
-/// How a key's knocks at one room are answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rule {
-    /// By asking, each time.
-    Ask,
-    /// With a yes, until the program ends.
-    Session,
-    /// With a yes.
-    Always,
-    /// With a no.
-    Never,
-    /// Everybody's knocks with a yes, once this member said yes to them.
-    Follow,
-}
+pub use command::{Command, KnockRef, Rule};
+pub use failure::{Failure, Shortage};
 
 /// A member, as shown to people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -306,6 +102,13 @@ pub enum Event {
     ServerDown {
         /// The server as the user named it.
         server: String,
+    },
+    /// The answer to [`Command::Ticket`].
+    Ticket {
+        /// For which room.
+        room: RoomName,
+        /// What to give to whoever is to knock.
+        ticket: Ticket,
     },
     /// The answer to [`Command::List`].
     Rooms {
@@ -1048,130 +851,6 @@ pub enum Misdeed {
     WrongAudience,
     /// Bytes that are no message.
     Malformed,
-}
-
-/// Why something could not be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// Not in this room.
-    NotInRoom(RoomName),
-    /// Already in it, or knocking at it.
-    AlreadyThere(RoomName),
-    /// No such knock, or it is over.
-    NoSuchKnock,
-    /// Several newcomers of one name: answer by id.
-    AmbiguousName(Name),
-    /// We said yes to somebody else, and that has not been decided yet.
-    AnotherDecisionOpen {
-        /// Whose knock must end first.
-        name: Name,
-    },
-    /// Our answer to this knock is given already.
-    AlreadyAnswered,
-    /// Nobody of that name is a member, other than ourselves.
-    NoSuchMember(Name),
-    /// As many rules as a room may have.
-    TooManyRules,
-    /// No such message among those that were shown, or more than one.
-    NoSuchMessage,
-    /// Only its author may change a message or take it back.
-    NotYours,
-    /// A reaction must be an emoji or a short word.
-    NoSign,
-    /// The words to be marked are not those of that member's key.
-    OtherWords(Name),
-    /// As many private messages wait for this member as may.
-    TooManyWaiting(Name),
-    /// No such removal, or founding anew, is proposed.
-    NothingProposed,
-    /// Longer than a message may be.
-    TextTooLong {
-        /// How long it is, in bytes.
-        bytes: usize,
-    },
-    /// The size limit is not between 2 and 256, or a time limit is out of bounds.
-    BadSettings,
-    /// The server is not connected, and this needs it.
-    NoServer,
-    /// The server could not be reached.
-    ServerUnreachable {
-        /// The server as the user named it.
-        server: String,
-        /// What the network said.
-        why: String,
-    },
-    /// The server's certificate is not the remembered one.
-    ServerChanged {
-        /// The server as the user named it.
-        server: String,
-        /// The remembered one.
-        pinned: Fingerprint,
-        /// The one it shows now.
-        shown: Fingerprint,
-        /// Where the remembered one is kept.
-        file: PathBuf,
-    },
-    /// The person did not accept the server's fingerprint.
-    ServerNotTrusted {
-        /// The server as the user named it.
-        server: String,
-    },
-    /// The server wants a password, or another one.
-    PasswordRefused,
-    /// The server refused for a reason of its own.
-    ServerRefused {
-        /// In the server's words; control characters are escaped already.
-        why: String,
-    },
-    /// The name belongs to another key at this server.
-    NameTaken(Name),
-    /// Only the creator may delete a room.
-    NotCreator(RoomName),
-    /// No room of that name at the server.
-    NoSuchRoom(RoomName),
-    /// What was said could not be kept, so it was not sent.
-    NotKept {
-        /// What the disk said.
-        why: String,
-    },
-    /// There is no space for more: what we said was not sent, or what others say is not taken for now.
-    NoSpace {
-        /// Whether it is about a text of our own.
-        own: bool,
-        /// Of what there is too little.
-        what: Shortage,
-    },
-    /// What was to be looked for can't be.
-    BadSearch(BadSearch),
-    /// The history can't be read.
-    HistoryUnreadable {
-        /// What the disk said.
-        why: String,
-    },
-}
-
-/// What there is too little of for more history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shortage {
-    /// The disk.
-    Disk {
-        /// Megabytes that are free.
-        free_mb: u64,
-    },
-    /// What the user lets a room take.
-    Room {
-        /// Which.
-        room: RoomName,
-        /// Megabytes.
-        mb: u32,
-    },
-    /// What the user lets one author take in a room.
-    Author {
-        /// Which room.
-        room: RoomName,
-        /// Megabytes.
-        mb: u32,
-    },
 }
 
 /// How the chat ended.

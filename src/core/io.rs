@@ -8,12 +8,26 @@ use super::log::{AuthorLog, KeptEntry, Known, Place};
 use super::private::KeptConversation;
 use crate::identity::{Name, PeerId, RoomName, Signed};
 use crate::wire::{
-    Consent, EntryId, FromServer, Genesis, Letter, PeerMessage, Proposal, RoomId, Roster, Series, Step, ToServer,
+    Consent, EntryId, FromServer, Genesis, KeyTag, Letter, PeerMessage, Proposal, RefusalCode, RoomId, Roster, Series,
+    Step, ToServer,
 };
 
 /// One connection to a peer; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LinkId(pub u64);
+
+/// One connection of a newcomer who knocks through us; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GuestId(pub u64);
+
+/// Somebody to knock through: whose key has to answer, and where to look for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seek {
+    /// Whose key.
+    pub key: KeyTag,
+    /// Where.
+    pub addresses: Vec<SocketAddr>,
+}
 
 /// What comes in.
 #[derive(Debug, Clone)]
@@ -108,6 +122,34 @@ pub enum Input {
         /// What the disk said.
         why: String,
     },
+    /// Somebody connected who may want to knock through us.
+    GuestCame {
+        /// The connection.
+        guest: GuestId,
+        /// Where it is seen.
+        observed: SocketAddr,
+        /// Its TLS exporter, which the hello must name.
+        exporter: [u8; 32],
+    },
+    /// They said something.
+    FromGuest {
+        /// Over which connection.
+        guest: GuestId,
+        /// What.
+        message: ToServer,
+    },
+    /// Their connection is gone.
+    GuestGone {
+        /// Which.
+        guest: GuestId,
+    },
+    /// One of [`Output::SeekHosts`] answered; it takes the server's place as far as knocking goes, until [`Input::ServerLost`].
+    HostConnected {
+        /// Whose key was proved by TLS.
+        host: PeerId,
+        /// The connection's TLS exporter.
+        exporter: [u8; 32],
+    },
     /// The moment asked for by [`super::node::Node::next_wake`] has come.
     Wake,
 }
@@ -194,6 +236,23 @@ pub enum Output {
     },
     /// Something happened.
     Tell(Event),
+    /// Say this to a newcomer who knocks through us.
+    ToGuest {
+        /// Over which connection.
+        guest: GuestId,
+        /// What.
+        message: FromServer,
+    },
+    /// Send what waits, then end a newcomer's connection.
+    SendAway {
+        /// Which.
+        guest: GuestId,
+        /// Why.
+        why: RefusalCode,
+    },
+    /// Be connected to one of these, in the order in which they are to be tried; with none, end such a connection. Replaces what
+    /// was said before.
+    SeekHosts(Vec<Seek>),
     /// The server will not have us: stop trying.
     GiveUpServer,
     /// All is done: close everything and end.
@@ -353,6 +412,8 @@ pub struct Kept {
     pub rules: Vec<(RoomId, PeerId, Rule)>,
     /// Whom we have met.
     pub acquaintances: Vec<(PeerId, Acquaintance)>,
+    /// The newest entries about rooms themselves: topics, who is away.
+    pub standing: Vec<KeptEntry>,
     /// Private conversations, by room and the other member.
     pub privates: Vec<(RoomId, PeerId, KeptConversation)>,
     /// Where the members of rooms we are in were reached last.

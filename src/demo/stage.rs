@@ -52,6 +52,9 @@ impl Stage {
             keep: Keep::default(),
             quota: Quota::default(),
             ephemeral: false,
+            serverless: false,
+            certificate: None,
+            announce: false,
             ask_before_pinning: false,
         }
     }

@@ -98,6 +98,16 @@ pub(super) fn towards_server() -> TransportConfig {
     transport
 }
 
+/// A newcomer's side towards the member that it knocks at.
+pub(super) fn towards_host() -> TransportConfig {
+    let mut transport = bounded(HOST_IDLE_S, SERVER_STREAM_WINDOW_BYTES, SERVER_WINDOW_BYTES);
+    transport
+        .keep_alive_interval(Some(Duration::from_secs(HOST_KEEP_ALIVE_S)))
+        .initial_rtt(Duration::from_millis(PEER_INITIAL_RTT_MS))
+        .send_window(u64::from(SERVER_WINDOW_BYTES));
+    transport
+}
+
 /// A server's side towards a client. No search for larger packets: with many idle clients it costs more than it brings.
 pub(super) fn towards_client() -> TransportConfig {
     let mut transport = bounded(SERVER_IDLE_S, SERVER_STREAM_WINDOW_BYTES, SERVER_WINDOW_BYTES);

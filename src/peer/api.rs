@@ -9,6 +9,7 @@ pub use super::config::{Config, ConfigError, Creation, Places, read_password, re
 pub use super::doctor;
 pub use super::history::{Exported, History, HistoryError, Part};
 pub use super::identity_file::{IdentityFileError, fingerprint};
+pub use super::lan::{OnLan, find_on_lan};
 pub use super::membership::{Audited, Evidence, Flaw, FlawKind, MembershipError, audit, held};
 pub use super::quota::Quota;
 pub use super::read_marks::ReadMarks;
@@ -18,7 +19,7 @@ pub use crate::core::mentions::mentions;
 pub use crate::identity::{Fingerprint, Name, NameError, PeerId, RoomName};
 pub use crate::limits;
 pub use crate::store::peer::Keep;
-pub use crate::wire::{Content, EntryId, PrivateId, ProposalHash, RoomId, Settings};
+pub use crate::wire::{Content, EntryId, PrivateId, ProposalHash, RoomId, Settings, Ticket, TicketError};
 
 /// What a chat is started with. Everything is decided by now: no file but those named here is read, nothing is asked.
 #[derive(Debug, Clone)]
@@ -48,6 +49,12 @@ pub struct Options {
     pub quota: Quota,
     /// Whether nothing that is said or heard is to stay on disk.
     pub ephemeral: bool,
+    /// Whether to be without a server: only members are knocked at.
+    pub serverless: bool,
+    /// The certificate that the server has to show, where a ticket says which.
+    pub certificate: Option<Fingerprint>,
+    /// Whether rooms are announced to the local network.
+    pub announce: bool,
     /// Whether to ask about a server's unknown certificate ([`Event::PinWanted`]) or to trust it on first use.
     pub ask_before_pinning: bool,
 }

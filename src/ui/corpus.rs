@@ -98,6 +98,14 @@ pub fn ready(who: &str) -> Event {
     Event::Ready { name: name(who), fingerprint: words(1), ephemeral: false, data_dir: PathBuf::from(EVIL) }
 }
 
+pub fn ticket() -> Ticket {
+    use crate::wire::{Few, KeyTag, Pass, RoomTag, TicketHost};
+    let addresses = ["192.168.1.5:40000", "[2001:db8::5]:40000"].map(|text| text.parse().unwrap());
+    let pass = Pass { expires_unix_s: 0, token: [9; 8] };
+    let host = TicketHost { key: KeyTag::of(&PeerId([2; 32])), pass, addresses: Few::first_of(addresses) };
+    Ticket { room: RoomTag([3; 16]), name: lobby(), hosts: Few::first_of([host]), server: None }
+}
+
 pub fn annex() -> RoomName {
     "annex".parse().unwrap()
 }
@@ -268,6 +276,8 @@ pub fn failures() -> Vec<Failure> {
         Failure::AlreadyAnswered,
         Failure::NoSuchMember(name("bob")),
         Failure::TooManyRules,
+        Failure::TicketExpired(lobby()),
+        Failure::NoHost,
         Failure::NothingProposed,
         Failure::NoSuchMessage,
         Failure::NotYours,
@@ -326,6 +336,7 @@ pub fn events() -> Vec<Event> {
         Event::HistoryDamaged { why: EVIL.into(), aside: PathBuf::from(EVIL), saved: 12, seats: false },
         Event::PinWanted { server: server(), fingerprint: words(9) },
         Event::Pinned { server: server(), fingerprint: words(9) },
+        Event::Ticket { room: room(), ticket: ticket() },
         Event::ServerUp { server: server() },
         Event::ServerDown { server: server() },
         Event::Rooms {

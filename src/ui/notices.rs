@@ -46,6 +46,7 @@ pub fn notice(event: &Event) -> Vec<String> {
         | Event::Rules { .. }
         | Event::Pending { .. }
         | Event::Membership { .. } => decisions::lines(event, &jiff::tz::TimeZone::system()),
+        Event::Ticket { room, ticket } => super::tickets::lines(room, ticket),
         Event::Edited { .. }
         | Event::Unsaid { .. }
         | Event::Reaction { .. }

@@ -221,6 +221,8 @@ impl<O: Write, E: Write> Pipe<O, E> {
             Slash::Paths => Ok(Command::Paths(room)),
             Slash::Last(count) => Ok(Command::Last { room, count }),
             Slash::Search(words) => Ok(Command::Search { room, words, count: HISTORY_SHOWN_DEFAULT }),
+            Slash::Ticket(expires_in_s) => Ok(Command::Ticket { room, expires_in_s }),
+            Slash::Publish(server) => Ok(Command::Publish { server }),
             Slash::Speak(speak) => speak.command(room, &self.messages),
             Slash::Export(file) => {
                 plain::export(self.data_dir.as_deref(), &room, &file).iter().for_each(|line| self.tell(line));

@@ -21,6 +21,7 @@ use super::session::{Opening, Session, Step};
 use super::slash::{self, COMMANDS, Line, Newcomer, Slash};
 use super::stop;
 use super::terminal::{Key, Terminal, Typed};
+use super::tickets;
 use super::words::{self, Said, shown};
 use super::{escape, offline, recall, said, wrap};
 use crate::peer::api::limits::HISTORY_SHOWN_DEFAULT;
@@ -150,6 +151,10 @@ impl Plain {
                 self.question = Some(Question::Pin);
                 self.notices(notice(&event)).await;
             }
+            Event::Ticket { ticket, .. } => {
+                self.notices(notice(&event)).await;
+                self.notices(tickets::code(ticket, (self.terminal.columns)().unwrap_or(80))).await;
+            }
             Event::Knocking { yes, of, expires_in_s, .. } => self.on_own_knock(&event, *yes, *of, *expires_in_s).await,
             // Said at the end, or by the question that follows.
             Event::Refused { room, .. } if self.room.as_ref() == Some(room) => {}
@@ -267,6 +272,8 @@ impl Plain {
             (Slash::Search(words), Some(room)) => {
                 self.port.send(Command::Search { room, words, count: HISTORY_SHOWN_DEFAULT });
             }
+            (Slash::Ticket(expires_in_s), Some(room)) => self.port.send(Command::Ticket { room, expires_in_s }),
+            (Slash::Publish(server), Some(_)) => self.port.send(Command::Publish { server }),
             (Slash::Speak(speak), Some(room)) => match speak.command(room, &self.messages) {
                 Ok(command) => self.port.send(command),
                 Err(failure) => self.notices(notices::said(words::failure(&failure))).await,

@@ -90,6 +90,9 @@ impl Settled {
             keep: Keep { days: self.config.keep_days, mb: self.config.keep_mb },
             quota: Quota { room_mb: self.config.quota_mb, author_mb: self.config.quota_author_mb },
             ephemeral: false,
+            serverless: false,
+            certificate: None,
+            announce: false,
             ask_before_pinning: self.may_ask,
         })
     }

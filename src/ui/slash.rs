@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use super::args::server_address;
 use super::decide::{self, Decide};
 use super::speak::{self, Speak};
 use crate::peer::api::limits::{HISTORY_SHOWN_DEFAULT, HISTORY_SHOWN_MAX};
@@ -46,6 +47,10 @@ pub enum Slash {
     Last(usize),
     /// Look for words in what was said.
     Search(String),
+    /// Show a ticket for the room, that holds for so many seconds, or for ever.
+    Ticket(Option<u64>),
+    /// Keep the room at a server from now on.
+    Publish(String),
     /// What members decide together.
     Decide(Decide),
     /// What can be said besides a text, and what concerns one member.
@@ -269,6 +274,20 @@ pub const COMMANDS: &[Entry] = &[
         parse: |rest| alone(rest, Slash::List),
     },
     Entry {
+        name: "ticket",
+        aliases: &[],
+        usage: "/ticket [HOURS]",
+        help: "show a ticket: whoever has it can knock through you, for ever or so many hours",
+        parse: ticket,
+    },
+    Entry {
+        name: "publish",
+        aliases: &[],
+        usage: "/publish SERVER",
+        help: "keep your rooms at a server from now on, where others find them by name",
+        parse: |rest| server_address(rest).ok().map(Slash::Publish),
+    },
+    Entry {
         name: "leave",
         aliases: &["part"],
         usage: "/leave",
@@ -317,6 +336,14 @@ pub fn parse_scripted(line: &str) -> Line {
 
 fn alone(rest: &str, slash: Slash) -> Option<Slash> {
     rest.is_empty().then_some(slash)
+}
+
+fn ticket(rest: &str) -> Option<Slash> {
+    if rest.is_empty() {
+        return Some(Slash::Ticket(None));
+    }
+    // A year and more is for ever.
+    rest.parse::<u64>().ok().filter(|hours| (1..=8_784).contains(hours)).map(|hours| Slash::Ticket(Some(hours * 3_600)))
 }
 
 fn last(rest: &str) -> Option<Slash> {
@@ -433,6 +460,11 @@ mod tests {
             ("/last week", Line::Wrong("/last [N]")),
             ("/search  some \"words here\" ", Do(Slash::Search("some \"words here\"".into()))),
             ("/search", Line::Wrong("/search WORDS")),
+            ("/ticket", Do(Slash::Ticket(None))),
+            ("/ticket 2", Do(Slash::Ticket(Some(7_200)))),
+            ("/ticket soon", Line::Wrong("/ticket [HOURS]")),
+            ("/publish chat.example", Do(Slash::Publish("chat.example".into()))),
+            ("/publish", Line::Wrong("/publish SERVER")),
             ("/list", Do(Slash::List)),
             ("/list all", Line::Wrong("/list")),
             ("/leave", Do(Slash::Leave)),

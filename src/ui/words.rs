@@ -9,7 +9,7 @@ use super::exit::Exit;
 use crate::peer::api::limits::*;
 use crate::peer::api::{
     BadSearch, ConfigError, Failure, HistoryError, IdentityFileError, MembershipError, Misdeed, Refusal, RoomName,
-    Shortage, StartError,
+    RoomSummary, Shortage, StartError, TicketError,
 };
 
 /// Something that went wrong, in words.
@@ -105,6 +105,16 @@ pub fn failure(failure: &Failure) -> Said {
             "too_many_rules",
             "there are as many rules as a room may have",
             hint("/rules shows them; /remember NAME ask ends one"),
+        ),
+        Failure::TicketExpired(room) => Said::new(
+            "ticket_expired",
+            format!("the ticket for {} has expired", shown(room)),
+            hint("ask a member for a new one: /ticket shows it"),
+        ),
+        Failure::NoHost => Said::new(
+            "no_host",
+            "nobody who could let you in answers: the member who gave you the ticket is gone, or can't be reached from here",
+            hint("ask any other member for a ticket (/ticket shows one); several may be given to `p2pchat join`"),
         ),
         Failure::NothingProposed => {
             let next = "/waiting shows what is being decided; names are written as in the prompt";
@@ -289,7 +299,8 @@ pub fn failure_exit(failure: &Failure) -> Option<Exit> {
         | Failure::NameTaken(_)
         | Failure::NotCreator(_)
         | Failure::NoSuchRoom(_) => Some(Exit::Failed),
-        Failure::NoServer => Some(Exit::Unreachable),
+        Failure::NoServer | Failure::NoHost => Some(Exit::Unreachable),
+        Failure::TicketExpired(_) => Some(Exit::Refused),
         Failure::NotInRoom(_)
         | Failure::AlreadyThere(_)
         | Failure::NoSuchKnock
@@ -310,6 +321,45 @@ pub fn failure_exit(failure: &Failure) -> Option<Exit> {
         | Failure::BadSearch(_)
         | Failure::HistoryUnreadable { .. } => None,
     }
+}
+
+/// Why it isn't clear which room is meant at an address.
+pub fn not_one_room(rooms: &[RoomSummary]) -> Said {
+    let names: Vec<String> = rooms.iter().map(|line| shown(&line.room)).collect();
+    match names.is_empty() {
+        true => Said::new(
+            "no_open_room",
+            "whoever answers there has no room open to be asked for by its address",
+            hint("ask them for a ticket: /ticket shows one"),
+        ),
+        false => Said::new(
+            "several_rooms",
+            format!("several rooms are there: {}", names.join(", ")),
+            hint("name one of them: p2pchat join ROOM --server IP:PORT"),
+        ),
+    }
+}
+
+/// Why the local network can't be searched.
+pub fn no_lan(why: &str) -> Said {
+    let message = format!("the local network can't be asked for rooms: {}", shown(why));
+    Said::new("no_lan", message, hint("ask the host for a ticket, or for their IP:PORT"))
+}
+
+/// Nobody announces a room.
+pub fn not_on_lan(room: &RoomName) -> Said {
+    Said::new(
+        "not_on_lan",
+        format!("nobody on this network announces a room {}", shown(room)),
+        hint(
+            "its host says `p2pchat host ROOM --lan`; some networks keep their guests apart: a ticket works there too",
+        ),
+    )
+}
+
+/// Why a text is no ticket that can be used.
+pub fn bad_ticket(why: TicketError) -> Said {
+    Said::new("bad_ticket", why.to_string(), hint("/ticket shows one at any member; it is copied whole"))
 }
 
 /// Why nothing could be looked for.

@@ -50,5 +50,9 @@ messages! {
         Private((RoomId, Private)),
         /// From one member to another that it has no link with; or such a one, carried.
         Carry(Carry),
+        /// Where I see you: the address of your end of this link.
+        Seen(SocketAddr),
+        /// Where another member of the room can be reached, as far as I know.
+        Introduce((RoomId, PeerId, Few<SocketAddr, CANDIDATES_MAX>)),
     }
 }

@@ -43,6 +43,11 @@ fn messages_to_a_server_have_these_bytes() {
     pinned(Close(room()), "kind: 0f \n room: 11*32");
     pinned(Visit(None), "kind: 10 \n no password: 00");
     pinned(Survey(()), "kind: 11");
+    let pass = Pass { expires_unix_s: 300, token: [5; 8] };
+    pinned(
+        Ask(("lobby".parse().unwrap(), RoomTag([4; 16]), Some(pass))),
+        "kind: 1e \n name: 05 6c6f626279 \n tag: 04*16 \n pass, some: 01 \n expires: ac02 \n token: 05*8",
+    );
 }
 
 #[test]
@@ -150,6 +155,11 @@ fn messages_between_peers_have_these_bytes() {
         &format!(
             "kind: 14 \n room: 11*32 \n roster: 22*32 \n {GENESIS} \n kept: 01 \n key: 01*32 \n by: 01*32 \n {SIGNATURE}"
         ),
+    );
+    pinned(PeerMessage::Seen("192.168.1.7:4433".parse().unwrap()), "kind: 1e \n v4: 00 c0a80107 \n port: d122");
+    pinned(
+        PeerMessage::Introduce((room(), key(), addresses())),
+        &format!("kind: 1f \n room: 11*32 \n member: 01*32 \n {ADDRESSES}"),
     );
     let run = Run { entries: vec![entry()].try_into().unwrap(), signature: signature() };
     pinned(

@@ -15,6 +15,7 @@ mod people;
 mod privates;
 mod rooms;
 mod said;
+mod serverless;
 mod storms;
 mod talk;
 mod transcript;

@@ -163,9 +163,23 @@ fn the_topic_and_who_is_away_are_known_to_whoever_comes_back() {
     assert_eq!(members[1].away.as_deref(), Some("brewing"));
     world.write(1, Content::Back);
     assert!(world.was_told(0, |event| matches!(event, Event::Away { why: None, mine: false, .. })));
-    let room = world.kept(1).rooms[0].base.room;
-    let (by, topic) = world.store(1).topic(&room).unwrap().unwrap();
-    assert_eq!((by, topic.as_str()), (world.people[1].id, "coffee"));
+    // Also when that was said long ago.
+    world.write(1, Content::Away("asleep".into()));
+    for n in 0..1_100 {
+        world.command(1, Command::Say { room: lobby(), text: n.to_string() });
+    }
+    world.pass(5);
+    world.history(0);
+    world.kill(0);
+    world.start(0);
+    let before = world.people[0].events.len();
+    world.join(0);
+    world.pass(5);
+    let since = &world.people[0].events[before..];
+    assert!(since.iter().any(|event| matches!(event, Event::Topic { text, recalled: true, .. } if text == "coffee")));
+    world.command(0, Command::Members(lobby()));
+    let Some(Event::Members { members, .. }) = world.people[0].events.last() else { panic!("members") };
+    assert_eq!(members[1].away.as_deref(), Some("asleep"));
 }
 
 #[test]

@@ -14,6 +14,7 @@
 //! | `history` | what was said, found again or gone for good |
 //! | `said` | what can be said besides a text, and to one member alone |
 //! | `liar`, `lies` | a server that lies, and gains nothing by it |
+//! | `serverless` | rooms without any server: hosts, tickets, addresses, takeover |
 //! | `misuse` | wrong arguments, damaged files, hostile bytes |
 //! | `screen` | the full-screen face in a pty, its screen read by a terminal's parser |
 //! | `measure` | the figures, on demand |
@@ -38,3 +39,4 @@ mod refusals;
 mod rooms;
 mod said;
 mod screen;
+mod serverless;

@@ -260,11 +260,10 @@ impl Ballots {
         self.open.values().filter(without_me).map(Ballot::step).collect()
     }
 
-    /// Everything this member has answered over this roster, and whether with a yes. What is forgotten may have been one.
-    pub fn answered(&self) -> BTreeMap<ProposalHash, bool> {
-        let answer = |ballot: &Ballot| ballot.answer(&self.me).map(|decision| decision == Decision::Yes);
-        let answered = self.open.iter().filter_map(|(hash, ballot)| Some((*hash, answer(ballot)?)));
-        answered.chain(self.forgotten.iter().map(|hash| (*hash, true))).collect()
+    /// Everything this member has answered over this roster, and how. What is forgotten may have been a yes.
+    pub fn answered(&self) -> BTreeMap<ProposalHash, Decision> {
+        let answered = self.open.iter().filter_map(|(hash, ballot)| Some((*hash, ballot.answer(&self.me)?)));
+        answered.chain(self.forgotten.iter().map(|hash| (*hash, Decision::Yes))).collect()
     }
 
     /// Proposals this member never answered, which get a signed no once it has moved on.

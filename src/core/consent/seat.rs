@@ -126,8 +126,8 @@ pub struct Seat {
     ballots: Ballots,
     /// Members of it who went on without us.
     left: BTreeMap<PeerId, Departed>,
-    /// Rosters we have moved on from since the start, and what we had answered over each: whether it was a yes.
-    passed: VecDeque<(RosterHash, BTreeMap<ProposalHash, bool>)>,
+    /// Rosters we have moved on from since the start, and what we had answered over each.
+    passed: VecDeque<(RosterHash, BTreeMap<ProposalHash, Decision>)>,
     /// A valid step over the current roster that a later signature of ours stands against, in case that one dies: somebody
     /// who had told us no may have told the others yes.
     superseded: Option<Step>,
@@ -247,7 +247,7 @@ impl Seat {
         let overtaken = std::mem::replace(&mut self.ballots, Ballots::new(self.me));
         let unanswered = overtaken.unanswered();
         let mut answered = overtaken.answered();
-        answered.extend(unanswered.iter().map(|hash| (*hash, false)));
+        answered.extend(unanswered.iter().map(|hash| (*hash, Decision::Late)));
         self.passed.push_back((from, answered));
         if self.passed.len() > PASSED_ROSTERS_MAX {
             self.passed.pop_front();
@@ -270,22 +270,34 @@ impl Seat {
         let Some((_, answered)) = self.passed.iter_mut().find(|(passed, _)| *passed == roster) else { return false };
         let new = mine && answered.len() < PROPOSALS_FORGOTTEN_MAX && !answered.contains_key(&hash);
         if new {
-            answered.insert(hash, false);
+            answered.insert(hash, Decision::Late);
         }
         new
     }
 
-    /// Whether we refused this over a roster that we have moved on from. Whoever still tells of it may not have heard that.
-    pub fn has_refused(&self, proposal: &Proposal) -> bool {
-        let passed = self.passed.iter().find(|(passed, _)| *passed == proposal.roster());
-        passed.and_then(|(_, answered)| answered.get(&proposal.hash())) == Some(&false)
+    /// The no that we gave to this over a roster that we have moved on from, again: whoever still tells of it may not have
+    /// heard that.
+    pub fn repeat_no(&self, proposal: &Proposal, signer: &dyn Signer) -> Option<Signed<Consent>> {
+        let (roster, hash) = (proposal.roster(), proposal.hash());
+        let (_, answered) = self.passed.iter().find(|(passed, _)| *passed == roster)?;
+        let decision = answered.get(&hash).copied().filter(|decision| *decision != Decision::Yes)?;
+        Some(self.sign_no(roster, hash, decision, signer))
     }
 
     /// A no because the room has moved on.
     pub fn sign_late(&self, roster: RosterHash, hash: ProposalHash, signer: &dyn Signer) -> Signed<Consent> {
+        self.sign_no(roster, hash, Decision::Late, signer)
+    }
+
+    fn sign_no(
+        &self,
+        roster: RosterHash,
+        proposal: ProposalHash,
+        decision: Decision,
+        signer: &dyn Signer,
+    ) -> Signed<Consent> {
         let (room, by) = (self.chain.room(), self.me);
-        let late = Consent { room, roster, proposal: hash, by, decision: Decision::Late };
-        Verified::sign(late, signer).into_signed()
+        Verified::sign(Consent { room, roster, proposal, by, decision }, signer).into_signed()
     }
 
     /// A step as somebody tells it.
@@ -376,6 +388,13 @@ impl Seat {
         // Any roster with us in it that follows one of ours has our signature, and was looked for above.
         self.left.entry(by).or_insert(Departed::WentOn);
         HeadMeans::GoneOn
+    }
+
+    /// A member has signed a knock at the current roster: it has a seat in it, and says that it sits nowhere.
+    pub fn hear_knock_of_member(&mut self, by: PeerId) {
+        if is_member(self.chain.current(), &by) && by != self.me {
+            self.left.entry(by).or_insert(Departed::Left);
+        }
     }
 
     /// Somebody says over their own link on which roster they are, who has no seat here: of a better half that we know of,

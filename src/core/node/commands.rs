@@ -56,6 +56,15 @@ impl Node {
                 }
             }
             Command::Join(room) => self.join(now, room, out),
+            Command::Host { room, size, settings } => {
+                if settings_are_sound(size, &settings) {
+                    self.host(now, room, size, settings, out)
+                } else {
+                    Err(Failure::BadSettings)
+                }
+            }
+            Command::Enter(ticket) => self.enter_by(now, ticket, out),
+            Command::Ticket { room, expires_in_s } => self.show_ticket(now, room, expires_in_s, out),
             Command::Leave(room) => self.leave(now, room, out),
             Command::List => self.ask_server(ToServer::List(()), out),
             Command::Members(room) => self.members(now, room, out),
@@ -65,7 +74,7 @@ impl Node {
             Command::Earlier { room, before, count } => self.recall(room, count, None, Some(before), out),
             Command::Search { room, words, count } => self.recall(room, count, Some(words), None, out),
             // Answered by the driver, before the node ever sees the server.
-            Command::Pin { .. } => Ok(()),
+            Command::Pin { .. } | Command::Publish { .. } => Ok(()),
             Command::Quit => {
                 self.quit(now, out);
                 Ok(())
@@ -139,7 +148,7 @@ impl Node {
     }
 
     pub(super) fn ask_server(&self, message: ToServer, out: &mut Vec<Output>) -> Result<(), Failure> {
-        if !self.server_up {
+        if !self.server_up && !self.seeking.is_welcomed() {
             return Err(Failure::NoServer);
         }
         out.push(Output::ToServer(message));

@@ -86,6 +86,7 @@ impl Node {
             room.learn_address(now, peer, remote);
             room.link_up(&mut ctx, peer);
         }
+        self.exchange_addresses(now, &peer, out);
     }
 
     fn is_known(&self, peer: &PeerId) -> bool {
@@ -173,6 +174,7 @@ impl Node {
             room.learn_address(now, peer, link.remote);
             room.link_down(&mut ctx, peer);
         }
+        self.observed.remove(&peer);
         self.dial_soon(now, peer);
         if link.since.saturating_add(SHORT_LIVED_MS) > now.mono_ms
             && let Some(dialling) = self.dialling.get_mut(&peer)
@@ -196,6 +198,9 @@ impl Node {
         }
         let Some(peer) = self.peers.get(&id).copied() else { return };
         self.heard_after_all(&peer);
+        if self.is_about_addresses(now, peer, &message, out) {
+            return;
+        }
         let Some(room) = room_of(&message) else { return };
         let mut ctx = ctx!(self, now, out);
         // A room that the peer has no seat in is none of their business, whatever they say about it.
@@ -214,7 +219,6 @@ impl Node {
             PeerMessage::Frontier((_, frontier)) => room.on_frontier(&mut ctx, peer, &frontier),
             PeerMessage::Run(run) => room.on_run(&mut ctx, peer, run),
             PeerMessage::Links((_, roster, bits)) => room.on_links(&mut ctx, peer, roster, &bits),
-            PeerMessage::Candidates((_, addresses)) => room.learn_addresses(now, peer, addresses.into_vec()),
             PeerMessage::Floor((_, floors)) => room.on_floor(&mut ctx, peer, &floors),
             PeerMessage::Trace((_, hash)) => room.on_trace(&mut ctx, peer, hash),
             PeerMessage::Past((_, roster)) => room.on_past(&mut ctx, peer, roster),
@@ -223,12 +227,13 @@ impl Node {
             PeerMessage::Reform(reform) => room.on_reform(&mut ctx, peer, reform),
             PeerMessage::Private((_, private)) => room.on_private(&mut ctx, peer, private),
             PeerMessage::Carry(carry) => room.on_carry(&mut ctx, peer, carry),
-            PeerMessage::Bye(_) => {}
+            PeerMessage::Seen(_) | PeerMessage::Candidates(_) | PeerMessage::Introduce(_) | PeerMessage::Bye(_) => {}
         }
     }
 
     pub(super) fn own_addresses(&mut self, now: Now, addresses: Vec<SocketAddr>, out: &mut Vec<Output>) {
         self.addresses = addresses;
+        self.tell_own_addresses(out);
         self.told_addresses_at = Some(now.mono_ms);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values() {
@@ -351,9 +356,10 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         | PeerMessage::Trace((room, _))
         | PeerMessage::Past((room, _))
         | PeerMessage::Want((room, _))
+        | PeerMessage::Introduce((room, ..))
         | PeerMessage::Lacks((room, _))
         | PeerMessage::Candidates((room, _)) => Some(*room),
         PeerMessage::Carry(carry) => Some(carry.room),
-        PeerMessage::Bye(_) => None,
+        PeerMessage::Seen(_) | PeerMessage::Bye(_) => None,
     }
 }

@@ -4,11 +4,14 @@
 //! knocks of our own (`joining`), to the links. It never does any IO.
 
 mod commands;
+mod hosting;
 mod joining;
 mod links;
 mod reforming;
 mod renewing;
+mod seeking;
 mod server;
+mod whereabouts;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -30,9 +33,11 @@ use crate::limits::BLAMES_PER_MINUTE_MAX;
 use crate::planted::{self, Bug};
 use crate::wire::{PeerMessage, RoomId};
 
+use hosting::Hosting;
 use joining::Joining;
 use links::{Dialling, Stranger};
 use renewing::Renewal;
+use seeking::Seeking;
 
 /// Milliseconds without any progress after which a quitting client stops waiting for acknowledgements.
 const QUIT_PATIENCE_MS: u64 = 10_000;
@@ -101,6 +106,12 @@ pub struct Node {
     hurried: BTreeMap<PeerId, VecDeque<u64>>,
     /// Our own addresses.
     addresses: Vec<SocketAddr>,
+    /// Where members see us, by whom.
+    observed: BTreeMap<PeerId, SocketAddr>,
+    /// Newcomers who knock through us.
+    hosting: Hosting,
+    /// Whom we knock through.
+    seeking: Seeking,
     /// When the server was last told of them because something changed.
     told_addresses_at: Option<u64>,
     /// Whether the server has welcomed us.
@@ -163,6 +174,8 @@ impl Node {
             let mut reopened = Room::new(chain, log, me);
             reopened.recall_notes(notes);
             reopened.rules = rules.remove(&reopened.id()).unwrap_or_default();
+            let id = reopened.id();
+            reopened.recall_standing(kept.standing.iter().filter(|kept| kept.entry.room == id));
             reopened.recall_privates(privates.remove(&reopened.id()).unwrap_or_default());
             reopened.recall(room.consents, room.head_counter, &*scheme);
             dormant.insert(reopened.id(), reopened);
@@ -194,6 +207,9 @@ impl Node {
             renewals: BTreeMap::new(),
             hurried: BTreeMap::new(),
             addresses: Vec::new(),
+            observed: BTreeMap::new(),
+            hosting: Hosting::default(),
+            seeking: Seeking::default(),
             told_addresses_at: None,
             server_up: false,
             quitting: None,
@@ -253,6 +269,10 @@ impl Node {
                     room.on_looked_up(&mut ctx, &asked, &found);
                 }
             }
+            Input::GuestCame { guest, observed, exporter } => self.guest_came(guest, observed, exporter, out),
+            Input::FromGuest { guest, message } => self.guest_says(now, guest, message, out),
+            Input::GuestGone { guest } => self.guest_gone(guest),
+            Input::HostConnected { host, exporter } => self.host_connected(host, exporter, out),
             Input::NotKept { why } => self.not_kept(why, out),
             Input::Wake => {}
         }
@@ -261,7 +281,9 @@ impl Node {
             self.leave_abandoned(now, out);
             self.go_over(now, out);
             self.tend_links(now, out);
+            self.seek_hosts(out);
         }
+        self.attend_guests(now, out);
         self.try_to_end(now, out);
         self.blame_in_moderation(now, out, begun);
     }
@@ -289,7 +311,9 @@ impl Node {
         let rooms = self.rooms.values().filter_map(Room::due);
         let joining = self.joining.values().flat_map(|joining| [joining.gives_up_at, joining.retry_at]).flatten();
         let quitting = self.quitting.map(|since| since + QUIT_PATIENCE_MS);
-        rooms.chain(joining).chain(self.links_due()).chain(self.renewals_next()).chain(quitting).min()
+        let hosts = self.hosting_due().into_iter().chain(self.seeking.due());
+        let links = self.links_due().into_iter().chain(self.renewals_next());
+        rooms.chain(joining).chain(links).chain(hosts).chain(quitting).min()
     }
 
     /// Does what is due in the rooms; whether anything was.
@@ -297,6 +321,7 @@ impl Node {
         let mut any = false;
         self.give_up_knocking(now, out);
         self.retry_joining(now, out);
+        self.settle_alone(now, out);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut() {
             if room.due().is_some_and(|due| due <= now.mono_ms) {
@@ -331,6 +356,7 @@ impl Node {
     }
 
     fn abandon(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
+        self.remember_ways(id);
         // Whoever still counts on our seat must not wait for us: we are about to knock at them.
         let mut ctx = ctx!(self, now, out);
         if let Some(room) = self.rooms.get_mut(&id) {

@@ -28,6 +28,7 @@ impl Node {
     }
 
     pub(super) fn server_lost(&mut self) {
+        self.host_lost();
         self.server_up = false;
         for room in self.rooms.values_mut() {
             room.online.clear();
@@ -94,6 +95,12 @@ impl Node {
     }
 
     fn welcomed(&mut self, now: Now, out: &mut Vec<Output>) {
+        if self.seeking.has_host() {
+            for joining in self.joining.values_mut() {
+                joining.ask_anew();
+            }
+            return self.host_welcomed(now, out);
+        }
         self.server_up = true;
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut() {
@@ -104,7 +111,11 @@ impl Node {
     }
 
     fn refused(&mut self, now: Now, room: Option<RoomName>, code: RefusalCode, why: &str, out: &mut Vec<Output>) {
-        if !self.server_up {
+        if self.seeking.has_host() && !self.seeking.is_welcomed() {
+            // One host that will not have us: the next one may.
+            return;
+        }
+        if !self.server_up && !self.seeking.has_host() {
             let failure = match code {
                 RefusalCode::Password => Failure::PasswordRefused,
                 RefusalCode::NameTaken => Failure::NameTaken(self.name.clone()),
@@ -209,9 +220,14 @@ impl Node {
             // who keep the name have gone another way. It is told of ours first, and may find that we host.
             room.ask_server_at = Some(ctx.now.after_ms(ASK_AGAIN_MS));
             room.elsewhere = true;
-            // What decides may have changed meanwhile: who is there, and on which roster.
-            if (!already || long_ago) && room.tell_partings(&mut ctx) {
+            if !already && room.tell_partings(&mut ctx) {
                 return;
+            }
+            // What decides may have changed meanwhile: who is there, and on which roster.
+            if already && long_ago {
+                let owed = room.owed;
+                room.tell_partings(&mut ctx);
+                room.owed = owed;
             }
             room.owed = room.owed.saturating_sub(1);
             // Who was just coming back knocks, and so does who is alone. Who has company stays until the others' own

@@ -9,6 +9,7 @@ mod answers;
 mod feeding;
 mod hearing;
 mod holes;
+mod hosting;
 mod knocks;
 mod meeting;
 mod moving;
@@ -50,6 +51,7 @@ use crate::wire::{
 };
 
 pub(super) use super::consent::seat::Fate;
+pub(super) use hosting::Standing;
 
 use absence::Absence;
 use meeting::Lost;

@@ -22,6 +22,7 @@ impl Room {
         }
         self.note_departures(ctx);
         self.reform_due(ctx);
+        self.order_knocks(ctx);
         self.prompt(ctx);
     }
 
@@ -80,10 +81,11 @@ impl Room {
     pub(super) fn answer_passed(&mut self, ctx: &mut Ctx<'_>, proposal: &Proposal, from: Option<PeerId>) {
         if self.seat.is_late_for(proposal, ctx.scheme) {
             self.answer_late(ctx, proposal.roster(), proposal.hash());
-        } else if let Some(from) = from.filter(|_| self.seat.has_refused(proposal)) {
+        } else if let Some(from) = from
+            && let Some(no) = self.seat.repeat_no(proposal, ctx.signer)
+        {
             // They had no link with us then, and a server that has moved on passes nothing on.
-            let late = self.seat.sign_late(proposal.roster(), proposal.hash(), ctx.signer);
-            ctx.tell_peer(&from, PeerMessage::Consent(late));
+            ctx.tell_peer(&from, PeerMessage::Consent(no));
         }
     }
 

@@ -77,6 +77,11 @@ impl Room {
         }
     }
 
+    /// Folds what is said about the room, out of the store, after a start.
+    pub(in crate::core) fn recall_standing<'k>(&mut self, kept: impl Iterator<Item = &'k KeptEntry>) {
+        kept.for_each(|kept| _ = self.marks.fold(kept, |_| None));
+    }
+
     /// Says something else than a plain text.
     ///
     /// # Errors

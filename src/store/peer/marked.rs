@@ -12,6 +12,7 @@ use crate::core::event::{Manner, Recalled};
 use crate::core::log::KeptEntry;
 use crate::core::marks::Marks;
 use crate::identity::{Name, PeerId};
+use crate::limits::STANDING_RECALLED_MAX;
 use crate::store::sqlite::StoreError;
 use crate::wire::{BodyKind, Content, EntryId, RoomId};
 
@@ -148,22 +149,21 @@ impl<'s> Reading<'s> {
 }
 
 impl PeerStore {
-    /// What the room is about, as far back as the history goes: whose word it is, and the topic.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database can't be read or a row is damaged.
-    pub fn topic(&mut self, room: &RoomId) -> Result<Option<(PeerId, String)>, StoreError> {
-        self.snapshot(|store, late| {
-            let query = "SELECT place.* FROM mark CROSS JOIN place ON place.at = mark.at
-                 WHERE mark.room = ?1 AND mark.about IS NULL ORDER BY place.epoch, place.depth, place.id";
-            let mut at_hand = RowsAtHand::of(store.connection());
-            let mut marks = Marks::default();
-            for stand in store.rows(query, [room.0], Stand::read)? {
-                marks.fold(&at_hand.entry(&stand)?.0, |_| None);
+    /// The newest entries about each room itself, as far as they are indexed.
+    pub(super) fn standing(&self) -> Result<Vec<KeptEntry>, StoreError> {
+        let rooms =
+            self.rows("SELECT DISTINCT room FROM mark WHERE about IS NULL", [], |row| Ok(RoomId(row.get(0)?)))?;
+        let newest = format!(
+            "SELECT place.* FROM mark CROSS JOIN place ON place.at = mark.at WHERE mark.room = ?1 AND mark.about IS NULL
+             ORDER BY place.epoch DESC, place.depth DESC, place.id DESC LIMIT {STANDING_RECALLED_MAX}"
+        );
+        let mut at_hand = RowsAtHand::of(self.connection());
+        let mut standing = Vec::new();
+        for room in rooms {
+            for stand in self.rows(&newest, [room.0], Stand::read)? {
+                standing.push(at_hand.entry(&stand)?.0);
             }
-            let late = late.iter().flat_map(|run| &run.entries).filter(|kept| kept.entry.room == *room);
-            late.for_each(|kept| _ = marks.fold(kept, |_| None));
-            Ok(marks.topic().map(|(by, topic)| (*by, topic.to_owned())))
-        })
+        }
+        Ok(standing)
     }
 }

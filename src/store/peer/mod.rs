@@ -141,8 +141,8 @@ impl PeerStore {
         let past = self.rows("SELECT * FROM past ORDER BY room, epoch", [], rows::past)?;
         let addresses = self.rows("SELECT * FROM address", [], rows::address)?.into_iter().flatten().collect();
         let (rooms, logs) = (self.rooms_that_are(false)?, self.logs()?);
-        let (acquaintances, privates) = (self.acquaintances()?, self.conversations()?);
-        Ok(Kept { rooms, logs, past, rules, acquaintances, privates, addresses })
+        let (acquaintances, standing, privates) = (self.acquaintances()?, self.standing()?, self.conversations()?);
+        Ok(Kept { rooms, logs, past, rules, acquaintances, standing, privates, addresses })
     }
 
     /// Rooms that we left: how they came to their members, as far as we were there, outlives our seat.

@@ -6,7 +6,8 @@ use crate::peer::api::limits::HISTORY_SHOWN_DEFAULT;
 use crate::peer::api::{
     Command, Content, Creation, EntryId, Fingerprint, KnockRef, Name, ProposalHash, RoomName, Rule,
 };
-use crate::ui::words::{Said, shown};
+use crate::ui::args::server_address;
+use crate::ui::words::{self, Said, shown};
 
 /// One line of input.
 #[derive(Debug, Deserialize)]
@@ -95,6 +96,22 @@ enum Input {
     },
     Join {
         room: RoomName,
+    },
+    Host {
+        room: RoomName,
+        size: Option<u16>,
+        consent_timeout: Option<u16>,
+        grace: Option<u32>,
+    },
+    Enter {
+        ticket: String,
+    },
+    Ticket {
+        room: RoomName,
+        expires_in_s: Option<u64>,
+    },
+    Publish {
+        server: String,
     },
     Leave {
         room: RoomName,
@@ -215,12 +232,18 @@ pub fn parse(line: &str, creation: Creation) -> Result<Command, Said> {
         Input::Invite { room } => Command::Invite(room),
         Input::Approve { knock } => Command::Approve(knock_id(&knock)?),
         Input::Deny { knock } => Command::Deny(knock_id(&knock)?),
+        Input::Host { room, size, consent_timeout, grace } => {
+            let creation = filled(creation, size, consent_timeout, grace);
+            Command::Host { room, size: creation.size, settings: creation.settings() }
+        }
+        Input::Enter { ticket } => Command::Enter(ticket.parse().map_err(words::bad_ticket)?),
+        Input::Ticket { room, expires_in_s } => Command::Ticket { room, expires_in_s },
+        Input::Publish { server } => {
+            let bad = |why| Said::new("bad_input", format!("`server`: {why}"), None);
+            Command::Publish { server: server_address(&server).map_err(bad)? }
+        }
         Input::Create { room, size, consent_timeout, grace } => {
-            let creation = Creation {
-                size: size.unwrap_or(creation.size),
-                consent_timeout: consent_timeout.unwrap_or(creation.consent_timeout),
-                grace: grace.unwrap_or(creation.grace),
-            };
+            let creation = filled(creation, size, consent_timeout, grace);
             Command::Create { room, size: creation.size, settings: creation.settings() }
         }
         Input::Join { room } => Command::Join(room),
@@ -247,6 +270,15 @@ pub fn parse(line: &str, creation: Creation) -> Result<Command, Said> {
         Input::Pin { accept } => Command::Pin { accept },
         Input::Quit {} => Command::Quit,
     })
+}
+
+/// How a room is made, as far as it is said.
+fn filled(creation: Creation, size: Option<u16>, consent_timeout: Option<u16>, grace: Option<u32>) -> Creation {
+    Creation {
+        size: size.unwrap_or(creation.size),
+        consent_timeout: consent_timeout.unwrap_or(creation.consent_timeout),
+        grace: grace.unwrap_or(creation.grace),
+    }
 }
 
 /// Programs answer by the id that the `knock` object gave them, never by a name that two may share.

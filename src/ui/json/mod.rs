@@ -7,6 +7,7 @@ mod output;
 mod past;
 mod paths;
 mod said;
+mod tickets;
 
 use std::io::{ErrorKind, Write};
 

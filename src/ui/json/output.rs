@@ -8,6 +8,7 @@ use super::decisions;
 use super::past;
 use super::paths::{RouteLine, route_line};
 use super::said;
+use super::tickets;
 use crate::peer::api::*;
 use crate::ui::said::trust_word;
 use crate::ui::words::{self, Said};
@@ -233,6 +234,7 @@ pub fn event_line(event: &Event) -> String {
         | Event::Rules { .. }
         | Event::Pending { .. }
         | Event::Membership { .. } => return decisions::event_line(event),
+        Event::Ticket { room, ticket } => return tickets::line(room, ticket),
         Event::Edited { .. }
         | Event::Unsaid { .. }
         | Event::Reaction { .. }

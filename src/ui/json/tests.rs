@@ -99,6 +99,12 @@ fn every_input_is_understood() {
             Command::Create { room: room(), size: 3, settings },
         ),
         (r#"{"do":"join","room":"lobby"}"#.to_owned(), Command::Join(room())),
+        (
+            r#"{"do":"ticket","room":"lobby","expires_in_s":60}"#.to_owned(),
+            Command::Ticket { room: room(), expires_in_s: Some(60) },
+        ),
+        (format!(r#"{{"do":"enter","ticket":"{}"}}"#, corpus::ticket()), Command::Enter(corpus::ticket())),
+        (r#"{"do":"publish","server":"chat.example"}"#.to_owned(), Command::Publish { server: "chat.example".into() }),
         (r#"{"do":"leave","room":"lobby"}"#.to_owned(), Command::Leave(room())),
         (r#"{"do":"members","room":"lobby"}"#.to_owned(), Command::Members(room())),
         (r#"{"do":"paths","room":"lobby"}"#.to_owned(), Command::Paths(room())),

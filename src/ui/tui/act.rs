@@ -329,6 +329,8 @@ fn carry_out(model: &mut Model, slash: Slash, out: &mut Vec<Effect>) {
         }
         Slash::Search(words) => Command::Search { room, words, count: HISTORY_SHOWN_DEFAULT * 10 },
         Slash::Delete => Command::Delete(room),
+        Slash::Ticket(expires_in_s) => Command::Ticket { room, expires_in_s },
+        Slash::Publish(server) => Command::Publish { server },
         Slash::Approve(newcomer) => return decide(model, &newcomer, Command::Approve, out),
         Slash::Deny(newcomer) => return decide(model, &newcomer, Command::Deny, out),
         Slash::Speak(speak) => return talk::speak(model, speak, out),

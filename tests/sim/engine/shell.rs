@@ -306,6 +306,8 @@ impl World {
             }
             // Nobody here looks back.
             Output::Recall { .. } | Output::Conversation { .. } | Output::Invite { .. } => {}
+            // Members that are knocked at are the business of `tests/core/serverless.rs`.
+            Output::ToGuest { .. } | Output::SendAway { .. } | Output::SeekHosts(_) => {}
             Output::Tell(event) => self.tell(who, me, event),
             Output::GiveUpServer => {
                 self.note(|| format!("p{who} gives the server up"));
