@@ -30,7 +30,7 @@ fn host(world: &World, name: &str, how: &[&str]) -> (Peer, String) {
 #[test]
 fn five_members_lose_their_first_host_in_the_middle_of_a_knock_and_nothing_else() {
     let world = nowhere();
-    let (alice, first) = host(&world, "alice", &["--grace", "3"]);
+    let (alice, first) = host(&world, "alice", &["--grace", "10"]);
     let mut members = vec![alice];
     for name in ["bob", "carol", "dave", "erin"] {
         // Each through the one who came last: nobody is special.
