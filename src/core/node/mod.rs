@@ -331,6 +331,7 @@ impl Node {
                 room.settle(&mut ctx);
                 room.frontier_flush(&mut ctx);
                 room.resend_due(&mut ctx);
+                room.past_due(&mut ctx);
                 room.wants_due(&mut ctx);
                 room.privates_due(&mut ctx);
                 room.level_due(&mut ctx);

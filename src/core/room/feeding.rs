@@ -245,7 +245,7 @@ impl Room {
         let resends = self.readers.values().filter_map(super::reader::Reader::resend_due);
         let later =
             self.wanted_due().into_iter().chain(self.unlevel_due()).chain(self.gossip_due).chain(self.private_due());
-        resends.chain(self.frontier_due).chain(later).min()
+        resends.chain(self.frontier_due).chain(self.early_until).chain(later).min()
     }
 
     /// The earliest moment at which anything in this room is due.

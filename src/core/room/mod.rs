@@ -181,6 +181,8 @@ pub(super) struct Room {
     wanted_from: PeerId,
     /// Which roster from before our chain was asked for last, and when.
     traced: Option<(RosterHash, u64)>,
+    /// Until when runs wait for its answer that come after one which needs it.
+    early_until: Option<u64>,
     /// How knocks are answered without asking.
     pub rules: Rules,
     /// When proposals and answers came.
@@ -256,6 +258,7 @@ impl Room {
             gaps: BTreeMap::new(),
             wanted_from: me,
             traced: None,
+            early_until: None,
             rules: Rules::new(),
             heard: BTreeMap::new(),
             reforming: None,

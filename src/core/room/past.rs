@@ -44,13 +44,22 @@ impl Room {
 
     /// Whether a run comes after another one of its author whose audience is being found out: taken first, it would leave a
     /// hole.
-    pub(super) fn waits_for_past(&self, ctx: &Ctx<'_>, run: &Run) -> bool {
+    pub(super) fn waits_for_past(&mut self, ctx: &Ctx<'_>, run: &Run) -> bool {
         let Some(first) = run.entries.first() else { return false };
         let earlier = |(_, early): &(PeerId, Run)| {
             early.entries.last().is_some_and(|last| last.author == first.author && last.seq < first.seq)
         };
-        let asking = self.traced.is_some_and(|(_, at)| ctx.now.mono_ms < at.saturating_add(ASK_AGAIN_MS));
-        asking && self.early.iter().any(earlier)
+        let until = self.traced.map(|(_, at)| at.saturating_add(ASK_AGAIN_MS));
+        let until = until.filter(|until| ctx.now.mono_ms < *until && self.early.iter().any(earlier));
+        self.early_until = until.or(self.early_until);
+        until.is_some()
+    }
+
+    /// Time passed: nobody knows the roster, and what comes after that run goes on without it.
+    pub fn past_due(&mut self, ctx: &mut Ctx<'_>) {
+        if self.early_until.take_if(|at| *at <= ctx.now.mono_ms).is_some() {
+            self.replay_early(ctx);
+        }
     }
 
     /// A member asks for a roster from before their chain: whoever had a seat in it, or before it, may know.

@@ -48,6 +48,8 @@ struct Feed {
     progress_at: u64,
     /// How long to wait for an acknowledgement, beyond the first time.
     wait_ms: Option<u64>,
+    /// How many runs are tried at a time, since those before were in vain.
+    at_a_time: usize,
     /// Up to where they asked us for it, whoever else should give it.
     asked_up_to: u64,
     /// Whether they are on another branch of it, so that more of ours is of no use to them.
@@ -75,15 +77,16 @@ impl Reader {
         self.feeds.get(author).map_or(0, |feed| feed.acked.max(feed.sent))
     }
 
-    /// Whether more of an author's log may be sent now, when `window` bytes may be on their way. What was sent in vain fills no window: it is tried one run at a
-    /// time, so that nothing else waits for it.
+    /// Whether more of an author's log may be sent now, when `window` bytes may be on their way. What was sent in vain fills
+    /// no window: it is tried one run at a time, so that nothing else waits for it, and each time one more, since the first
+    /// may be one that they can't take: said under a roster that they never came to.
     pub fn takes(&self, author: &PeerId, window: usize) -> bool {
         let feed = self.feeds.get(author);
         if feed.is_some_and(|feed| feed.apart) || !self.asked || self.fetching.is_some() {
             return false;
         }
         if let Some(late) = feed.filter(|feed| feed.wait_ms.is_some()) {
-            return late.in_flight.is_empty();
+            return late.in_flight.len() < late.at_a_time;
         }
         let in_flight: usize = self.under_way().filter(|feed| feed.wait_ms.is_none()).map(Feed::bytes).sum();
         in_flight < window
@@ -128,6 +131,7 @@ impl Reader {
             feed.acked = seq;
             feed.progress_at = now.mono_ms;
             feed.wait_ms = None;
+            feed.at_a_time = 0;
             feed.apart = false;
         } else if forked && !feed.in_flight.is_empty() {
             // They were given more, and say that they are where they were.
@@ -153,6 +157,7 @@ impl Reader {
                 feed.sent = 0;
                 feed.in_flight.clear();
                 feed.progress_at = now.mono_ms;
+                feed.at_a_time = feed.at_a_time.saturating_add(1);
                 feed.wait_ms = Some(feed.wait_ms.map_or(2 * RESEND_MS.0, |wait| (2 * wait).min(RESEND_MS.1)));
             }
         }
