@@ -18,6 +18,7 @@ pub mod event;
 pub mod io;
 pub mod log;
 pub mod node;
+pub mod overlay;
 pub mod rendezvous;
 mod room;
 pub mod time;

@@ -64,7 +64,6 @@ pub enum PeerKind {
     Consent = 5,
     Frontier = 6,
     Run = 7,
-    Links = 8,
     Candidates = 9,
     Bye = 10,
     Want = 11,
@@ -73,4 +72,7 @@ pub enum PeerKind {
     Past = 14,
     Lacks = 19,
     Reform = 20,
+    LinkState = 21,
+    Pull = 22,
+    Arrived = 23,
 }

@@ -20,8 +20,8 @@ pub use entry::{Body, BodyKind, Entry, EntryId, Run, Tip};
 pub use kind::{FromServerKind, PeerKind, ToServerKind};
 pub use peer::PeerMessage;
 pub use record::{
-    Consent, Decision, Deletion, Drop, DropReason, Genesis, Head, Hello, Knock, Member, Proposal, ProposalHash, Reform,
-    RoomId, Roster, RosterHash, Settings, Step,
+    Consent, Decision, Deletion, Drop, DropReason, Genesis, Head, Hello, KEY_START_BYTES, Knock, LinkState, Member,
+    Proposal, ProposalHash, Reform, RoomId, Roster, RosterHash, Settings, Step,
 };
 pub use rendezvous::{Admission, FromServer, KnockEnd, KnockPhase, RefusalCode, RoomLine, RoomShown, ToServer};
 

@@ -10,6 +10,7 @@ mod holes;
 mod liars;
 mod losses;
 mod outbox;
+mod partial;
 mod rooms;
 mod storms;
 mod talk;

@@ -213,6 +213,23 @@ impl World {
         }
     }
 
+    /// Cuts the link between two.
+    pub fn part(&mut self, one: usize, other: usize) {
+        let between: Vec<(LinkId, LinkId)> = self.people[one]
+            .links
+            .iter()
+            .filter(|(_, (to, _))| *to == other)
+            .map(|(link, (_, theirs))| (*link, *theirs))
+            .collect();
+        for (mine, theirs) in between {
+            self.people[one].links.remove(&mine);
+            self.people[other].links.remove(&theirs);
+            self.mail.push_back(Mail::ToNode(one, Input::LinkDown { link: mine }));
+            self.mail.push_back(Mail::ToNode(other, Input::LinkDown { link: theirs }));
+        }
+        self.run();
+    }
+
     /// Cuts a client off from everything, its program running on.
     pub fn unplug(&mut self, who: usize) {
         for other in 0..self.people.len() {

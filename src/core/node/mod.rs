@@ -6,6 +6,7 @@
 mod commands;
 mod joining;
 mod links;
+mod overlay;
 mod reforming;
 mod renewing;
 mod server;
@@ -91,6 +92,10 @@ pub struct Node {
     dialling: BTreeMap<PeerId, Dialling>,
     /// Links in doubt, which are dialled anew while they stand.
     renewals: BTreeMap<PeerId, Renewal>,
+    /// Links that we need no more, and since when.
+    surplus: BTreeMap<PeerId, u64>,
+    /// When the address of somebody we should have a link with has been unknown for too long.
+    unknown_until: Option<u64>,
     /// When we last followed the server's word that somebody has moved.
     followed: VecDeque<u64>,
     /// Our own addresses.
@@ -176,6 +181,8 @@ impl Node {
             strangers: BTreeMap::new(),
             dialling: BTreeMap::new(),
             renewals: BTreeMap::new(),
+            surplus: BTreeMap::new(),
+            unknown_until: None,
             followed: VecDeque::new(),
             addresses: Vec::new(),
             told_addresses_at: None,
@@ -280,6 +287,9 @@ impl Node {
                 room.frontier_flush(&mut ctx);
                 room.resend_due(&mut ctx);
                 room.wants_due(&mut ctx);
+                room.link_states_due(&mut ctx);
+                room.pulls_due(&mut ctx);
+                room.arrivals_due(&mut ctx);
                 room.level_due(&mut ctx);
                 room.keep_addresses_due(&mut ctx);
                 room.ask_server_due(&mut ctx);

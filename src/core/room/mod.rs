@@ -6,6 +6,7 @@
 mod absence;
 mod addresses;
 mod answers;
+mod arrivals;
 mod feeding;
 mod hearing;
 mod holes;
@@ -15,6 +16,7 @@ mod moving;
 mod names;
 mod numbers;
 mod past;
+mod pulling;
 mod reader;
 mod record;
 mod reforming;
@@ -22,6 +24,7 @@ mod removing;
 mod rules;
 mod saying;
 mod wanting;
+mod web;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -47,12 +50,14 @@ pub(super) use super::consent::seat::Fate;
 use absence::Absence;
 use meeting::Lost;
 use numbers::Unlevel;
+use pulling::Lacking;
 use reader::Reader;
 use record::Heard;
 use reforming::Reforming;
 pub(super) use rules::Rules;
 use saying::Pending;
 use wanting::Wanted;
+use web::Web;
 
 /// What a room needs of the node around it, for the time of one input.
 pub(super) struct Ctx<'n> {
@@ -137,10 +142,16 @@ pub(super) struct Room {
     pub online: BTreeSet<PeerId>,
     /// Members we can reach by no path, and since when.
     absent: BTreeMap<PeerId, Absence>,
-    /// With whom each linked member says to have links.
-    adverts: BTreeMap<PeerId, BTreeSet<PeerId>>,
-    /// What we last told the others about our own links.
-    advertised: BTreeSet<PeerId>,
+    /// Who has links with whom.
+    web: Web,
+    /// Logs of which linked members have more than we do.
+    lacking: BTreeMap<PeerId, Lacking>,
+    /// How far others have each author's log, to be handed on to the author.
+    arrivals: BTreeMap<PeerId, BTreeMap<PeerId, u64>>,
+    /// When.
+    arrivals_at: Option<u64>,
+    /// Linked members who gave us something since we last told them how far we are.
+    givers: BTreeSet<PeerId>,
     /// Where members can be reached.
     pub addresses: BTreeMap<PeerId, Vec<SocketAddr>>,
     /// Those of them that are on disk.
@@ -222,8 +233,11 @@ impl Room {
             readers: BTreeMap::new(),
             online: BTreeSet::new(),
             absent: BTreeMap::new(),
-            adverts: BTreeMap::new(),
-            advertised: BTreeSet::new(),
+            web: Web::default(),
+            lacking: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
+            arrivals_at: None,
+            givers: BTreeSet::new(),
             addresses: BTreeMap::new(),
             addresses_kept: BTreeMap::new(),
             addresses_due: None,
@@ -310,18 +324,24 @@ impl Room {
 
     /// How a member is reached.
     pub fn path(&self, ctx: &Ctx<'_>, key: &PeerId) -> Path {
+        self.path_by(ctx, key, &self.web.graph().ways(&ctx.me()))
+    }
+
+    /// How a member is reached, by the ways to all of them.
+    fn path_by(&self, ctx: &Ctx<'_>, key: &PeerId, ways: &BTreeMap<PeerId, PeerId>) -> Path {
         if let Some(link) = ctx.links.get(key) {
             return Path::Direct { rtt_ms: Some(link.rtt_ms) };
         }
-        let via = self.adverts.iter().find(|(via, linked)| ctx.links.contains_key(via) && linked.contains(key));
-        via.and_then(|(via, _)| self.name_of(via)).map_or(Path::None, |via| Path::Relayed { via })
+        let via = ways.get(key).filter(|via| *via != key && ctx.links.contains_key(via));
+        via.and_then(|via| self.name_of(via)).map_or(Path::None, |via| Path::Relayed { via })
     }
 
     /// Who is in, for the eye.
     pub fn people(&self, ctx: &Ctx<'_>) -> Vec<Person> {
         let me = ctx.me();
         // Others may say that they have a link with us, but nobody is reached through somebody else by oneself.
-        let path = |key: &PeerId| if *key == me { Path::None } else { self.path(ctx, key) };
+        let ways = self.web.graph().ways(&me);
+        let path = |key: &PeerId| if *key == me { Path::None } else { self.path_by(ctx, key, &ways) };
         let person = |key: PeerId, name: &Name| Person { name: name.clone(), key, me: key == me, path: path(&key) };
         self.seat.chain().current().members.iter().map(|member| person(member.key, &member.name)).collect()
     }
@@ -331,7 +351,6 @@ impl Room {
         let Some(link) = ctx.links.get(&peer) else { return };
         let rtt_ms = link.rtt_ms;
         let replaced = self.readers.insert(peer, Reader::default()).is_some();
-        self.adverts.remove(&peer);
         // A better connection to somebody who is linked already is no news.
         if let (Some(name), false) = (self.name_of(&peer), replaced) {
             let path = Path::Direct { rtt_ms: Some(rtt_ms) };
@@ -344,7 +363,6 @@ impl Room {
     /// The link with a member is gone.
     pub fn link_down(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
         if self.readers.remove(&peer).is_some() {
-            self.adverts.remove(&peer);
             ctx.tell_server(ToServer::Report((self.id(), peer)));
             self.reach_changed(ctx);
         }
@@ -357,7 +375,8 @@ impl Room {
         for message in self.open_decisions() {
             ctx.tell_peer(&peer, message);
         }
-        ctx.tell_peer(&peer, self.links_message());
+        let links = self.links_message(ctx);
+        ctx.tell_peer(&peer, links);
         self.send_frontier(ctx, peer);
     }
 
@@ -385,11 +404,7 @@ impl Room {
             true => HeadMeans::Ahead,
         };
         match means {
-            HeadMeans::Level => {
-                self.confirm_seat(ctx);
-                // Links are told by their places in a roster: who has only just come to this one could not read ours.
-                ctx.tell_peer(&from, self.links_message());
-            }
+            HeadMeans::Level => self.confirm_seat(ctx),
             HeadMeans::Behind => {
                 let (room, steps) = (self.id(), self.seat.chain().steps_after(&head.roster).unwrap_or_default());
                 for step in steps {
@@ -407,6 +422,7 @@ impl Room {
         let greeted = self.readers.get_mut(&from).map(|reader| std::mem::replace(&mut reader.greeted, true));
         if greeted == Some(false) {
             self.greet(ctx, from);
+            self.catch_up_soon(ctx.now, &from);
             self.reach_changed(ctx);
         }
     }
