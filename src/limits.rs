@@ -13,6 +13,15 @@ pub const GREETING_BYTES_MAX: usize = 1024;
 /// Longest text of one message, in bytes: a screenful; longer things are files or several messages.
 pub const TEXT_BYTES_MAX: usize = 4 * 1024;
 
+/// Longest reaction, in bytes: the longest emoji families and flags, or a short word.
+pub const REACTION_BYTES_MAX: usize = 48;
+
+/// Longest topic of a room, in bytes: two lines of a narrow terminal.
+pub const TOPIC_BYTES_MAX: usize = 240;
+
+/// Longest reason for being away, in bytes.
+pub const AWAY_BYTES_MAX: usize = 160;
+
 /// Longest name of a person or a room, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 64;
 
@@ -81,9 +90,13 @@ pub const SEEN_HEADS_MAX: usize = 8;
 /// Addresses one member may offer for itself; nobody can make us scan a network (THREATS.md row 16).
 pub const CANDIDATES_MAX: usize = 8;
 
-/// Times per minute and linked peer that a move is followed by a new dial (THREATS.md row 32): a walk from one network to
-/// the next has one or two.
+/// Times per minute that a server follows a client's connection to another address (THREATS.md row 32): a walk from one
+/// network to the next has one or two.
 pub const MOVES_PER_MINUTE_MAX: usize = 4;
+
+/// Times per minute that the server's news of a peer makes us dial that peer before it is time (THREATS.md row 16): a
+/// member that is started again and again in a changing room has some.
+pub const HURRIES_PER_MINUTE_MAX: usize = 12;
 
 /// Knocks that may wait behind the open one, per room (THREATS.md row 8).
 pub const KNOCKS_WAITING_MAX: usize = 8;
@@ -179,6 +192,40 @@ pub const FORKED_BYTES_MAX: usize = 256 * 1024;
 /// Branches of one author whose ends an entry may name as seen, or that are shown to a member on a new link.
 pub const FORK_ENDS_MAX: usize = 4;
 
+/// Entries of a room of which a client keeps in memory what was said about them (edits, reactions), at up to 4 KiB each;
+/// of older ones the store knows.
+pub const MARKED_ENTRIES_MAX: usize = 1_024;
+
+/// Entries about the room itself (topics, absences) that are read again of each room at the start: the newest say it all,
+/// unless somebody is away longer than these last.
+pub const STANDING_RECALLED_MAX: usize = 256;
+
+/// Different signs of one author under one entry: nobody has more to say by signs.
+pub const SIGNS_PER_AUTHOR_MAX: usize = 8;
+
+/// Keys that a client remembers having met: the people of a lifetime, at some 200 bytes each. Verified and ignored ones stay
+/// when there are more.
+pub const ACQUAINTANCES_MAX: usize = 4_096;
+
+/// Names remembered of one key.
+pub const NAMES_PER_KEY_MAX: usize = 4;
+
+/// Private messages that wait for one reader; what is said beyond is refused, so that it isn't lost in silence.
+pub const PRIVATE_WAITING_MAX: usize = 256;
+
+/// Private messages sent to one reader and not yet acknowledged.
+pub const PRIVATE_WINDOW: usize = 16;
+
+/// First and longest time before private messages without an answer are sent again, in milliseconds; doubled each time.
+pub const PRIVATE_AGAIN_MS: (u64, u64) = (3_000, 60_000);
+
+/// Bytes of sealed private messages that a member carries for one other per second, with a burst of eight times that: a
+/// conversation, never a flood that would crowd out what the room says (THREATS.md row 31).
+pub const CARRIED_BYTES_PER_S: u64 = 16 * 1024;
+
+/// Conversations begun anew by one author that a reader remembers: an author begins another only after losing its history.
+pub const SERIES_PER_AUTHOR_MAX: usize = 4;
+
 /// Ids remembered of entries that nobody waits for any more, and of those that the store does not have: forgotten all at
 /// once beyond it, and found out anew.
 pub const IDS_REMEMBERED_MAX: usize = 4_096;
@@ -244,9 +291,10 @@ pub const SERVER_WINDOW_BYTES: u32 = 256 * 1024;
 /// Streams of each kind that the other side may open: one is used, the rest is room to grow (THREATS.md row 3).
 pub const STREAMS_MAX: u32 = 4;
 
-/// Round trip assumed before one is measured, in milliseconds, between peers: a lost first packet costs 0.3 s instead of
-/// a whole one.
-pub const PEER_INITIAL_RTT_MS: u64 = 100;
+/// Round trip assumed before one is measured, in milliseconds, between peers: a lost first packet costs three times this
+/// instead of a whole second. With one packet in ten lost, 95 of 100 dials take less than 0.41 s with 40 here and 0.53 s with 70; on
+/// ways longer than 120 ms it costs a packet or two that were not needed.
+pub const PEER_INITIAL_RTT_MS: u64 = 40;
 
 /// Small packets to one address per dial that open the own router (THREATS.md row 16).
 pub const PROBES_MAX: usize = 3;
@@ -371,6 +419,26 @@ pub const FORGETTING_PAUSE_MS: u64 = 100;
 /// Seconds between two looks for what is to be forgotten: an hour.
 pub const FORGETTING_EVERY_S: u64 = 3_600;
 
+/// Bytes of disk that are left free: below, nothing more of others is taken (THREATS.md row 21).
+pub const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Bytes of disk below which our own texts are refused too: enough for the journal, and for getting out in an orderly way.
+pub const OWN_RESERVE_BYTES: u64 = RESERVE_BYTES / 4;
+
+/// Megabytes of disk that one room may take, unless configured otherwise: some four million lines.
+pub const QUOTA_ROOM_MB_DEFAULT: u32 = 2_000;
+
+/// Megabytes of disk that one author may take in a room, unless configured otherwise: a quarter of it.
+pub const QUOTA_AUTHOR_MB_DEFAULT: u32 = 500;
+
+/// Bytes of messages from other members that wait for the loop: beyond it links are read no further, and QUIC makes the senders
+/// wait. Some hundred full runs.
+pub const ARRIVALS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes on their way to all members of a room together, before those that have confirmed nothing get no more: each link has its
+/// share, and [`LINK_QUEUE_BYTES_MAX`] at most.
+pub const FEEDS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Entries that are brought into the history's indexes in one transaction: a few milliseconds, in which nothing else is done.
 pub const INDEXED_AT_ONCE_MAX: usize = 512;
 
@@ -393,6 +461,9 @@ pub const REASON_COLUMNS_MAX: usize = 300;
 /// Newcomers' prompts that a face remembers; the oldest goes first.
 pub const PROMPTS_REMEMBERED_MAX: usize = 64;
 
+/// Messages that a face remembers to have shown, so that people can name them: some pages back.
+pub const MESSAGES_REMEMBERED_MAX: usize = 1024;
+
 /// Keys whose names a face remembers to tell look-alikes apart: the largest room four times over.
 pub const NAMES_REMEMBERED_MAX: usize = 1024;
 
@@ -414,6 +485,51 @@ pub const SURVEY_MTU_WITHIN_MS: u64 = 2_000;
 
 /// Seconds that a stopped program waits for its last messages to be delivered.
 pub const QUIT_WITHIN_S: u64 = 10;
+
+/// Addresses of one member in a ticket: what fits a QR code that a telephone reads off a terminal.
+pub const TICKET_ADDRESSES_MAX: usize = 4;
+
+/// Members in one ticket.
+pub const TICKET_HOSTS_MAX: usize = 4;
+
+/// Longest ticket that is read, in characters: several times the longest that is written.
+pub const TICKET_CHARS_MAX: usize = 2_048;
+
+/// Bytes of a server's address in a ticket: a domain name and a port.
+pub const SERVER_ADDRESS_BYTES_MAX: usize = 261;
+
+/// Newcomers' connections that one member holds: four times what may wait at a room.
+pub const GUESTS_MAX: usize = 32;
+
+/// Newcomers' connections that one member holds from one address: a workshop behind one router comes in turns.
+pub const GUESTS_PER_ADDRESS_MAX: usize = 16;
+
+/// Rooms that one newcomer may knock at through one member at a time.
+pub const GUEST_KNOCKS_MAX: usize = 4;
+
+/// Addresses under which members see us that we offer to others: one for each side of the nearest router, and a spare.
+pub const OBSERVED_ADDRESSES_MAX: usize = 2;
+
+/// Seconds between a newcomer's keep-alives to the member that it knocks at: a third of [`HOST_IDLE_S`].
+pub const HOST_KEEP_ALIVE_S: u64 = 2;
+
+/// Seconds of silence after which a newcomer looks for another member to knock at: somebody is watching the screen.
+pub const HOST_IDLE_S: u64 = 6;
+
+/// Hosts of one room's name that are found on the local network.
+pub const LAN_FOUND_MAX: usize = 8;
+
+/// Milliseconds for which the local network is asked for a room.
+pub const LAN_SEARCH_MS: u64 = 4_000;
+
+/// Seconds that a ticket's server has to answer before its members are tried.
+pub const TICKET_SERVER_WITHIN_S: u64 = 3;
+
+/// Addresses of hosts that are tried at the same time.
+pub const HOST_DIALS_MAX: usize = 32;
+
+/// Seconds for which nobody that a ticket names answers before its user is told.
+pub const HOSTS_SILENT_S: u64 = 10;
 
 // The admission of a full room: per member a key, a name with its length and a signature; around it genesis and knock.
 const _: () = assert!(ROOM_SIZE_MAX as usize * (32 + 1 + NAME_BYTES_MAX + 64) + 2048 <= FRAME_BYTES_MAX);

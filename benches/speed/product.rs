@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use p2pchat::net::ServerKey;
 use p2pchat::peer;
-use p2pchat::peer::api::{Command, EntryId, Event, Keep, KnockRef, Options, Path, Person, RoomName, Settings};
+use p2pchat::peer::api::{Command, EntryId, Event, Keep, KnockRef, Options, Path, Person, Quota, RoomName, Settings};
 use p2pchat::server::{Server, config};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -83,7 +83,11 @@ impl Product {
                 visiting: false,
                 scrollback: 0,
                 keep: Keep::default(),
+                quota: Quota::default(),
                 ephemeral: false,
+                serverless: false,
+                certificate: None,
+                announce: false,
                 map_port: false,
                 ask_before_pinning: false,
             };

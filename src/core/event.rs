@@ -2,150 +2,19 @@
 //!
 //! Rooms are named by [`RoomName`] here, since that is what people and other programs say; ids stay below.
 
+mod command;
+mod failure;
+
 use std::path::PathBuf;
 
 use super::log::Place;
+pub use super::route::{DirectLink, Route};
 use crate::identity::{Fingerprint, Name, PeerId, RoomName};
-use crate::wire::{EntryId, ProposalHash, Settings};
+use crate::wire::{EntryId, PrivateId, ProposalHash, Ticket};
 
-/// What a face asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Say a text in a room, which need not be reachable: it is kept and delivered when somebody is.
-    Say {
-        /// Where.
-        room: RoomName,
-        /// What; at most 4 KiB, possibly empty.
-        text: String,
-    },
-    /// Let a newcomer in, as far as it is up to us.
-    Approve(KnockRef),
-    /// Refuse a newcomer, which is final for this knock.
-    Deny(KnockRef),
-    /// Go on without members, if all others agree: proposes it, or agrees with whoever did.
-    Remove {
-        /// Where.
-        room: RoomName,
-        /// Whom.
-        who: Vec<Name>,
-    },
-    /// Refuse to go on without members whom somebody wants to remove.
-    Keep {
-        /// Where.
-        room: RoomName,
-        /// Whom.
-        who: Vec<Name>,
-    },
-    /// Found a room anew without some of its members, if all others agree: proposes it, or agrees with whoever did. The way
-    /// out when somebody blocks every step of the old one.
-    Reform {
-        /// Which room.
-        room: RoomName,
-        /// What the new one is called; another name, since those left behind keep the old one.
-        new: RoomName,
-        /// Without whom; nobody to agree with a proposal of that new name.
-        without: Vec<Name>,
-    },
-    /// Refuse to found the room anew.
-    RefuseReform(RoomName),
-    /// How somebody's knocks are answered from now on.
-    Remember {
-        /// Where.
-        room: RoomName,
-        /// Who: a newcomer that knocks, or a member, present or past.
-        name: Name,
-        /// Their key, as it was shown to whoever decides: nobody else of that name is meant, then.
-        fingerprint: Option<Fingerprint>,
-        /// How.
-        rule: Rule,
-    },
-    /// Tell how knocks are answered without asking.
-    Rules(RoomName),
-    /// Tell what is being decided, who is awaited, and since when.
-    Pending(RoomName),
-    /// Tell how the room came to its members: every admission, leave, drop and removal, and who signed it.
-    Membership(RoomName),
-    /// Found a room and enter it.
-    Create {
-        /// What it is called.
-        room: RoomName,
-        /// Most members.
-        size: u16,
-        /// How it is run.
-        settings: Settings,
-    },
-    /// Knock at a room, or come back to it within the grace.
-    Join(RoomName),
-    /// Stop knocking, or leave for good.
-    Leave(RoomName),
-    /// Ask the rendezvous for its rooms.
-    List,
-    /// Tell who is in a room.
-    Members(RoomName),
-    /// Ask the rendezvous to forget a room of one's own.
-    Delete(RoomName),
-    /// Show the newest texts of a room once more.
-    Last {
-        /// Which room.
-        room: RoomName,
-        /// How many at most.
-        count: usize,
-    },
-    /// Show the texts of a room that stand right before this place.
-    Earlier {
-        /// Which room.
-        room: RoomName,
-        /// Before which text.
-        before: (Place, EntryId),
-        /// How many at most.
-        count: usize,
-    },
-    /// Show the newest texts of a room in which all these words stand.
-    Search {
-        /// Which room.
-        room: RoomName,
-        /// Words; `"some words"` stand together, and `word*` begins one.
-        words: String,
-        /// How many at most.
-        count: usize,
-    },
-    /// Answer a question that [`Event::PinWanted`] asked.
-    Pin {
-        /// Whether the person accepts the server's fingerprint.
-        accept: bool,
-    },
-    /// Leave every room, see that what was said is delivered, and end.
-    Quit,
-}
-
-/// Which knock an answer is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KnockRef {
-    /// By its id, as programs do.
-    Id(ProposalHash),
-    /// By the newcomer's name in a room, as people do.
-    Name {
-        /// Which room.
-        room: RoomName,
-        /// Who.
-        name: Name,
-    },
-}
-
-/// How a key's knocks at one room are answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rule {
-    /// By asking, each time.
-    Ask,
-    /// With a yes, until the program ends.
-    Session,
-    /// With a yes.
-    Always,
-    /// With a no.
-    Never,
-    /// Everybody's knocks with a yes, once this member said yes to them.
-    Follow,
-}
+pub use super::acquaintances::{OtherKey, Trust};
+pub use command::{Command, KnockRef, Rule};
+pub use failure::{Failure, Shortage};
 
 /// A member, as shown to people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,6 +27,12 @@ pub struct Person {
     pub me: bool,
     /// How they are reached.
     pub path: Path,
+    /// How well we know their key; our own is verified.
+    pub trust: Trust,
+    /// Why they are away, if they say so; possibly empty.
+    pub away: Option<String>,
+    /// Whether their texts are hidden.
+    pub ignored: bool,
 }
 
 /// How a member is reached.
@@ -188,6 +63,8 @@ pub enum Event {
         fingerprint: Fingerprint,
         /// Whether nothing that is said or heard stays on disk.
         ephemeral: bool,
+        /// The folder of the history.
+        data_dir: PathBuf,
     },
     /// The history was damaged. It is set aside, and what could be saved of it is in a new one; what is missing comes again from
     /// the members, as far as they have it.
@@ -225,6 +102,13 @@ pub enum Event {
     ServerDown {
         /// The server as the user named it.
         server: String,
+    },
+    /// The answer to [`Command::Ticket`].
+    Ticket {
+        /// For which room.
+        room: RoomName,
+        /// What to give to whoever is to knock.
+        ticket: Ticket,
     },
     /// The answer to [`Command::List`].
     Rooms {
@@ -277,6 +161,21 @@ pub enum Event {
         looks_like: Option<Name>,
         /// Whether this key has been in this room before.
         seen_before: bool,
+        /// How well we know this key, from any room.
+        trust: Trust,
+        /// Somebody of another key whom we know by this name: whoever knocks is not them.
+        other_key: Option<OtherKey>,
+    },
+    /// A member has a name by which we know somebody of another key: they are somebody new.
+    OtherKey {
+        /// Where.
+        room: RoomName,
+        /// The name here.
+        name: Name,
+        /// The key here.
+        key: PeerId,
+        /// Whom we know.
+        known: OtherKey,
     },
     /// A member answered a knock; ourselves included.
     Consent {
@@ -442,6 +341,15 @@ pub enum Event {
         path: Path,
         /// If not at all: seconds until they lose their seat.
         grace_s: Option<u64>,
+        /// If not directly, although the server sees them: how many of their addresses were tried.
+        tried: Option<usize>,
+    },
+    /// The answer to [`Command::Paths`].
+    Paths {
+        /// Where.
+        room: RoomName,
+        /// Every member but ourselves, the most senior first.
+        routes: Vec<Route>,
     },
     /// A text, in a room's transcript for good. Our own too, once they are on disk.
     Message {
@@ -465,6 +373,149 @@ pub enum Event {
         place: Place,
         /// Whether its author signed another entry under the same number, or before it, which came first here.
         forked: bool,
+        /// How it is said.
+        manner: Manner,
+        /// Whether it speaks to us by name, or answers something that we said.
+        mentions_me: bool,
+    },
+    /// A text has another wording now, by its author.
+    Edited {
+        /// Where.
+        room: RoomName,
+        /// Which text.
+        of: EntryId,
+        /// What its author is called.
+        from: Name,
+        /// Who its author is.
+        key: PeerId,
+        /// Whether it is ours.
+        mine: bool,
+        /// The wording.
+        text: String,
+        /// The author's clock, in milliseconds since 1970.
+        sent_at_ms: u64,
+    },
+    /// A text was taken back by its author.
+    Unsaid {
+        /// Where.
+        room: RoomName,
+        /// Which text.
+        of: EntryId,
+        /// What its author is called.
+        from: Name,
+        /// Who its author is.
+        key: PeerId,
+        /// Whether it is ours.
+        mine: bool,
+    },
+    /// A sign was put under a text, or taken back.
+    Reaction {
+        /// Where.
+        room: RoomName,
+        /// Under which text.
+        to: EntryId,
+        /// Whose sign.
+        from: Name,
+        /// Their key.
+        key: PeerId,
+        /// Whether it is ours.
+        mine: bool,
+        /// The sign.
+        sign: String,
+        /// Whether it stands there now.
+        on: bool,
+    },
+    /// What the room is about.
+    Topic {
+        /// Where.
+        room: RoomName,
+        /// Who says so, if their name is known.
+        from: Option<Name>,
+        /// Their key.
+        key: PeerId,
+        /// The topic; empty: none any more.
+        text: String,
+        /// Whether it was so before we came in.
+        recalled: bool,
+    },
+    /// A member is away, or back.
+    Away {
+        /// Where.
+        room: RoomName,
+        /// Who.
+        name: Name,
+        /// Their key.
+        key: PeerId,
+        /// Whether it is us.
+        mine: bool,
+        /// Why, possibly empty; `None`: back.
+        why: Option<String>,
+    },
+    /// A private message, theirs or ours, once it is kept.
+    Private(PrivateMessage),
+    /// Our private messages to one member up to this one reached them.
+    PrivateDelivered {
+        /// In which room.
+        room: RoomName,
+        /// To whom.
+        with: Name,
+        /// Their key.
+        key: PeerId,
+        /// Which, the oldest first.
+        ids: Vec<PrivateId>,
+    },
+    /// The answer to [`Command::Conversation`].
+    Conversation {
+        /// In which room.
+        room: RoomName,
+        /// With whom.
+        with: Name,
+        /// Their key.
+        key: PeerId,
+        /// The oldest first.
+        messages: Vec<PrivateMessage>,
+        /// How many more there are, all of them earlier.
+        more: u64,
+    },
+    /// The answer to [`Command::Whois`].
+    Whois {
+        /// Where.
+        room: RoomName,
+        /// Who.
+        who: Box<Whois>,
+    },
+    /// The answer to [`Command::Verify`].
+    Verify {
+        /// Where.
+        room: RoomName,
+        /// Who.
+        name: Name,
+        /// Their words, to be heard from them.
+        fingerprint: Fingerprint,
+        /// Our words, to be read to them.
+        mine: Fingerprint,
+        /// How well we know their key now.
+        trust: Trust,
+    },
+    /// The answer to [`Command::Ignore`].
+    Ignoring {
+        /// Where.
+        room: RoomName,
+        /// Whom.
+        name: Name,
+        /// Their key.
+        key: PeerId,
+        /// Whether their texts are hidden.
+        on: bool,
+    },
+    /// The answer to [`Command::Invite`].
+    Invite {
+        /// Where to.
+        room: RoomName,
+        /// The server, as the user named it.
+        server: String,
+        /// The words of its certificate, if it is remembered by those.
+        pin: Option<Fingerprint>,
     },
     /// One of our own texts, and all before it, reached this many of the others.
     Delivered {
@@ -508,6 +559,58 @@ pub enum Event {
     Failed(Failure),
     /// All is said, left and closed: nothing follows.
     Ended(Ending),
+}
+
+/// How a text is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// Simply so.
+    #[default]
+    Text,
+    /// As something that its author does.
+    Action,
+    /// As an answer to an entry.
+    Reply(EntryId),
+}
+
+/// A private message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrivateMessage {
+    /// In which room the two know each other.
+    pub room: RoomName,
+    /// Its id.
+    pub id: PrivateId,
+    /// The other member: its author, or its reader if it is ours.
+    pub with: Name,
+    /// Their key.
+    pub key: PeerId,
+    /// Whether it is ours.
+    pub mine: bool,
+    /// What is said.
+    pub text: String,
+    /// The author's clock, in milliseconds since 1970.
+    pub sent_at_ms: u64,
+    /// Whether it is known to have reached its reader.
+    pub delivered: bool,
+}
+
+/// All that is known of a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whois {
+    /// Who, and how they are reached.
+    pub person: Person,
+    /// The number of the roster since which they are a member; `None`: they were when we came.
+    pub since_epoch: Option<u64>,
+    /// When that was by our clock, in milliseconds since 1970.
+    pub since_ms: Option<u64>,
+    /// Who signed that they are let in; nobody that we know of if they were a member when we came.
+    pub admitted_by: Vec<Name>,
+    /// When we met this key first, in any room, in milliseconds since 1970.
+    pub first_seen_ms: Option<u64>,
+    /// The names it used, the newest last.
+    pub names: Vec<Name>,
+    /// When its words were compared, in milliseconds since 1970.
+    pub verified_ms: Option<u64>,
 }
 
 /// How founding a room anew stands.
@@ -631,6 +734,14 @@ pub struct Recalled {
     pub place: Place,
     /// Whether it is one of two that its author signed under one number, and not the one that the author's log goes on from here.
     pub forked: bool,
+    /// How it is said.
+    pub manner: Manner,
+    /// Whether this is not its first wording.
+    pub edited: bool,
+    /// Whether its author took it back: the text is empty, then.
+    pub unsaid: bool,
+    /// The signs under it, and whose they are, by the first words of their keys where no name is known.
+    pub signs: Vec<(String, Vec<String>)>,
 }
 
 /// Why nothing could be looked for.
@@ -740,89 +851,6 @@ pub enum Misdeed {
     WrongAudience,
     /// Bytes that are no message.
     Malformed,
-}
-
-/// Why something could not be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// Not in this room.
-    NotInRoom(RoomName),
-    /// Already in it, or knocking at it.
-    AlreadyThere(RoomName),
-    /// No such knock, or it is over.
-    NoSuchKnock,
-    /// Several newcomers of one name: answer by id.
-    AmbiguousName(Name),
-    /// We said yes to somebody else, and that has not been decided yet.
-    AnotherDecisionOpen {
-        /// Whose knock must end first.
-        name: Name,
-    },
-    /// Our answer to this knock is given already.
-    AlreadyAnswered,
-    /// Nobody of that name is a member, other than ourselves.
-    NoSuchMember(Name),
-    /// As many rules as a room may have.
-    TooManyRules,
-    /// No such removal, or founding anew, is proposed.
-    NothingProposed,
-    /// Longer than a message may be.
-    TextTooLong {
-        /// How long it is, in bytes.
-        bytes: usize,
-    },
-    /// The size limit is not between 2 and 256, or a time limit is out of bounds.
-    BadSettings,
-    /// The server is not connected, and this needs it.
-    NoServer,
-    /// The server could not be reached.
-    ServerUnreachable {
-        /// The server as the user named it.
-        server: String,
-        /// What the network said.
-        why: String,
-    },
-    /// The server's certificate is not the remembered one.
-    ServerChanged {
-        /// The server as the user named it.
-        server: String,
-        /// The remembered one.
-        pinned: Fingerprint,
-        /// The one it shows now.
-        shown: Fingerprint,
-        /// Where the remembered one is kept.
-        file: PathBuf,
-    },
-    /// The person did not accept the server's fingerprint.
-    ServerNotTrusted {
-        /// The server as the user named it.
-        server: String,
-    },
-    /// The server wants a password, or another one.
-    PasswordRefused,
-    /// The server refused for a reason of its own.
-    ServerRefused {
-        /// In the server's words; control characters are escaped already.
-        why: String,
-    },
-    /// The name belongs to another key at this server.
-    NameTaken(Name),
-    /// Only the creator may delete a room.
-    NotCreator(RoomName),
-    /// No room of that name at the server.
-    NoSuchRoom(RoomName),
-    /// What was said could not be kept, so it was not sent.
-    NotKept {
-        /// What the disk said.
-        why: String,
-    },
-    /// What was to be looked for can't be.
-    BadSearch(BadSearch),
-    /// The history can't be read.
-    HistoryUnreadable {
-        /// What the disk said.
-        why: String,
-    },
 }
 
 /// How the chat ended.

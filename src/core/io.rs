@@ -2,14 +2,32 @@
 
 use std::net::SocketAddr;
 
+use super::acquaintances::Acquaintance;
 use super::event::{Command, Event, Rule};
 use super::log::{AuthorLog, KeptEntry, Known, Place};
-use crate::identity::{PeerId, RoomName, Signed};
-use crate::wire::{Consent, EntryId, FromServer, Genesis, PeerMessage, Proposal, RoomId, Roster, Step, ToServer};
+use super::private::KeptConversation;
+use crate::identity::{Name, PeerId, RoomName, Signed};
+use crate::wire::{
+    Consent, EntryId, FromServer, Genesis, KeyTag, Letter, PeerMessage, Proposal, RefusalCode, RoomId, Roster, Series,
+    Step, ToServer,
+};
 
 /// One connection to a peer; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LinkId(pub u64);
+
+/// One connection of a newcomer who knocks through us; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GuestId(pub u64);
+
+/// Somebody to knock through: whose key has to answer, and where to look for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seek {
+    /// Whose key.
+    pub key: KeyTag,
+    /// Where.
+    pub addresses: Vec<SocketAddr>,
+}
 
 /// What comes in.
 #[derive(Debug, Clone)]
@@ -104,6 +122,34 @@ pub enum Input {
         /// What the disk said.
         why: String,
     },
+    /// Somebody connected who may want to knock through us.
+    GuestCame {
+        /// The connection.
+        guest: GuestId,
+        /// Where it is seen.
+        observed: SocketAddr,
+        /// Its TLS exporter, which the hello must name.
+        exporter: [u8; 32],
+    },
+    /// They said something.
+    FromGuest {
+        /// Over which connection.
+        guest: GuestId,
+        /// What.
+        message: ToServer,
+    },
+    /// Their connection is gone.
+    GuestGone {
+        /// Which.
+        guest: GuestId,
+    },
+    /// One of [`Output::SeekHosts`] answered; it takes the server's place as far as knocking goes, until [`Input::ServerLost`].
+    HostConnected {
+        /// Whose key was proved by TLS.
+        host: PeerId,
+        /// The connection's TLS exporter.
+        exporter: [u8; 32],
+    },
     /// The moment asked for by [`super::node::Node::next_wake`] has come.
     Wake,
 }
@@ -161,6 +207,24 @@ pub enum Output {
         /// Only those before this text.
         before: Option<(Place, EntryId)>,
     },
+    /// Show private messages of this room's history.
+    Conversation {
+        /// Which room.
+        room: RoomId,
+        /// What it is called.
+        name: RoomName,
+        /// The other member.
+        with: Name,
+        /// Their key.
+        key: PeerId,
+        /// How many at most.
+        count: usize,
+    },
+    /// Tell what it takes to knock at this room: the server is not the core's to know.
+    Invite {
+        /// What the room is called.
+        name: RoomName,
+    },
     /// Say which of these entries are in the store, and where they stand.
     LookUp {
         /// Which room.
@@ -172,6 +236,23 @@ pub enum Output {
     },
     /// Something happened.
     Tell(Event),
+    /// Say this to a newcomer who knocks through us.
+    ToGuest {
+        /// Over which connection.
+        guest: GuestId,
+        /// What.
+        message: FromServer,
+    },
+    /// Send what waits, then end a newcomer's connection.
+    SendAway {
+        /// Which.
+        guest: GuestId,
+        /// Why.
+        why: RefusalCode,
+    },
+    /// Be connected to one of these, in the order in which they are to be tried; with none, end such a connection. Replaces what
+    /// was said before.
+    SeekHosts(Vec<Seek>),
     /// The server will not have us: stop trying.
     GiveUpServer,
     /// All is done: close everything and end.
@@ -258,6 +339,52 @@ pub enum Change {
         /// Which.
         rosters: Vec<Roster>,
     },
+    /// What we know of a key; it outlives every seat.
+    Acquaintance {
+        /// The room in which it changed.
+        room: RoomId,
+        /// Whose key.
+        key: PeerId,
+        /// What we know.
+        known: Acquaintance,
+    },
+    /// A private message of ours, before it is sent.
+    PrivateSaid {
+        /// Which room.
+        room: RoomId,
+        /// To whom.
+        to: PeerId,
+        /// Our own key.
+        me: PeerId,
+        /// Of which series.
+        series: Series,
+        /// What.
+        letter: Letter,
+    },
+    /// A private message to us, before it is acknowledged.
+    PrivateHeard {
+        /// Which room.
+        room: RoomId,
+        /// From whom.
+        from: PeerId,
+        /// Our own key.
+        me: PeerId,
+        /// Of which series.
+        series: Series,
+        /// What.
+        letter: Letter,
+    },
+    /// Our private messages to a member have arrived.
+    PrivateReceived {
+        /// Which room.
+        room: RoomId,
+        /// Whose acknowledgement.
+        by: PeerId,
+        /// Of which series.
+        series: Series,
+        /// Up to which number.
+        up_to: u64,
+    },
     /// Where the other members of a room can be reached, in the place of what was kept before: only a hint, for coming back while
     /// there is no server.
     Addresses {
@@ -285,6 +412,12 @@ pub struct Kept {
     pub past: Vec<Roster>,
     /// How knocks are answered without asking, by room and key.
     pub rules: Vec<(RoomId, PeerId, Rule)>,
+    /// Whom we have met.
+    pub acquaintances: Vec<(PeerId, Acquaintance)>,
+    /// The newest entries about rooms themselves: topics, who is away.
+    pub standing: Vec<KeptEntry>,
+    /// Private conversations, by room and the other member.
+    pub privates: Vec<(RoomId, PeerId, KeptConversation)>,
     /// Where the members of rooms we are in were reached last.
     pub addresses: Vec<(RoomId, PeerId, Vec<SocketAddr>)>,
 }
@@ -325,6 +458,10 @@ impl Change {
             | Change::HeadCounter { room, .. }
             | Change::Entries { room, .. }
             | Change::Forked { room, .. }
+            | Change::Acquaintance { room, .. }
+            | Change::PrivateSaid { room, .. }
+            | Change::PrivateHeard { room, .. }
+            | Change::PrivateReceived { room, .. }
             | Change::Past { room, .. }
             | Change::Rule { room, .. }
             | Change::Addresses { room, .. }

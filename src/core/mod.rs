@@ -13,14 +13,19 @@
 //!  clock ──Wake─────▶            ──WakeAt──▶ clock
 //! ```
 
+pub mod acquaintances;
 pub mod consent;
 pub mod event;
 pub mod io;
 pub mod log;
+pub mod marks;
+pub mod mentions;
 pub mod node;
 pub mod overlay;
+pub mod private;
 pub mod rendezvous;
 mod room;
+pub mod route;
 pub mod time;
 
 pub use event::{Command, Event};

@@ -17,6 +17,8 @@ mod alone;
 mod live;
 mod prompt;
 mod stage;
+#[cfg(test)]
+mod weather;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;

@@ -44,10 +44,24 @@ pub(super) fn pass(held: &mut Option<Event>, event: Event) -> Option<Event> {
                 mut waiting,
                 looks_like,
                 seen_before,
+                trust,
+                other_key,
             }) if knock == *about => {
                 waiting.retain(|member| member != by);
                 yes.push(by.clone());
-                Some(Event::Knock { room, knock, name, key, expires_in_s, yes, waiting, looks_like, seen_before })
+                Some(Event::Knock {
+                    room,
+                    knock,
+                    name,
+                    key,
+                    expires_in_s,
+                    yes,
+                    waiting,
+                    looks_like,
+                    seen_before,
+                    trust,
+                    other_key,
+                })
             }
             _ => Some(event),
         },

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::Fault;
 use crate::net::ServerKey;
-use crate::peer::api::{Fingerprint, Keep, Options};
+use crate::peer::api::{Fingerprint, Keep, Options, Quota};
 use crate::server::{Server, config};
 use crate::ui::words::shown;
 
@@ -50,7 +50,11 @@ impl Stage {
             visiting: false,
             scrollback: 0,
             keep: Keep::default(),
+            quota: Quota::default(),
             ephemeral: false,
+            serverless: false,
+            certificate: None,
+            announce: false,
             ask_before_pinning: false,
         }
     }

@@ -40,6 +40,20 @@ impl Fingerprint {
         self.0.iter().map(|&index| Language::English.word_list()[usize::from(index)])
     }
 
+    /// All 88 bits, the first word's first.
+    pub fn to_bytes(self) -> [u8; 11] {
+        let mut bits = self.0.iter().flat_map(|word| (0..11).rev().map(move |bit| (word >> bit) & 1));
+        std::array::from_fn(|_| bits.by_ref().take(8).fold(0, |byte, bit| (byte << 1) | u8::from(bit == 1)))
+    }
+
+    /// The fingerprint of these bits; any are one.
+    pub fn from_bytes(bytes: &[u8; 11]) -> Self {
+        let mut bits = bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| (byte >> bit) & 1));
+        Fingerprint(std::array::from_fn(|_| {
+            bits.by_ref().take(11).fold(0, |number, bit| (number << 1) | u16::from(bit))
+        }))
+    }
+
     /// The first two words: enough to tell two people of one name apart on screen, never enough to verify anybody.
     pub fn tag(&self) -> String {
         self.words().take(2).collect::<Vec<_>>().join("-")
@@ -92,6 +106,7 @@ mod tests {
         let fingerprint = Fingerprint::of_key(&[7; 32]);
         assert_eq!(fingerprint.to_string(), PINNED);
         assert_eq!(PINNED.parse(), Ok(fingerprint));
+        assert_eq!(Fingerprint::from_bytes(&fingerprint.to_bytes()), fingerprint);
         assert_eq!(fingerprint.tag(), PINNED.split('-').take(2).collect::<Vec<_>>().join("-"));
     }
 

@@ -12,14 +12,16 @@ pub fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// The addresses under which others may reach a socket bound to `bound`, most useful first.
-pub(super) fn local(bound: SocketAddr) -> Vec<SocketAddr> {
+/// The addresses under which others may reach a socket bound to `bound`, most useful first; and all that this machine has
+/// on interfaces that are up.
+pub(super) fn local(bound: SocketAddr) -> (Vec<SocketAddr>, Vec<IpAddr>) {
     let bound = canonical(bound);
-    if !bound.ip().is_unspecified() {
-        return vec![bound];
-    }
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    among(bound, interfaces.into_iter().map(|interface| interface.ip()).collect())
+    // A cable that was pulled out keeps its address for a while.
+    let up = interfaces.into_iter().filter(if_addrs::Interface::is_oper_up);
+    let present: Vec<IpAddr> = up.map(|interface| interface.ip()).collect();
+    let local = if bound.ip().is_unspecified() { among(bound, present.clone()) } else { vec![bound] };
+    (local, present)
 }
 
 fn among(bound: SocketAddr, mut addresses: Vec<IpAddr>) -> Vec<SocketAddr> {
@@ -122,6 +124,6 @@ mod tests {
         let loopback: IpAddr = [127, 0, 0, 1].into();
         assert_eq!(among(bound, vec![loopback]), addresses(&["127.0.0.1:7"]));
         assert_eq!(among(bound, vec![loopback, [192, 0, 2, 1].into()]), addresses(&["192.0.2.1:7"]));
-        assert_eq!(local("127.0.0.1:7".parse().unwrap()), addresses(&["127.0.0.1:7"]));
+        assert_eq!(local("127.0.0.1:7".parse().unwrap()).0, addresses(&["127.0.0.1:7"]));
     }
 }

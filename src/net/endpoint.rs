@@ -1,25 +1,29 @@
 //! A peer's one socket: it accepts links, dials members, and dials the server, all from the same port, so that the
 //! address the server sees is the one that members can reach.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use quinn::{ClientConfig, ConnectError, Connecting, Endpoint, Incoming, RecvStream, SendStream, VarInt};
+use quinn::{
+    AsyncUdpSocket, ClientConfig, ConnectError, Connecting, Endpoint, Incoming, RecvStream, SendStream, VarInt,
+};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::gate::Gate;
+use super::gate::{Gate, Seats};
 use super::link::in_words;
+use super::listener::ClientConnection;
 use super::punch::{self, Puncher};
+use super::socket::OwnSocket;
 use super::tls::{self, PEER_NAME, PeerTls, ServerCertificate};
 use super::{CloseCode, Link, Reader, Writer, candidates, transport};
 use crate::identity::{Identity, PeerId, Signer as _};
 use crate::limits::*;
-use crate::wire::{FromServer, PeerMessage, ToServer};
+use crate::wire::{ALPN_HOST, FromServer, PeerMessage, ToServer};
 
 /// What the dialler of a peer link writes first, before any frame.
 ///
@@ -37,8 +41,10 @@ pub struct PeerEndpoint {
     bound: SocketAddr,
     me: PeerId,
     tls: Arc<PeerTls>,
+    socket: Arc<OwnSocket>,
     puncher: Puncher,
     accepted: Mutex<mpsc::Receiver<PeerConnection>>,
+    guests: Mutex<mpsc::Receiver<ClientConnection>>,
     accepting: JoinHandle<()>,
 }
 
@@ -49,14 +55,40 @@ impl PeerEndpoint {
     /// # Errors
     /// When the address is in use or not ours.
     pub fn bind(listen: SocketAddr, identity: &Identity) -> Result<PeerEndpoint, std::io::Error> {
+        let socket = transport::bind(listen)?;
+        let raw = socket.try_clone()?;
+        PeerEndpoint::on(transport::for_quic(socket)?, Some(raw), identity)
+    }
+
+    /// On a socket that only tests have.
+    #[cfg(test)]
+    pub(crate) fn over(socket: Arc<dyn AsyncUdpSocket>, identity: &Identity) -> Result<PeerEndpoint, std::io::Error> {
+        PeerEndpoint::on(socket, None, identity)
+    }
+
+    /// On a real socket, in some weather.
+    #[cfg(test)]
+    pub(crate) fn bind_under(
+        listen: SocketAddr,
+        identity: &Identity,
+        weather: super::shim::Weather,
+    ) -> Result<PeerEndpoint, std::io::Error> {
+        let socket = transport::for_quic(transport::bind(listen)?)?;
+        PeerEndpoint::on(super::shim::under(weather, socket), None, identity)
+    }
+
+    fn on(socket: Arc<dyn AsyncUdpSocket>, raw: Option<UdpSocket>, identity: &Identity) -> std::io::Result<Self> {
         let tls = Arc::new(PeerTls::new(identity));
         let config = transport::accepting(tls.accepting(), transport::between_peers(), PEER_HANDSHAKES_AT_ONCE_MAX);
-        let (endpoint, raw) = transport::bind(listen, config, &identity.pkcs8())?;
+        let socket = OwnSocket::new(socket);
+        let puncher = Puncher::new(Arc::clone(&socket), raw);
+        let endpoint = transport::endpoint(Arc::clone(&socket) as _, config, &identity.pkcs8())?;
         let bound = endpoint.local_addr()?;
         let (waiting, accepted) = mpsc::channel(LINKS_WAITING_MAX);
-        let accepting = tokio::spawn(accept_all(endpoint.clone(), waiting));
-        let (me, puncher, accepted) = (identity.id(), Puncher::new(raw), Mutex::new(accepted));
-        Ok(PeerEndpoint { endpoint, bound, me, tls, puncher, accepted, accepting })
+        let (waiting_guests, guests) = mpsc::channel(GUESTS_MAX);
+        let accepting = tokio::spawn(accept_all(endpoint.clone(), Waiting { links: waiting, guests: waiting_guests }));
+        let (me, accepted, guests) = (identity.id(), Mutex::new(accepted), Mutex::new(guests));
+        Ok(PeerEndpoint { endpoint, bound, me, tls, socket, puncher, accepted, guests, accepting })
     }
 
     /// The address of the socket, with its real port.
@@ -67,13 +99,22 @@ impl PeerEndpoint {
     /// The addresses under which members may reach this socket, 8 at most: all of this machine's when listening on all,
     /// loopback only when there is no other. Asks the system each time, since they change.
     pub fn local_candidates(&self) -> Vec<SocketAddr> {
-        candidates::local(self.bound)
+        let (local, present) = candidates::local(self.bound);
+        if !present.is_empty() {
+            self.socket.in_use(present);
+        }
+        local
     }
 
     /// The next link that somebody dialled, its key proved and its stream open; `None` when the endpoint is closed.
     /// A slow handshake holds up nobody else's.
     pub async fn accept(&self) -> Option<PeerConnection> {
         self.accepted.lock().await.recv().await
+    }
+
+    /// The next newcomer that wants to knock through us, with its stream open; `None` when the endpoint is closed.
+    pub async fn accept_guest(&self) -> Option<ClientConnection> {
+        self.guests.lock().await.recv().await
     }
 
     /// Dials a member at all candidates at once; the first where exactly this key answers wins, and the others never see
@@ -139,6 +180,24 @@ impl PeerEndpoint {
         timeout(Duration::from_secs(SERVER_DIAL_WITHIN_S), self.dial_host(host, port))
             .await
             .map_err(|_| ServerDialError::TimedOut)?
+    }
+
+    /// Connects to a member at this address, to knock there; whose key answered, its certificate tells. 5 seconds at most.
+    ///
+    /// # Errors
+    /// [`ServerDialError`], with words for people.
+    pub async fn dial_host_at(&self, address: SocketAddr) -> Result<ServerConnection, ServerDialError> {
+        if candidates::dialable(&[address], self.bound, &self.local_candidates()).is_empty() {
+            return Err(ServerDialError::BadAddress);
+        }
+        let (tls, note) = tls::dialling_server();
+        let mut config = ClientConfig::new(tls);
+        config.transport_config(Arc::new(transport::towards_host()));
+        let connecting = self.endpoint.connect_with(config, address, PEER_NAME);
+        let connecting = connecting.map_err(|error| ServerDialError::Failed(connect_error_in_words(&error)))?;
+        let connection = timeout(Duration::from_secs(HANDSHAKE_WITHIN_S), handshake(connecting)).await;
+        let connection = connection.map_err(|_| ServerDialError::TimedOut)?.map_err(ServerDialError::Failed)?;
+        ServerConnection::new(connection, &note)
     }
 
     /// The addresses that a server's name leads to and this socket can dial, 8 at most, in the order of the system.
@@ -283,7 +342,9 @@ pub struct ServerConnection {
 
 impl ServerConnection {
     fn new(connection: quinn::Connection, note: &OnceLock<ServerCertificate>) -> Result<Self, ServerDialError> {
-        let certificate = *note.get().expect("a handshake completes only after the verifier wrote its note");
+        let noted = *note.get().expect("a handshake completes only after the verifier wrote its note");
+        let certificate = ServerCertificate::of(&connection, noted)
+            .ok_or_else(|| ServerDialError::Failed("a member answered without an identity key".to_owned()))?;
         let exporter = exporter(&connection).ok_or_else(|| ServerDialError::Failed("no TLS exporter".to_owned()))?;
         let link = Link::new(connection, None);
         Ok(ServerConnection { certificate, exporter, remote: link.remote(), link })
@@ -370,31 +431,58 @@ async fn open_dialled(connection: quinn::Connection, peer: PeerId) -> Result<Pee
 }
 
 /// Answers handshakes, each in a task of its own, until the endpoint is closed.
-async fn accept_all(endpoint: Endpoint, waiting: mpsc::Sender<PeerConnection>) {
+async fn accept_all(endpoint: Endpoint, waiting: Waiting) {
     let per_place = NonZeroU32::new(HANDSHAKES_PER_S).expect("the limit is not zero");
     let gate = Gate::new(PEER_HANDSHAKES_AT_ONCE_MAX, per_place);
+    let seats = Seats::new(GUESTS_PER_ADDRESS_MAX, GUESTS_MAX);
     // Tasks of a set end with it, so nothing outlives the endpoint.
     let mut handshakes = JoinSet::new();
     while let Some(incoming) = endpoint.accept().await {
         while handshakes.try_join_next().is_some() {}
         if let Some((incoming, slot)) = gate.admit(incoming) {
-            handshakes.spawn(accept_one(incoming, slot, waiting.clone()));
+            handshakes.spawn(accept_one(incoming, slot, Arc::clone(&seats), waiting.clone()));
         }
     }
 }
 
-async fn accept_one(incoming: Incoming, slot: OwnedSemaphorePermit, waiting: mpsc::Sender<PeerConnection>) {
-    let opened = timeout(Duration::from_secs(HANDSHAKE_WITHIN_S), accept_opened(incoming)).await;
+/// Where accepted connections wait for the driver.
+#[derive(Clone)]
+struct Waiting {
+    links: mpsc::Sender<PeerConnection>,
+    guests: mpsc::Sender<ClientConnection>,
+}
+
+/// What was accepted.
+#[allow(clippy::large_enum_variant, reason = "each is handed on at once")]
+enum Accepted {
+    Link(PeerConnection),
+    Guest(ClientConnection),
+}
+
+async fn accept_one(incoming: Incoming, slot: OwnedSemaphorePermit, seats: Arc<Seats>, waiting: Waiting) {
+    let opened = timeout(Duration::from_secs(HANDSHAKE_WITHIN_S), accept_opened(incoming, &seats)).await;
     drop(slot);
-    let Ok(Some(connection)) = opened else { return };
-    if let Err(mpsc::error::TrySendError::Full(connection)) = waiting.try_send(connection) {
-        connection.link.close(CloseCode::Overloaded, "too many links at once");
+    let refused = match opened {
+        Ok(Some(Accepted::Link(connection))) => {
+            waiting.links.try_send(connection).err().map(|error| error.into_inner().link)
+        }
+        Ok(Some(Accepted::Guest(guest))) => waiting.guests.try_send(guest).err().map(|error| error.into_inner().link),
+        _ => None,
+    };
+    if let Some(link) = refused {
+        link.close(CloseCode::Overloaded, "too many links at once");
     }
 }
 
-async fn accept_opened(incoming: Incoming) -> Option<PeerConnection> {
+async fn accept_opened(incoming: Incoming, seats: &Arc<Seats>) -> Option<Accepted> {
     let connection = incoming.accept().ok()?.await.ok()?;
-    let peer = tls::proved_key(&connection)?;
+    if tls::speaks(&connection, ALPN_HOST) {
+        return accept_guest(connection, seats).await.map(Accepted::Guest);
+    }
+    let Some(peer) = tls::proved_key(&connection) else {
+        connection.close(CloseCode::ProtocolError.as_varint(), b"a link between members needs a certificate of both");
+        return None;
+    };
     let (send, mut recv) = connection.accept_bi().await.ok()?;
     let mut preamble = [0; PREAMBLE.len()];
     recv.read_exact(&mut preamble).await.ok()?;
@@ -403,7 +491,21 @@ async fn accept_opened(incoming: Incoming) -> Option<PeerConnection> {
         return None;
     }
     let life = tls::life(&connection);
-    Some(PeerConnection { peer, life, dialled: false, link: Link::new(connection, None), streams: (send, recv) })
+    let link = Link::new(connection, None);
+    Some(Accepted::Link(PeerConnection { peer, life, dialled: false, link, streams: (send, recv) }))
+}
+
+/// A newcomer, who gets little: what is on the way unread is bounded from here on as a server bounds it.
+async fn accept_guest(connection: quinn::Connection, seats: &Arc<Seats>) -> Option<ClientConnection> {
+    let Some(seat) = seats.take(connection.remote_address().ip()) else {
+        connection.close(CloseCode::Overloaded.as_varint(), b"too many are knocking here; try again in a minute");
+        return None;
+    };
+    connection.set_receive_window(VarInt::from_u32(SERVER_WINDOW_BYTES));
+    let exporter = exporter(&connection)?;
+    let link = Link::new(connection, Some(seat));
+    let (send, recv) = link.connection().accept_bi().await.ok()?;
+    Some(ClientConnection::new(exporter, link, recv, send))
 }
 
 fn connect_error_in_words(error: &ConnectError) -> String {

@@ -58,6 +58,8 @@ pub struct Reader<M> {
     due: Option<Instant>,
     /// Time from the first byte of a frame to its last.
     pub(super) within: Duration,
+    /// Bytes of the frame that was handed out last.
+    taken: usize,
     message: PhantomData<fn() -> M>,
 }
 
@@ -69,6 +71,7 @@ impl<M: Message> Reader<M> {
             buffer: Vec::new(),
             start: 0,
             due: None,
+            taken: 0,
             within: Duration::from_secs(FRAME_WITHIN_S),
             message: PhantomData,
         }
@@ -77,6 +80,11 @@ impl<M: Message> Reader<M> {
     /// From now on takes frames up to `bytes`, 64 KiB at most.
     pub fn set_limit(&mut self, bytes: usize) {
         self.limit = bytes.min(FRAME_BYTES_MAX);
+    }
+
+    /// Bytes that the last message took on the stream.
+    pub fn last_bytes(&self) -> usize {
+        self.taken
     }
 
     /// The next message; `None` when the other side ended the stream in an orderly way. Kinds that this version doesn't
@@ -127,7 +135,8 @@ impl<M: Message> Reader<M> {
             return Ok(Taken::Missing(missing));
         };
         let message = M::decode_from(body)?;
-        self.start += FRAME_HEADER_BYTES + bytes;
+        self.taken = FRAME_HEADER_BYTES + bytes;
+        self.start += self.taken;
         // A frame behind this one has its own time.
         self.due = (self.start < self.buffer.len()).then(|| Instant::now() + self.within);
         Ok(message.map_or(Taken::Unknown, Taken::Message))

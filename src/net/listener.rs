@@ -96,7 +96,7 @@ impl RendezvousListener {
     fn open(&mut self, address: SocketAddr, waiting: mpsc::Sender<ClientConnection>) -> std::io::Result<SocketAddr> {
         let tls = self.key.tls.clone();
         let config = transport::accepting(tls, transport::towards_client(), SERVER_HANDSHAKES_AT_ONCE_MAX);
-        let (endpoint, _) = transport::bind(address, config, &self.key.secret)?;
+        let endpoint = transport::endpoint(transport::for_quic(transport::bind(address)?)?, config, &self.key.secret)?;
         let bound = endpoint.local_addr()?;
         self.accepting.spawn(accept_all(endpoint.clone(), Arc::clone(&self.admission), waiting));
         self.endpoints.push(endpoint);
@@ -157,6 +157,14 @@ pub struct ClientConnection {
     pub writer: Writer<FromServer>,
 }
 
+impl ClientConnection {
+    /// A client on a stream that it opened.
+    pub(super) fn new(exporter: [u8; 32], link: Link, recv: quinn::RecvStream, send: quinn::SendStream) -> Self {
+        let reader = Reader::new(recv, GREETING_BYTES_MAX);
+        ClientConnection { observed: link.remote(), exporter, link, reader, writer: Writer::start(send, |_| {}) }
+    }
+}
+
 /// Answers handshakes, each in a task of its own, until the endpoint is closed.
 async fn accept_all(endpoint: Endpoint, admission: Arc<Admission>, waiting: mpsc::Sender<ClientConnection>) {
     let mut handshakes = JoinSet::new();
@@ -190,13 +198,7 @@ async fn accept_one(
         link.close(CloseCode::ProtocolError, "no hello in time");
         return;
     };
-    let client = ClientConnection {
-        observed: link.remote(),
-        exporter,
-        link: link.clone(),
-        reader: Reader::new(recv, GREETING_BYTES_MAX),
-        writer: Writer::start(send, |_| {}),
-    };
+    let client = ClientConnection::new(exporter, link.clone(), recv, send);
     if timeout(Duration::from_secs(HANDSHAKE_WITHIN_S), waiting.send(client)).await.is_err() {
         link.close(CloseCode::Overloaded, "the server is overloaded");
     }

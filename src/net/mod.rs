@@ -15,18 +15,28 @@
 //! | `gate.rs` | how many handshakes are answered |
 //! | `mapping.rs` | the own router, asked to let others in |
 //! | `punch.rs` | small packets that open the own router |
+//! | `socket.rs` | packets from an address that is gone are not sent |
 //! | `endpoint.rs` | a peer's socket: accept, dial, dial the server |
 //! | `listener.rs` | a server's socket: accept |
+//! | `lan.rs` | rooms that are announced to the local network |
+//! | `serving.rs` | what a client may say, and how fast, at a server or a member |
 
 mod candidates;
 mod endpoint;
 mod framed;
 mod gate;
+pub mod lan;
 mod link;
 mod listener;
 mod mapping;
 mod punch;
 mod reset;
+mod serving;
+#[cfg(test)]
+pub(crate) mod shim;
+#[cfg(test)]
+mod shim_tests;
+mod socket;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -38,5 +48,6 @@ pub use framed::{Frame, FrameError, Reader, SendError, Writer};
 pub use link::{Link, Traffic};
 pub use listener::{ClientConnection, ListenerLimits, RendezvousListener};
 pub use mapping::Mapping;
+pub use serving::{Unserved, serve};
 pub use tls::{ServerCertificate, ServerKey, ServerKeyError};
 pub use transport::CloseCode;

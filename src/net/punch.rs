@@ -17,8 +17,11 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+use quinn::AsyncUdpSocket as _;
+use quinn::udp::Transmit;
 use tokio::time::sleep;
 
+use super::socket::OwnSocket;
 use crate::limits::{PROBE_HOPS, PROBES_MAX, PUNCH_HOLD_MS};
 
 /// No QUIC packet begins so: the bit that every one has set is not.
@@ -30,14 +33,16 @@ const PROBE_EVERY_MS: u64 = 60;
 /// The socket that all else goes through too, for packets that are no QUIC.
 #[derive(Debug, Clone)]
 pub(super) struct Puncher {
-    socket: Arc<UdpSocket>,
+    socket: Arc<OwnSocket>,
+    /// The same socket as the system has it, for packets that go a few hops only.
+    raw: Option<Arc<UdpSocket>>,
     ipv6: bool,
 }
 
 impl Puncher {
-    pub(super) fn new(socket: UdpSocket) -> Self {
+    pub(super) fn new(socket: Arc<OwnSocket>, raw: Option<UdpSocket>) -> Self {
         let ipv6 = socket.local_addr().is_ok_and(|bound| bound.is_ipv6());
-        Puncher { socket: Arc::new(socket), ipv6 }
+        Puncher { socket, raw: raw.map(Arc::new), ipv6 }
     }
 
     /// Opens the way for these addresses, and keeps it open while a dial lasts; ends by itself.
@@ -56,37 +61,40 @@ impl Puncher {
             IpAddr::V4(v4) if self.ipv6 => SocketAddr::new(v4.to_ipv6_mapped().into(), to.port()),
             _ => to,
         };
-        match hops {
-            None => self.socket.send_to(&PROBE, to).map(drop),
-            Some(hops) => self.send_so_far(to, hops),
+        let packet = Transmit { destination: to, ecn: None, contents: &PROBE, segment_size: None, src_ip: None };
+        match (hops, &self.raw) {
+            (None, _) => self.socket.try_send(&packet),
+            (Some(hops), Some(raw)) => send_so_far(raw, to, hops),
+            (Some(_), None) => Ok(()),
         }
     }
+}
 
-    /// The number of hops goes with this one packet: the socket's own is everybody's.
-    #[cfg(target_os = "linux")]
-    fn send_so_far(&self, to: SocketAddr, hops: i32) -> io::Result<()> {
-        use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg};
-        use std::os::fd::AsRawFd as _;
-        let ttl = match to.ip().to_canonical() {
-            IpAddr::V4(_) => ControlMessage::Ipv4Ttl(&hops),
-            IpAddr::V6(_) => ControlMessage::Ipv6HopLimit(&hops),
-        };
-        let to = SockaddrStorage::from(to);
-        sendmsg(self.socket.as_raw_fd(), &[io::IoSlice::new(&PROBE)], &[ttl], MsgFlags::empty(), Some(&to))?;
-        Ok(())
-    }
+/// The number of hops goes with this one packet: the socket's own is everybody's.
+#[cfg(target_os = "linux")]
+fn send_so_far(socket: &UdpSocket, to: SocketAddr, hops: i32) -> io::Result<()> {
+    use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg};
+    use std::os::fd::AsRawFd as _;
+    let ttl = match to.ip().to_canonical() {
+        IpAddr::V4(_) => ControlMessage::Ipv4Ttl(&hops),
+        IpAddr::V6(_) => ControlMessage::Ipv6HopLimit(&hops),
+    };
+    let to = SockaddrStorage::from(to);
+    sendmsg(socket.as_raw_fd(), &[io::IoSlice::new(&PROBE)], &[ttl], MsgFlags::empty(), Some(&to))?;
+    Ok(())
+}
 
-    /// Elsewhere there is no way to do that without unsafe code; the rare router that needs it may then need a relay.
-    #[cfg(not(target_os = "linux"))]
-    fn send_so_far(&self, _to: SocketAddr, _hops: i32) -> io::Result<()> {
-        Ok(())
-    }
+/// Elsewhere there is no way to do that without unsafe code; the rare router that needs it may then need a relay.
+#[cfg(not(target_os = "linux"))]
+fn send_so_far(_socket: &UdpSocket, _to: SocketAddr, _hops: i32) -> io::Result<()> {
+    Ok(())
 }
 
 /// Of the addresses that are about to be dialled, those behind somebody else's router, seen from behind our own: where
 /// packets have to cross.
 pub(super) fn across_routers(addresses: &[SocketAddr], ours: &[SocketAddr]) -> Vec<SocketAddr> {
-    if ours.iter().any(|own| is_far(own.ip())) {
+    // Whoever has addresses of the Internet only is behind no router, nor are we if we have one.
+    if ours.iter().any(|own| is_far(own.ip())) || addresses.iter().all(|theirs| is_far(theirs.ip())) {
         return Vec::new();
     }
     addresses.iter().copied().filter(|to| is_far(to.ip())).collect()
@@ -106,6 +114,7 @@ pub(super) fn is_far(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::transport;
 
     fn at(text: &str) -> SocketAddr {
         text.parse().unwrap()
@@ -116,13 +125,16 @@ mod tests {
         let theirs = [at("198.51.100.1:9"), at("10.0.0.7:9"), at("100.64.0.1:9"), at("[2001:db8::1]:9")];
         assert_eq!(across_routers(&theirs, &[at("192.168.1.2:9")]), [at("198.51.100.1:9")]);
         assert_eq!(across_routers(&theirs, &[at("192.168.1.2:9"), at("203.0.113.5:9")]), []);
+        assert_eq!(across_routers(&theirs[..1], &[at("192.168.1.2:9")]), []);
     }
 
     #[tokio::test]
     async fn no_more_probes_than_the_limit_go_to_an_address() {
         let target = UdpSocket::bind("127.0.0.1:0").unwrap();
         target.set_nonblocking(true).unwrap();
-        let puncher = Puncher::new(UdpSocket::bind("127.0.0.1:0").unwrap());
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let raw = socket.try_clone().unwrap();
+        let puncher = Puncher::new(OwnSocket::new(transport::for_quic(socket).unwrap()), Some(raw));
         puncher.open(vec![target.local_addr().unwrap()]).await;
         let mut heard = 0;
         let mut bytes = [0; 64];

@@ -1,7 +1,8 @@
 //! Who is believed. TLS 1.3 only, hybrid post-quantum key exchange first, no resumption, no 0-RTT.
 //!
 //! - Towards a peer, exactly one Ed25519 key is believed: the one that was dialled. Dates and names say nothing.
-//! - From a peer, any Ed25519 key that proves itself is let through the handshake; membership is checked after it.
+//! - From a peer, any Ed25519 key that proves itself is let through the handshake; membership is checked after it. Newcomers who
+//!   knock show no certificate, and speak another protocol; they prove their key in their hello.
 //! - Towards a server, any certificate whose key proves itself is let through; the caller gets its [`ServerCertificate`]
 //!   and decides before a byte is sent. This is the only file that says `dangerous()`.
 //!
@@ -28,7 +29,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::identity::{Fingerprint, Identity, PeerId};
-use crate::wire::{ALPN_PEER, ALPN_RENDEZVOUS};
+use crate::wire::{ALPN_HOST, ALPN_PEER, ALPN_RENDEZVOUS};
 
 /// What a dialled server showed, all of it proved to be its own, none of it believed yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,27 @@ pub struct ServerCertificate {
     pub fingerprint: Fingerprint,
     /// Whether a public authority vouches for it under the host name that was dialled: then it needs no pin.
     pub publicly_valid: bool,
+    /// The key of the member that answered, if it was a member and no server; the fingerprint is the key's, then.
+    pub member: Option<PeerId>,
+}
+
+impl ServerCertificate {
+    /// What is known once the handshake has settled which protocol is spoken; `None` if a member's certificate has no identity
+    /// key.
+    pub(super) fn of(connection: &quinn::Connection, noted: ServerCertificate) -> Option<Self> {
+        if !speaks(connection, ALPN_HOST) {
+            return Some(noted);
+        }
+        let key = proved_key(connection)?;
+        Some(ServerCertificate { fingerprint: key.fingerprint(), publicly_valid: false, member: Some(key) })
+    }
+}
+
+/// Whether a finished handshake settled on this protocol.
+pub(super) fn speaks(connection: &quinn::Connection, alpn: &[u8]) -> bool {
+    let data =
+        connection.handshake_data().and_then(|data| data.downcast::<quinn::crypto::rustls::HandshakeData>().ok());
+    data.is_some_and(|data| data.protocol.as_deref() == Some(alpn))
 }
 
 /// The TLS of one peer: its certificate, and both roles between peers.
@@ -70,7 +92,7 @@ impl PeerTls {
             .with_client_cert_verifier(Arc::new(verifier))
             .with_single_cert(self.chain.clone(), self.key.clone_key().into())
             .expect("the key belongs to the certificate that was made from it");
-        config.alpn_protocols = vec![ALPN_PEER.to_vec()];
+        config.alpn_protocols = vec![ALPN_PEER.to_vec(), ALPN_HOST.to_vec()];
         quic_server(config)
     }
 
@@ -95,11 +117,16 @@ impl PeerTls {
 
 /// For dialling a server; the note is written during the handshake.
 pub(super) fn dialling_server() -> (Arc<QuicClientConfig>, Arc<OnceLock<ServerCertificate>>) {
-    dialling_server_with_alpn(ALPN_RENDEZVOUS)
+    dialling_server_with_alpns(&[ALPN_RENDEZVOUS, ALPN_HOST])
 }
 
 /// The same for any protocol, so that tests can speak another one.
+#[cfg(test)]
 pub(super) fn dialling_server_with_alpn(alpn: &[u8]) -> (Arc<QuicClientConfig>, Arc<OnceLock<ServerCertificate>>) {
+    dialling_server_with_alpns(&[alpn])
+}
+
+fn dialling_server_with_alpns(alpns: &[&[u8]]) -> (Arc<QuicClientConfig>, Arc<OnceLock<ServerCertificate>>) {
     let note = Arc::new(OnceLock::new());
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let public = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
@@ -112,7 +139,7 @@ pub(super) fn dialling_server_with_alpn(alpn: &[u8]) -> (Arc<QuicClientConfig>, 
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
-    config.alpn_protocols = vec![alpn.to_vec()];
+    config.alpn_protocols = alpns.iter().map(|alpn| alpn.to_vec()).collect();
     (quic_client(config), note)
 }
 
@@ -335,6 +362,11 @@ impl ClientCertVerifier for PeerVerifier {
         &[]
     }
 
+    /// Newcomers who knock show none; a link without one is no link.
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -368,7 +400,7 @@ impl ServerCertVerifier for NotingVerifier {
             certificate_fingerprint(end_entity).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
         let publicly_valid = self.public.verify_server_cert(end_entity, intermediates, name, ocsp, now).is_ok();
         // Several addresses of one server may be tried at once, each with a note of its own, so it is written once.
-        let _ = self.note.set(ServerCertificate { fingerprint, publicly_valid });
+        let _ = self.note.set(ServerCertificate { fingerprint, publicly_valid, member: None });
         Ok(ServerCertVerified::assertion())
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Endpoint, IdleTimeout, TokioRuntime, TransportConfig, VarInt};
+use quinn::{AsyncUdpSocket, Endpoint, IdleTimeout, Runtime as _, TokioRuntime, TransportConfig, VarInt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::reset::surviving_restarts;
@@ -37,25 +37,33 @@ impl CloseCode {
     }
 }
 
-/// A socket and the endpoint on it; `[::]` takes IPv4 too. `secret` is the program's private key. The second is the same
-/// socket once more, for what is no QUIC.
+/// A socket; `[::]` takes IPv4 too.
 ///
 /// # Errors
 /// When the address is in use or not ours.
-pub(super) fn bind(
-    listen: SocketAddr,
-    accepting: quinn::ServerConfig,
-    secret: &[u8],
-) -> std::io::Result<(Endpoint, UdpSocket)> {
+pub(super) fn bind(listen: SocketAddr) -> std::io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(listen), Type::DGRAM, Some(Protocol::UDP))?;
     if listen.is_ipv6() {
         // A system that has no such sockets leaves us with IPv6 alone.
         let _ = socket.set_only_v6(false);
     }
     socket.bind(&listen.into())?;
+    Ok(socket.into())
+}
+
+/// The socket as QUIC uses it.
+pub(super) fn for_quic(socket: UdpSocket) -> std::io::Result<Arc<dyn AsyncUdpSocket>> {
+    TokioRuntime.wrap_udp_socket(socket)
+}
+
+/// An endpoint on a socket. `secret` is the program's private key.
+pub(super) fn endpoint(
+    socket: Arc<dyn AsyncUdpSocket>,
+    accepting: quinn::ServerConfig,
+    secret: &[u8],
+) -> std::io::Result<Endpoint> {
     let config = surviving_restarts(secret);
-    let raw = socket.try_clone()?;
-    Ok((Endpoint::new(config, Some(accepting), socket.into(), Arc::new(TokioRuntime))?, raw.into()))
+    Endpoint::new_with_abstract_socket(config, Some(accepting), socket, Arc::new(TokioRuntime))
 }
 
 /// What both kinds of accepting have in common: little is held for those who have not been answered yet, and a token from
@@ -88,6 +96,16 @@ pub(super) fn towards_server() -> TransportConfig {
     let mut transport = bounded(SERVER_IDLE_S, SERVER_STREAM_WINDOW_BYTES, SERVER_WINDOW_BYTES);
     transport
         .keep_alive_interval(Some(Duration::from_secs(SERVER_KEEP_ALIVE_S)))
+        .send_window(u64::from(SERVER_WINDOW_BYTES));
+    transport
+}
+
+/// A newcomer's side towards the member that it knocks at.
+pub(super) fn towards_host() -> TransportConfig {
+    let mut transport = bounded(HOST_IDLE_S, SERVER_STREAM_WINDOW_BYTES, SERVER_WINDOW_BYTES);
+    transport
+        .keep_alive_interval(Some(Duration::from_secs(HOST_KEEP_ALIVE_S)))
+        .initial_rtt(Duration::from_millis(PEER_INITIAL_RTT_MS))
         .send_window(u64::from(SERVER_WINDOW_BYTES));
     transport
 }

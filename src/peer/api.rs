@@ -9,14 +9,17 @@ pub use super::config::{Config, ConfigError, Creation, Places, read_password, re
 pub use super::doctor;
 pub use super::history::{Exported, History, HistoryError, Part};
 pub use super::identity_file::{IdentityFileError, fingerprint};
+pub use super::lan::{OnLan, find_on_lan};
 pub use super::membership::{Audited, Evidence, Flaw, FlawKind, MembershipError, audit, held};
+pub use super::quota::Quota;
 pub use super::read_marks::ReadMarks;
 pub use crate::core::event::*;
 pub use crate::core::log::Place;
+pub use crate::core::mentions::mentions;
 pub use crate::identity::{Fingerprint, Name, NameError, PeerId, RoomName};
 pub use crate::limits;
 pub use crate::store::peer::Keep;
-pub use crate::wire::{EntryId, ProposalHash, RoomId, Settings};
+pub use crate::wire::{Content, EntryId, PrivateId, ProposalHash, RoomId, Settings, Ticket, TicketError};
 
 /// What a chat is started with. Everything is decided by now: no file but those named here is read, nothing is asked.
 #[derive(Debug, Clone)]
@@ -42,8 +45,16 @@ pub struct Options {
     pub scrollback: usize,
     /// How much of each room's history is kept.
     pub keep: Keep,
+    /// How much disk it may take.
+    pub quota: Quota,
     /// Whether nothing that is said or heard is to stay on disk.
     pub ephemeral: bool,
+    /// Whether to be without a server: only members are knocked at.
+    pub serverless: bool,
+    /// The certificate that the server has to show, where a ticket says which.
+    pub certificate: Option<Fingerprint>,
+    /// Whether rooms are announced to the local network.
+    pub announce: bool,
     /// Whether to ask about a server's unknown certificate ([`Event::PinWanted`]) or to trust it on first use.
     pub ask_before_pinning: bool,
 }

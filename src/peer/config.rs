@@ -14,7 +14,8 @@ use serde::Deserialize;
 
 use crate::identity::Name;
 use crate::limits::{
-    CONSENT_TIMEOUT_S_DEFAULT, GRACE_S_DEFAULT, HISTORY_SHOWN_DEFAULT, PASSWORD_BYTES_MAX, ROOM_SIZE_DEFAULT,
+    CONSENT_TIMEOUT_S_DEFAULT, GRACE_S_DEFAULT, HISTORY_SHOWN_DEFAULT, PASSWORD_BYTES_MAX, QUOTA_AUTHOR_MB_DEFAULT,
+    QUOTA_ROOM_MB_DEFAULT, ROOM_SIZE_DEFAULT,
 };
 use crate::wire::Settings;
 
@@ -52,6 +53,10 @@ pub struct Config {
     pub keep_days: Option<u32>,
     /// Megabytes of a room's history that are kept; all if nothing is said.
     pub keep_mb: Option<u32>,
+    /// Megabytes of disk that one room may take.
+    pub quota_mb: u32,
+    /// Megabytes of disk that one author may take in a room.
+    pub quota_author_mb: u32,
     /// Whether knocks and mentions ring, in the full-screen face.
     pub bell: bool,
     /// Whether they are told to the desktop, through the terminal.
@@ -75,6 +80,8 @@ impl Default for Config {
             scrollback: HISTORY_SHOWN_DEFAULT,
             keep_days: None,
             keep_mb: None,
+            quota_mb: QUOTA_ROOM_MB_DEFAULT,
+            quota_author_mb: QUOTA_AUTHOR_MB_DEFAULT,
             bell: true,
             notify: false,
             create: Creation::default(),
@@ -258,6 +265,7 @@ mod tests {
         let config = Config::parse(&all).unwrap();
         assert_eq!(config.name, Some("alice".parse().unwrap()));
         assert_eq!((config.keep_days, config.keep_mb), (Some(90), Some(100)));
+        assert_eq!((config.quota_mb, config.quota_author_mb), (QUOTA_ROOM_MB_DEFAULT, QUOTA_AUTHOR_MB_DEFAULT));
         assert!(config.password_file.is_some() && config.data_dir.is_some() && config.log_file.is_some());
     }
 

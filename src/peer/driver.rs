@@ -8,28 +8,30 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{sleep_until, timeout};
 
 use super::api::Options;
+use super::guests::Guests;
 use super::keeping::Keeping;
+use super::quota::Space;
+use super::server_task::Aim;
 use super::watch::Watch;
+use super::wires::{LINGER, Wire, close, read_peer, say_together, weight};
 use crate::core::event::{Command, Ending, Event, Failure};
-use crate::core::io::{Change, CloseReason, Input, LinkId, Output};
+use crate::core::io::{Change, CloseReason, GuestId, Input, LinkId, Output};
 use crate::core::node::Node;
 use crate::core::time::Now;
-use crate::identity::{PeerId, RoomName, Signature};
-use crate::limits::{RUN_ENTRIES_MAX, TEXT_BYTES_MAX, UNINDEXED_MAX};
-use crate::net::{CloseCode, Frame, FrameError, Link, Mapping, PeerConnection, PeerEndpoint, Reader, Writer};
+use crate::identity::{Fingerprint, PeerId, Signature};
+use crate::limits::{ARRIVALS_BYTES_MAX, TEXT_BYTES_MAX, UNINDEXED_MAX};
+use crate::net::lan::Announcement;
+use crate::net::{ClientConnection, CloseCode, Frame, Link, Mapping, PeerConnection, PeerEndpoint, Writer};
 use crate::store::peer::PeerStore;
 use crate::wire::{FromServer, PeerMessage, ToServer};
 
 /// Entries and other inputs handled together at most: bounds how long the first of them waits for its answer, and the memory
 /// that a flood takes. Enough to hide a disk's flush.
 const BATCH_MAX: usize = 1024;
-
-/// Time the other side has to read what was sent last, before a connection is closed.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// Time between two attempts to write to a disk that refused.
 const DISK_RETRY: Duration = Duration::from_secs(1);
@@ -41,26 +43,32 @@ pub(super) enum Arrival {
     Accepted(PeerConnection),
     /// A dial of ours ended.
     Dialled(PeerId, Option<PeerConnection>),
-    /// A peer said something.
-    FromPeer(LinkId, PeerMessage),
+    /// A peer said something; what it takes of the bytes that may wait.
+    FromPeer(LinkId, PeerMessage, OwnedSemaphorePermit),
     /// A connection to a peer is gone; whether the peer broke a rule.
     LinkEnded(LinkId, bool),
     /// A server was accepted.
-    ServerConnected { exporter: [u8; 32], writer: Writer<ToServer>, link: Link },
+    ServerConnected {
+        exporter: [u8; 32],
+        writer: Writer<ToServer>,
+        link: Link,
+        host: Option<PeerId>,
+        certificate: Fingerprint,
+    },
     /// The server said something.
     FromServer(FromServer),
     /// The server is gone.
     ServerLost,
+    /// Somebody who may want to knock through us.
+    GuestCame(ClientConnection),
+    /// They said something.
+    FromGuest(GuestId, ToServer),
+    /// They are gone.
+    GuestGone(GuestId),
     /// The router lets others in at this address, or no longer.
     Mapped(Option<SocketAddr>),
     /// For the user.
     Tell(Event),
-}
-
-/// A connection to a peer, as the driver holds it.
-pub(super) struct Wire {
-    pub link: Link,
-    writer: Writer<PeerMessage>,
 }
 
 /// The loop's state.
@@ -87,6 +95,10 @@ pub(super) struct Driver {
     runs: BTreeMap<(Signature, u64), Frame<PeerMessage>>,
     /// What is shown of the history, and what is forgotten.
     pub keeping: Keeping,
+    /// How much may still be kept.
+    pub space: Space,
+    /// Bytes from peers that may still come to wait.
+    may_wait: Arc<Semaphore>,
     /// What is seen of the network.
     pub watch: Watch,
     /// Tells the server's task that the network has changed.
@@ -95,6 +107,18 @@ pub(super) struct Driver {
     pub wires: BTreeMap<LinkId, Wire>,
     /// The running connection to the server.
     server: Option<(Link, Writer<ToServer>)>,
+    /// Whether it is a member's, who is knocked at in the server's place.
+    at_host: bool,
+    /// Whom to be connected to, for the server's task.
+    aim: watch::Sender<Aim>,
+    /// Newcomers who knock through us.
+    guests: Guests,
+    /// Whether rooms are announced to the local network.
+    pub(super) announces: bool,
+    /// Those that are.
+    pub(super) announced: Vec<Announcement>,
+    /// The fingerprint of the server that is connected.
+    pub(super) certificate: Option<Fingerprint>,
     /// Whether the server has welcomed us on it.
     welcomed: bool,
     /// The number of the next connection.
@@ -127,6 +151,8 @@ pub(super) struct Parts {
     pub to_self: mpsc::Sender<Arrival>,
     /// Answers about certificates.
     pub pin_answers: mpsc::Sender<bool>,
+    /// Whom to be connected to.
+    pub aim: watch::Sender<Aim>,
     /// For the server's task.
     pub roused: Arc<Notify>,
 }
@@ -135,6 +161,11 @@ impl Driver {
     pub(super) fn new(options: &Options, parts: Parts) -> Self {
         Driver {
             keeping: Keeping::new(options, &parts.store),
+            space: Space::of_folder(
+                options.quota,
+                Some(options.data_dir.as_path()).filter(|_| !options.ephemeral && !options.visiting),
+            ),
+            may_wait: Arc::new(Semaphore::new(ARRIVALS_BYTES_MAX)),
             node: parts.node,
             store: parts.store,
             endpoint: parts.endpoint,
@@ -149,6 +180,12 @@ impl Driver {
             roused: parts.roused,
             wires: BTreeMap::new(),
             server: None,
+            at_host: false,
+            aim: parts.aim,
+            guests: Guests::default(),
+            announces: options.announce,
+            announced: Vec::new(),
+            certificate: None,
             welcomed: false,
             next_link: 0,
             started: Instant::now(),
@@ -226,7 +263,16 @@ impl Driver {
     async fn on_command(&mut self, command: Command, inputs: &mut VecDeque<Input>) {
         match command {
             Command::Pin { accept } => drop(self.pin_answers.try_send(accept)),
-            Command::Say { room, text } if text.len() <= TEXT_BYTES_MAX => say_together(inputs, room, text),
+            Command::Publish { server } => {
+                self.server_name.clone_from(&server);
+                self.server_given_up = false;
+                self.aim.send_modify(|aim| aim.server = Some(server));
+            }
+            Command::Say { room, text } if text.len() <= TEXT_BYTES_MAX => {
+                if !self.refuses_own(&room).await {
+                    say_together(inputs, room, text);
+                }
+            }
             command => inputs.push_back(Input::Command(command)),
         }
     }
@@ -237,7 +283,12 @@ impl Driver {
                 inputs.push_back(self.open(connection));
             }
             Arrival::Dialled(peer, None) => inputs.push_back(Input::DialFailed { peer }),
-            Arrival::FromPeer(link, message) => inputs.push_back(Input::FromPeer { link, message }),
+            Arrival::FromPeer(link, message, permit) => {
+                drop(permit);
+                if !self.refuses(&message).await {
+                    inputs.push_back(Input::FromPeer { link, message });
+                }
+            }
             Arrival::LinkEnded(link, misbehaved) => {
                 if let Some(wire) = self.wires.remove(&link) {
                     if misbehaved {
@@ -247,19 +298,35 @@ impl Driver {
                     inputs.push_back(Input::LinkDown { link });
                 }
             }
-            Arrival::ServerConnected { exporter, writer, link } => {
+            Arrival::ServerConnected { exporter, writer, link, host, certificate } => {
                 self.server = Some((link, writer));
-                inputs.push_back(Input::ServerConnected { exporter });
+                self.certificate = host.is_none().then_some(certificate);
+                self.at_host = host.is_some();
+                inputs.push_back(match host {
+                    Some(host) => Input::HostConnected { host, exporter },
+                    None => Input::ServerConnected { exporter },
+                });
+            }
+            Arrival::GuestCame(client) => inputs.push_back(self.guests.open(client, self.to_self.clone())),
+            Arrival::FromGuest(guest, message) => inputs.push_back(Input::FromGuest { guest, message }),
+            Arrival::GuestGone(guest) => {
+                self.guests.gone(guest);
+                inputs.push_back(Input::GuestGone { guest });
             }
             Arrival::FromServer(message) => {
-                if matches!(message, FromServer::Welcome(_)) && !std::mem::replace(&mut self.welcomed, true) {
+                let welcome = matches!(message, FromServer::Welcome(_));
+                inputs.push_back(Input::FromServer(message));
+                // A member that a ticket led to is no server that anybody named.
+                let named = self.aim.borrow().hosts.is_empty();
+                if welcome && named && !std::mem::replace(&mut self.welcomed, true) {
                     self.tell(Event::ServerUp { server: self.server_name.clone() }).await;
                 }
-                inputs.push_back(Input::FromServer(message));
             }
             Arrival::ServerLost => {
                 self.server = None;
-                if std::mem::replace(&mut self.welcomed, false) && !self.server_given_up {
+                self.certificate = None;
+                let was_host = std::mem::take(&mut self.at_host);
+                if std::mem::replace(&mut self.welcomed, false) && !self.server_given_up && !was_host {
                     self.tell(Event::ServerDown { server: self.server_name.clone() }).await;
                 }
                 inputs.push_back(Input::ServerLost);
@@ -280,7 +347,7 @@ impl Driver {
         let (dialled, remote) = (connection.dialled, connection.remote());
         let (link, reader, writer) = connection.open(|_| {});
         let rtt_ms = u32::try_from(link.rtt().as_millis()).unwrap_or(u32::MAX);
-        tokio::spawn(read_peer(link_id, reader, self.to_self.clone()));
+        tokio::spawn(read_peer(link_id, reader, self.to_self.clone(), Arc::clone(&self.may_wait)));
         self.wires.insert(link_id, Wire { link, writer });
         Input::LinkUp { peer, life, link: link_id, dialled, remote, rtt_ms }
     }
@@ -303,6 +370,10 @@ impl Driver {
             }
         }
         self.runs.clear();
+        // A member that was named like a server is let go when its part is done; links do the rest.
+        if self.at_host && self.welcomed && self.aim.borrow().server.is_some() && !self.node.needs_rendezvous() {
+            self.aim.send_modify(|aim| aim.server = None);
+        }
     }
 
     /// Sends a message on a link; a run that goes to many is encoded once.
@@ -416,6 +487,10 @@ impl Driver {
             Output::Recall { room, name, count, words, before } => {
                 self.recall(room, name, count, words, before).await;
             }
+            Output::Conversation { room, name, with, key, count } => {
+                self.show_conversation(room, name, with, key, count).await;
+            }
+            Output::Invite { name } => self.tell_invite(name).await,
             Output::LookUp { room, ids, numbers } => {
                 let looked_up = self.store.look_up(&room, &ids, &numbers);
                 let found = match looked_up {
@@ -435,9 +510,13 @@ impl Driver {
                 };
                 self.tell(event).await;
                 if let Some(room) = joined {
+                    self.announce(&room);
                     self.scroll_back(room).await;
                 }
             }
+            Output::ToGuest { guest, message } => self.guests.send(guest, &message),
+            Output::SendAway { guest, why } => self.guests.send_away(guest, why),
+            Output::SeekHosts(hosts) => self.aim.send_modify(|aim| aim.hosts = hosts),
             Output::GiveUpServer => {
                 self.server_given_up = true;
                 if let Some((link, _)) = self.server.take() {
@@ -449,7 +528,11 @@ impl Driver {
         None
     }
 
-    pub(super) async fn tell(&mut self, event: Event) {
+    pub(super) async fn tell(&mut self, mut event: Event) {
+        self.complete_ticket(&mut event);
+        if let Event::Paths { routes, .. } = &mut event {
+            self.measure(routes);
+        }
         if let Event::Ended(ending) = event {
             self.ending = Some(ending);
             return;
@@ -474,54 +557,4 @@ impl Driver {
         while closing.join_next().await.is_some() {}
         self.endpoint.close(CloseCode::GoingAway, "").await;
     }
-}
-
-/// How much an input counts in a batch.
-fn weight(input: &Input) -> usize {
-    match input {
-        Input::FromPeer { message: PeerMessage::Run(run), .. } => run.entries.len().max(1),
-        Input::Say { texts, .. } => texts.len(),
-        _ => 1,
-    }
-}
-
-/// Adds a text to a `Say` that waits already, so that one signature and one transaction serve both.
-fn say_together(inputs: &mut VecDeque<Input>, room: RoomName, text: String) {
-    match inputs.back_mut() {
-        Some(Input::Say { room: same, texts }) if *same == room && texts.len() < RUN_ENTRIES_MAX => texts.push(text),
-        _ => inputs.push_back(Input::Say { room, texts: vec![text] }),
-    }
-}
-
-/// Reads until the connection ends. Backpressure is the channel: a full one stops the reading, and QUIC the sender.
-async fn read_peer(link: LinkId, mut reader: Reader<PeerMessage>, arrivals: mpsc::Sender<Arrival>) {
-    let misbehaved = loop {
-        match reader.next().await {
-            Ok(Some(message)) => {
-                if arrivals.send(Arrival::FromPeer(link, message)).await.is_err() {
-                    return;
-                }
-            }
-            Ok(None) => break false,
-            Err(error) => {
-                tracing::debug!(?link, %error, "a link ended");
-                break matches!(error, FrameError::Malformed(_));
-            }
-        }
-    };
-    let _ = arrivals.send(Arrival::LinkEnded(link, misbehaved)).await;
-}
-
-/// Sends what waits, gives the other side time to read it, and closes. Whoever reads last should be the one to close:
-/// closing discards what the other side has not read.
-async fn close(wire: Wire, why: CloseReason) {
-    let (code, reason) = match why {
-        CloseReason::Duplicate => (CloseCode::Duplicate, "there is a better connection"),
-        CloseReason::NotMember => (CloseCode::NotMember, "we share no room"),
-        CloseReason::Surplus => (CloseCode::Surplus, "others are closer"),
-        CloseReason::GoingAway => (CloseCode::GoingAway, "leaving"),
-    };
-    wire.writer.finish().await;
-    let _ = timeout(LINGER, wire.link.closed()).await;
-    wire.link.close(code, reason);
 }

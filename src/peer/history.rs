@@ -5,12 +5,12 @@
 use std::path::{Path, PathBuf};
 
 use super::{HISTORY_FILE_NAME, identity_file};
-use crate::core::event::BadSearch;
+use crate::core::event::{BadSearch, Recalled};
 use crate::core::log::KeptEntry;
 use crate::identity::{Name, PeerId, RoomName, Signer as _};
 use crate::store::StoreError;
 use crate::store::peer::PeerStore;
-use crate::wire::{EntryId, RoomId, encode};
+use crate::wire::{Content, EntryId, RoomId, encode};
 
 pub use crate::store::peer::{KnownRoom, Part};
 
@@ -41,7 +41,9 @@ pub struct Exported {
     /// The author's clock, in milliseconds since 1970.
     pub sent_at_ms: u64,
     /// What is said; `None` for a kind that this version can't show.
-    pub text: Option<String>,
+    pub content: Option<Content>,
+    /// How it is shown, with all that was said about it later; only if it is a text.
+    pub shown: Option<Recalled>,
     /// The author's entry before.
     pub previous: EntryId,
     /// The author's signature over the id; `None` where that of a later entry vouches for it.
@@ -138,11 +140,11 @@ impl History {
         room: &RoomId,
         mut each: impl FnMut(Exported) -> Result<(), E>,
     ) -> Result<Result<(), E>, HistoryError> {
-        Ok(self.store.export(room, |kept, name| each(exported(kept, name)))?)
+        Ok(self.store.export(room, &self.me, |kept, name, shown| each(exported(kept, name, shown)))?)
     }
 }
 
-fn exported(kept: &KeptEntry, name: Option<&Name>) -> Exported {
+fn exported(kept: &KeptEntry, name: Option<&Name>, shown: Option<Recalled>) -> Exported {
     let KeptEntry { entry, id, signature, place } = kept;
     Exported {
         room: entry.room,
@@ -153,7 +155,8 @@ fn exported(kept: &KeptEntry, name: Option<&Name>) -> Exported {
         epoch: place.epoch,
         depth: place.depth,
         sent_at_ms: entry.wall_ms,
-        text: entry.body.as_text().map(str::to_owned),
+        content: entry.body.content(),
+        shown,
         previous: entry.previous,
         signature: signature.map(|signature| signature.to_bytes()),
         entry: encode(entry),

@@ -9,13 +9,15 @@ use tokio::time::Instant;
 use super::HISTORY_FILE_NAME;
 use super::api::Options;
 use super::driver::Driver;
-use crate::core::event::{BadSearch, Ending, Event, Failure, Recall};
+use super::pins::Pins;
+use super::quota::Taken;
+use crate::core::event::{BadSearch, Ending, Event, Failure, PrivateMessage, Recall};
 use crate::core::log::Place;
-use crate::identity::{Ed25519, RoomName};
+use crate::identity::{Ed25519, Name, PeerId, RoomName};
 use crate::limits::{FORGETTING_EVERY_S, FORGETTING_PAUSE_MS, UNINDEXED_WORTH_A_PAUSE};
 use crate::store::StoreError;
-use crate::store::peer::{Forgetting, Keep, Part, PeerStore, Salvaged};
-use crate::wire::{EntryId, RoomId};
+use crate::store::peer::{Forgetting, Keep, KeptLetter, Part, PeerStore, Salvaged};
+use crate::wire::{EntryId, PeerMessage, RoomId};
 
 /// How long nothing else may happen until the indexes are brought up to date.
 const INDEX_AFTER: Duration = Duration::from_secs(10);
@@ -27,6 +29,8 @@ const INDEX_AFTER_BURST: Duration = Duration::from_millis(50);
 pub(super) struct Keeping {
     /// Where the history is, unless it is in memory.
     file: Option<PathBuf>,
+    /// The servers whose certificates we know.
+    pins: Pins,
     /// How many texts of earlier are shown on coming into a room.
     scrollback: usize,
     /// The number of the newest entry when the program began.
@@ -47,6 +51,7 @@ impl Keeping {
         let lasting = !options.ephemeral && !options.visiting;
         Keeping {
             file: lasting.then(|| options.data_dir.join(HISTORY_FILE_NAME)),
+            pins: Pins::in_dir(&options.data_dir),
             scrollback: options.scrollback,
             // A history that can't say it fails louder elsewhere.
             begun_at_number: store.newest_number().unwrap_or_default(),
@@ -110,7 +115,10 @@ impl Driver {
             (None, None) => Recall::Last,
         };
         let event = match found {
-            Ok(Ok(Part { messages, more })) => Event::History { room: name, why, messages, more },
+            Ok(Ok(Part { mut messages, more })) => {
+                messages.retain(|message| !self.node.ignores(&message.key));
+                Event::History { room: name, why, messages, more }
+            }
             Ok(Err(why)) => Event::Failed(Failure::BadSearch(why)),
             Err(error) => unreadable(&error),
         };
@@ -142,13 +150,84 @@ impl Driver {
         let (store, me) = (&mut self.store, self.node.id());
         let event = match tokio::task::block_in_place(|| store.last(&room, &me, *scrollback, Some(*begun_at_number))) {
             Ok(Part { messages, .. }) if messages.is_empty() => return,
-            Ok(Part { messages, more }) => Event::History { room: name, why: Recall::Joined, messages, more },
+            Ok(Part { mut messages, more }) => {
+                messages.retain(|message| !self.node.ignores(&message.key));
+                Event::History { room: name, why: Recall::Joined, messages, more }
+            }
             Err(error) => {
                 self.repair(&error).await;
                 unreadable(&error)
             }
         };
         self.tell(event).await;
+    }
+
+    /// Whether there is no space for what a member passes on. It is not acknowledged then, and comes again.
+    pub(super) async fn refuses(&mut self, message: &PeerMessage) -> bool {
+        let PeerMessage::Run(run) = message else { return false };
+        let Some(first) = run.entries.first().filter(|entry| entry.author != self.node.id()) else { return false };
+        let Some(name) = self.node.name_of_room(&first.room) else { return false };
+        let (room, author) = self.store.taken(&first.room, &first.author);
+        let Some((what, tell)) = self.space.refuses_others(Instant::now(), &name, Taken { room, author }) else {
+            return false;
+        };
+        if tell {
+            tracing::warn!(?what, "what others say is not taken");
+            self.tell(Event::Failed(Failure::NoSpace { own: false, what })).await;
+        }
+        true
+    }
+
+    /// Whether there is no space for a text of our own; then the user is told each time.
+    pub(super) async fn refuses_own(&mut self, name: &RoomName) -> bool {
+        let Some(id) = self.node.room_named(name) else { return false };
+        let (room, author) = self.store.taken(&id, &self.node.id());
+        let Some(what) = self.space.refuses_own(Instant::now(), name, Taken { room, author }) else { return false };
+        self.tell(Event::Failed(Failure::NoSpace { own: true, what })).await;
+        true
+    }
+
+    /// Shows what was said between us and one member.
+    pub(super) async fn show_conversation(
+        &mut self,
+        id: RoomId,
+        room: RoomName,
+        with: Name,
+        key: PeerId,
+        count: usize,
+    ) {
+        let mut found = self.store.letters(&id, &key, count);
+        if let Err(error) = &found
+            && self.repair(error).await
+        {
+            found = self.store.letters(&id, &key, count);
+        }
+        let event = match found {
+            Ok((letters, more)) => {
+                let message = |kept: KeptLetter| PrivateMessage {
+                    room: room.clone(),
+                    id: kept.id,
+                    with: with.clone(),
+                    key,
+                    mine: kept.mine,
+                    text: String::from_utf8_lossy(&kept.letter.text).into_owned(),
+                    sent_at_ms: kept.letter.wall_ms,
+                    delivered: kept.received,
+                };
+                let messages = letters.into_iter().map(message).collect();
+                Event::Conversation { room, with, key, messages, more }
+            }
+            Err(error) => unreadable(&error),
+        };
+        self.tell(event).await;
+    }
+
+    /// Tells what a newcomer needs to come here.
+    pub(super) async fn tell_invite(&mut self, room: RoomName) {
+        let server = self.server_name.clone();
+        // A server that the public roots vouch for has no words to compare.
+        let pin = self.keeping.pins.get(&server).ok().flatten();
+        self.tell(Event::Invite { room, server, pin }).await;
     }
 
     /// How long nothing else may happen until more is brought into the indexes; `None` when they have all.

@@ -6,16 +6,22 @@ pub mod api;
 pub mod config;
 pub mod doctor;
 mod driver;
+mod guests;
 pub mod history;
 pub mod identity_file;
 mod keeping;
+pub mod lan;
 pub mod membership;
 pub mod pins;
+mod port;
+pub mod quota;
 pub mod read_marks;
 mod server_task;
 mod watch;
+mod wires;
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,10 +30,10 @@ use tokio::sync::{Notify, mpsc};
 use self::api::{Chat, Event, Options, StartError};
 use self::driver::{Arrival, Driver, Parts};
 use self::pins::Pins;
-use self::server_task::ServerTask;
+use self::server_task::{Aim, ServerTask};
 use crate::core::io::Kept;
 use crate::core::node::{Config, Node};
-use crate::identity::{Ed25519, PeerId, Signer as _};
+use crate::identity::{Ed25519, Identity, PeerId, Signer as _};
 use crate::net::{Mapping, PeerEndpoint};
 use crate::store::peer::{PeerStore, Salvaged};
 
@@ -43,11 +49,31 @@ const WAITING_MAX: usize = 1024;
 /// # Errors
 /// [`StartError`] when one of the three can't be had.
 pub async fn start(options: Options) -> Result<Chat, StartError> {
+    start_on(options, PeerEndpoint::bind).await
+}
+
+/// As [`start`], on a socket that only tests have.
+#[cfg(test)]
+pub(crate) async fn start_under(options: Options, weather: crate::net::shim::Weather) -> Result<Chat, StartError> {
+    start_on(options, |listen, identity| PeerEndpoint::bind_under(listen, identity, weather)).await
+}
+
+async fn start_on(
+    options: Options,
+    bind: impl Fn(SocketAddr, &Identity) -> Result<PeerEndpoint, std::io::Error>,
+) -> Result<Chat, StartError> {
     let (identity, _) = identity_file::load_or_create(&options.data_dir)?;
     let (lock, Opened { store, kept, damaged }) =
         if options.visiting { visit()? } else { settle(&options, identity.id())? };
     let listen = options.listen;
-    let endpoint = PeerEndpoint::bind(listen, &identity).map_err(|why| StartError::Listen { listen, why })?;
+    let wanted = if options.visiting { listen } else { port::last(&options.data_dir, listen) };
+    // Somebody else may have taken the port that we had.
+    let endpoint = bind(wanted, &identity)
+        .or_else(|_| bind(listen, &identity))
+        .map_err(|why| StartError::Listen { listen, why })?;
+    if !options.visiting {
+        port::remember(&options.data_dir, endpoint.local_addr());
+    }
     let endpoint = Arc::new(endpoint);
 
     let config = Config {
@@ -66,14 +92,18 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
     let (pin_answers, answers) = mpsc::channel(1);
     let roused = Arc::new(Notify::new());
 
-    let ready = Event::Ready { name: options.name.clone(), fingerprint, ephemeral: options.ephemeral };
+    let (name, ephemeral, data_dir) = (options.name.clone(), options.ephemeral, options.data_dir.clone());
+    let ready = Event::Ready { name, fingerprint, ephemeral, data_dir };
     let _ = events.send(ready).await;
     if let Some(salvaged) = damaged {
         let _ = events.send(keeping::damaged(salvaged)).await;
     }
+    let server = (!options.serverless).then(|| options.server.clone());
+    let (aim, aims) = tokio::sync::watch::channel(Aim { server, hosts: Vec::new() });
     let server = ServerTask {
         endpoint: Arc::clone(&endpoint),
-        server: options.server.clone(),
+        aim: aims,
+        certificate: options.certificate,
         pins: Pins::in_dir(&options.data_dir),
         ask: options.ask_before_pinning,
         answers,
@@ -82,6 +112,7 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
     };
     let server = tokio::spawn(server.run());
     tokio::spawn(accept(Arc::clone(&endpoint), to_self.clone()));
+    tokio::spawn(guests::accept(Arc::clone(&endpoint), to_self.clone()));
     let mapping = (options.map_port && !options.visiting).then(|| {
         let (told, mut hears) = mpsc::channel(1);
         let to_driver = to_self.clone();
@@ -94,7 +125,7 @@ pub async fn start(options: Options) -> Result<Chat, StartError> {
         });
         Mapping::keep(endpoint.local_addr(), Arc::clone(&roused), told)
     });
-    let parts = Parts { node, store, endpoint, commands, events, arrivals, to_self, pin_answers, roused };
+    let parts = Parts { node, store, endpoint, commands, events, arrivals, to_self, pin_answers, roused, aim };
     let driver = Driver::new(&options, parts);
     // A thread of its own, since the loop waits for the disk: moving a worker's tasks away for each flush costs more than
     // the flush.

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::driver::Driver;
+use crate::core::event::{Path, Route};
 use crate::core::io::{Input, LinkId};
 use crate::limits::CANDIDATES_MAX;
 use crate::net::{Link, Traffic};
@@ -98,6 +99,18 @@ impl Driver {
     pub(super) fn mapped(&mut self, mapped: Option<SocketAddr>) -> Input {
         self.watch.mapped = mapped;
         Input::Addresses(self.own_addresses())
+    }
+
+    /// Puts the round trips as they are now into an answer about paths.
+    pub(super) fn measure(&self, routes: &mut [Route]) {
+        for route in routes {
+            let Some(remote) = route.direct.map(|direct| direct.remote) else { continue };
+            let wire = self.wires.values().find(|wire| wire.link.remote() == remote);
+            if let Some(wire) = wire {
+                let rtt_ms = u32::try_from(wire.link.rtt().as_millis()).ok();
+                route.path = Path::Direct { rtt_ms };
+            }
+        }
     }
 
     /// Looks whether the network has changed, and which links have fallen silent.

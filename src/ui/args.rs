@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use super::exit::EXIT_HELP;
+use super::tickets::Target;
 use crate::peer::api::limits::*;
 use crate::peer::api::{Name, RoomName};
 
@@ -15,6 +16,8 @@ Examples:
   p2pchat join lobby                          knock at the room, then chat
   p2pchat join lobby --server chat.example    the same at another server
   p2pchat create team --size 8                found a room for eight
+  p2pchat host lobby                          the same without any server: prints a ticket
+  p2pchat join TICKET                         knock with a ticket
   tail -f log | p2pchat join ops              say each line of a pipe";
 
 /// Group chat nobody enters without everyone's signed consent.
@@ -41,7 +44,7 @@ pub struct Args {
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Global {
     /// Rendezvous server [default: from the config, else localhost:4433]
-    #[arg(long, global = true, value_name = "HOST[:PORT]", env = "P2PCHAT_SERVER", value_parser = server)]
+    #[arg(long, global = true, value_name = "HOST[:PORT]", env = "P2PCHAT_SERVER", value_parser = server_address)]
     pub server: Option<String>,
     /// What others see [default: from the config, else as at the first run]
     #[arg(long, global = true, value_name = "NAME")]
@@ -79,6 +82,8 @@ pub enum Action {
     Join(Join),
     /// Found a room, and wait in it for others to knock
     Create(Create),
+    /// Found a room without any server: others knock through you, or through anybody in it
+    Host(Host),
     /// Be in a room without anybody in front of the screen, to carry between members that can't connect
     Carry(Carry),
     /// Show the server's rooms, and the people who chose to be listed
@@ -118,11 +123,15 @@ pub enum Action {
 /// Arguments of `join`.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Join {
-    /// Which room
-    pub room: RoomName,
+    /// Which room: its name at the server, a ticket, or the IP:PORT of somebody who hosts it; of tickets, several ways in
+    #[arg(required = true, value_name = "ROOM|TICKET|IP:PORT")]
+    pub room: Vec<Target>,
     /// Make the room if it doesn't exist
-    #[arg(long)]
+    #[arg(long, conflicts_with = "lan")]
     pub create: bool,
+    /// Look for the room on the local network, where somebody announces it
+    #[arg(long)]
+    pub lan: bool,
     /// How the room is made.
     #[command(flatten)]
     pub how: How,
@@ -147,6 +156,25 @@ pub struct Stay {
 pub struct Create {
     /// What the room is called
     pub room: RoomName,
+    /// How the room is made.
+    #[command(flatten)]
+    pub how: How,
+    /// What stays.
+    #[command(flatten)]
+    pub stay: Stay,
+    /// How lines in a pipe are treated.
+    #[command(flatten)]
+    pub pipe: Pipe,
+}
+
+/// Arguments of `host`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Host {
+    /// What the room is called
+    pub room: RoomName,
+    /// Announce the room's name and your key's fingerprint to the local network, for `join --lan`
+    #[arg(long)]
+    pub lan: bool,
     /// How the room is made.
     #[command(flatten)]
     pub how: How,
@@ -237,7 +265,10 @@ fn shown_at_once(text: &str) -> Result<usize, String> {
 }
 
 /// `HOST` or `HOST:PORT`, of characters that addresses and domain names have.
-fn server(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// What is wrong with it, in a few words.
+pub fn server_address(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']' | '%');
     if text.is_empty() || text.len() > 255 || !text.chars().all(fits) {
         return Err("write HOST or HOST:PORT".to_owned());
@@ -265,10 +296,10 @@ mod tests {
     #[test]
     fn servers_are_hosts_with_or_without_a_port() {
         for good in ["localhost", "chat.example:4433", "192.0.2.1", "[::1]:4433", "2001:db8::1", "[::1]"] {
-            assert_eq!(server(good).as_deref(), Ok(good));
+            assert_eq!(server_address(good).as_deref(), Ok(good));
         }
         for bad in ["", "a b", "host:", "host:0", "host:70000", "host:http", "\u{1b}[m"] {
-            assert!(server(bad).is_err(), "{bad:?}");
+            assert!(server_address(bad).is_err(), "{bad:?}");
         }
     }
 
@@ -276,6 +307,8 @@ mod tests {
     fn the_short_form_needs_a_room_only() {
         let args = Args::try_parse_from(["p2pchat", "join", "lobby"]).unwrap();
         assert!(matches!(args.command, Action::Join(Join { create: false, .. })));
+        assert!(Args::try_parse_from(["p2pchat", "host", "lobby", "--lan"]).is_ok());
+        assert!(Args::try_parse_from(["p2pchat", "join", "lobby", "--lan", "--create"]).is_err());
         assert!(Args::try_parse_from(["p2pchat", "join"]).is_err());
         assert!(Args::try_parse_from(["p2pchat", "join", "lobby", "--size", "1"]).is_err());
         assert!(Args::try_parse_from(["p2pchat", "join", "a b"]).is_err());

@@ -44,6 +44,8 @@ pub fn knock_of(byte: u8, who: &str) -> Event {
         waiting: vec![name("carol"), name("alice")],
         looks_like: None,
         seen_before: false,
+        trust: Trust::New,
+        other_key: None,
     }
 }
 
@@ -59,6 +61,8 @@ pub fn message(byte: u8, from: &str, text: &str) -> Event {
         sent_at_ms: 1_795_226_400_123,
         place: Place { epoch: 3, depth: 5 },
         forked: false,
+        manner: Manner::Text,
+        mentions_me: false,
     }
 }
 
@@ -73,6 +77,10 @@ pub fn history(why: Recall, more: u64) -> Event {
         sent_at_ms: 1_795_226_400_123,
         place: Place { epoch: 3, depth: 9 },
         forked: byte == 2,
+        manner: Manner::Text,
+        edited: false,
+        unsaid: false,
+        signs: vec![],
     };
     Event::History {
         room: lobby(),
@@ -87,7 +95,15 @@ pub fn joined(how: Entrance) -> Event {
 }
 
 pub fn ready(who: &str) -> Event {
-    Event::Ready { name: name(who), fingerprint: words(1), ephemeral: false }
+    Event::Ready { name: name(who), fingerprint: words(1), ephemeral: false, data_dir: PathBuf::from(EVIL) }
+}
+
+pub fn ticket() -> Ticket {
+    use crate::wire::{Few, KeyTag, Pass, RoomTag, TicketHost};
+    let addresses = ["192.168.1.5:40000", "[2001:db8::5]:40000"].map(|text| text.parse().unwrap());
+    let pass = Pass { expires_unix_s: 0, token: [9; 8] };
+    let host = TicketHost { key: KeyTag::of(&PeerId([2; 32])), pass, addresses: Few::first_of(addresses) };
+    Ticket { room: RoomTag([3; 16]), name: lobby(), hosts: Few::first_of([host]), server: None }
 }
 
 pub fn annex() -> RoomName {
@@ -166,8 +182,83 @@ pub fn decisions() -> Vec<Event> {
     events
 }
 
+/// What is said besides texts, and what is known of people.
+pub fn said() -> Vec<Event> {
+    let (room, from, key, of) = (lobby, || name("bob"), PeerId([2; 32]), EntryId([2; 32]));
+    let text = || EVIL.to_owned();
+    let private = |mine| PrivateMessage {
+        room: room(),
+        id: PrivateId([7; 32]),
+        with: from(),
+        key,
+        mine,
+        text: text(),
+        sent_at_ms: 1_795_226_400_123,
+        delivered: !mine,
+    };
+    let known = |trust| OtherKey { key: PeerId([3; 32]), name: name("Bob"), trust };
+    let whois = |since_epoch, verified_ms| Whois {
+        person: Person { away: Some(text()), ignored: true, ..people().remove(0) },
+        since_epoch,
+        since_ms: since_epoch,
+        admitted_by: vec![name("alice"), name("carol")],
+        first_seen_ms: Some(1_795_226_400_123),
+        names: vec![name("robert"), from()],
+        verified_ms,
+    };
+    let (fingerprint, mine) = (words(2), words(1));
+    let mut events = vec![];
+    for mine in [false, true] {
+        events.push(Event::Edited { room: room(), of, from: from(), key, mine, text: text(), sent_at_ms: 1 });
+        events.push(Event::Unsaid { room: room(), of, from: from(), key, mine });
+        for on in [false, true] {
+            events.push(Event::Reaction { room: room(), to: of, from: from(), key, mine, sign: text(), on });
+        }
+        for why in [None, Some(String::new()), Some(text())] {
+            events.push(Event::Away { room: room(), name: from(), key, mine, why });
+        }
+        events.push(Event::Topic { room: room(), from: mine.then(from), key, text: text(), recalled: mine });
+        events.push(Event::Private(private(mine)));
+        events.push(Event::Ignoring { room: room(), name: from(), key, on: mine });
+        let pin = mine.then(|| words(9));
+        events.push(Event::Invite { room: room(), server: text(), pin });
+    }
+    events.push(Event::Topic { room: room(), from: Some(from()), key, text: String::new(), recalled: false });
+    for messages in [vec![], vec![private(true), private(false)]] {
+        events.push(Event::Conversation { room: room(), with: from(), key, messages, more: 3 });
+    }
+    for ids in [vec![PrivateId([7; 32])], vec![PrivateId([7; 32]), PrivateId([8; 32])]] {
+        events.push(Event::PrivateDelivered { room: room(), with: from(), key, ids });
+    }
+    for trust in [Trust::New, Trust::Known, Trust::Verified] {
+        events.push(Event::OtherKey { room: room(), name: from(), key, known: known(trust) });
+        events.push(Event::Verify { room: room(), name: from(), fingerprint, mine, trust });
+    }
+    for who in [whois(None, None), whois(Some(4), Some(5))] {
+        events.push(Event::Whois { room: room(), who: Box::new(who) });
+    }
+    let mut action = message(2, "bob", EVIL);
+    if let Event::Message { manner, mentions_me, .. } = &mut action {
+        (*manner, *mentions_me) = (Manner::Action, true);
+    }
+    let mut reply = message(2, "bob", EVIL);
+    if let Event::Message { manner, .. } = &mut reply {
+        *manner = Manner::Reply(of);
+    }
+    events.extend([action, reply]);
+    events
+}
+
 pub fn people() -> Vec<Person> {
-    let person = |byte, who, me, path| Person { name: name(who), key: PeerId([byte; 32]), me, path };
+    let person = |byte, who, me, path| Person {
+        name: name(who),
+        key: PeerId([byte; 32]),
+        me,
+        path,
+        trust: if me { Trust::Verified } else { Trust::Known },
+        away: None,
+        ignored: false,
+    };
     vec![
         person(2, "bob", false, Path::Direct { rtt_ms: Some(12) }),
         person(1, "alice", true, Path::None),
@@ -185,7 +276,14 @@ pub fn failures() -> Vec<Failure> {
         Failure::AlreadyAnswered,
         Failure::NoSuchMember(name("bob")),
         Failure::TooManyRules,
+        Failure::TicketExpired(lobby()),
+        Failure::NoHost,
         Failure::NothingProposed,
+        Failure::NoSuchMessage,
+        Failure::NotYours,
+        Failure::NoSign,
+        Failure::OtherWords(name("bob")),
+        Failure::TooManyWaiting(name("bob")),
         Failure::TextTooLong { bytes: 5000 },
         Failure::BadSettings,
         Failure::NoServer,
@@ -198,8 +296,31 @@ pub fn failures() -> Vec<Failure> {
         Failure::NotCreator(lobby()),
         Failure::NoSuchRoom(lobby()),
         Failure::NotKept { why: EVIL.into() },
+        Failure::NoSpace { own: true, what: Shortage::Disk { free_mb: 12 } },
+        Failure::NoSpace { own: false, what: Shortage::Room { room: lobby(), mb: 2000 } },
+        Failure::NoSpace { own: false, what: Shortage::Author { room: lobby(), mb: 500 } },
         Failure::BadSearch(BadSearch::OpenQuote),
         Failure::HistoryUnreadable { why: EVIL.into() },
+    ]
+}
+
+pub fn routes() -> Vec<Route> {
+    let at = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<std::net::SocketAddr>>();
+    let direct = DirectLink { remote: at(&["198.51.100.7:4433"])[0], dialled: true, since_s: 90 };
+    let route = |key, who, path, direct, addresses| Route {
+        name: name(who),
+        key: PeerId([key; 32]),
+        path,
+        direct,
+        addresses,
+        online: Some(true),
+    };
+    let near = at(&["198.51.100.7:4433", "10.0.0.7:4433"]);
+    let far = at(&["203.0.113.1:9", "[2001:db8::1]:9"]);
+    vec![
+        route(2, "bob", Path::Direct { rtt_ms: Some(12) }, Some(direct), near),
+        route(3, "carol", Path::Relayed { via: name("bob") }, None, far),
+        route(4, "dana", Path::None, None, Vec::new()),
     ]
 }
 
@@ -207,14 +328,15 @@ pub fn events() -> Vec<Event> {
     let server = || EVIL.to_owned();
     let room = lobby;
     let knock = || ProposalHash([4; 32]);
-    let link = |path, grace_s| Event::Link { room: room(), name: name("bob"), path, grace_s };
+    let link = |path, grace_s| Event::Link { room: room(), name: name("bob"), path, grace_s, tried: None };
     let left = |reason| Event::MemberLeft { room: room(), name: name("bob"), key: PeerId([2; 32]), reason, epoch: 5 };
     let mut events = vec![
-        Event::Ready { name: name("alice"), fingerprint: words(1), ephemeral: false },
-        Event::Ready { name: name("alice"), fingerprint: words(1), ephemeral: true },
+        Event::Ready { name: name("alice"), fingerprint: words(1), ephemeral: false, data_dir: PathBuf::from(EVIL) },
+        Event::Ready { name: name("alice"), fingerprint: words(1), ephemeral: true, data_dir: PathBuf::from(EVIL) },
         Event::HistoryDamaged { why: EVIL.into(), aside: PathBuf::from(EVIL), saved: 12, seats: false },
         Event::PinWanted { server: server(), fingerprint: words(9) },
         Event::Pinned { server: server(), fingerprint: words(9) },
+        Event::Ticket { room: room(), ticket: ticket() },
         Event::ServerUp { server: server() },
         Event::ServerDown { server: server() },
         Event::Rooms {
@@ -235,6 +357,8 @@ pub fn events() -> Vec<Event> {
         link(Path::Direct { rtt_ms: None }, None),
         link(Path::Relayed { via: name("carol") }, None),
         link(Path::None, Some(120)),
+        Event::Link { room: room(), name: name("bob"), path: Path::None, grace_s: Some(120), tried: Some(3) },
+        Event::Paths { room: room(), routes: routes() },
         message(2, "bob", EVIL),
         message(1, "alice", "my own"),
         Event::Delivered { room: room(), id: EntryId([1; 32]), to: 2, of: 3 },
@@ -267,6 +391,7 @@ pub fn events() -> Vec<Event> {
     }
     events.push(Event::Misbehaviour { room: None, by: None, what: Misdeed::Malformed });
     events.extend(decisions());
+    events.extend(said());
     events.extend(failures().into_iter().map(Event::Failed));
     events.extend([Event::Ended(Ending::Done), Event::Ended(Ending::Undelivered)]);
     events

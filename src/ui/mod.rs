@@ -10,24 +10,31 @@ pub mod decisions;
 pub mod doctor;
 pub mod escape;
 pub mod exit;
+pub mod invite;
 pub mod json;
 pub mod knocks;
 pub mod labels;
 pub mod lines;
 pub mod log;
 pub mod membership;
+pub mod messages;
 pub mod notices;
 pub mod offline;
 pub mod once;
+pub mod paths;
 pub mod pipe;
 pub mod plain;
 pub mod port;
+pub mod qr;
 pub mod recall;
+pub mod said;
 pub mod session;
 pub mod settle;
 pub mod slash;
+pub mod speak;
 pub mod stop;
 pub mod terminal;
+pub mod tickets;
 pub mod tui;
 pub mod verdict;
 pub mod words;
@@ -48,8 +55,9 @@ use self::exit::Exit;
 use self::once::Ask;
 use self::session::Opening;
 use self::settle::Settled;
+use self::tickets::Target;
 use self::words::Said;
-use crate::peer::api::{Chat, Creation, Name, Options, StartError, remember_name};
+use crate::peer::api::{Chat, Creation, Fingerprint, Name, Options, StartError, Ticket, find_on_lan, remember_name};
 
 /// Bytes of output that wait to be written together while events come in.
 const OUTPUT_BYTES: usize = 64 * 1024;
@@ -118,9 +126,11 @@ where
         Action::Join(args::Join { stay, .. })
         | Action::Carry(args::Carry { stay, .. })
         | Action::Create(args::Create { stay, .. })
+        | Action::Host(args::Host { stay, .. })
         | Action::Json(stay) => stay.ephemeral,
         _ => false,
     };
+    let mut way = Way::default();
     let face = match command {
         Action::Doctor => return doctor::run(&settled, &global, &mut io::stdout().lock()),
         Action::Whoami => return once::whoami(&settled, global.json, &mut io::stdout().lock()),
@@ -136,7 +146,17 @@ where
             let creation = settled.creation(&join.how);
             let create = join.create.then_some(creation);
             let offer = settled.may_ask.then_some(creation);
-            Face::Chat(Opening::Join { room: join.room, create, offer }, choices(join.pipe), creation)
+            let pipe = choices(join.pipe);
+            let opening = match joining(join, create, offer, &mut way) {
+                Ok(opening) => opening,
+                Err(said) => return (Exit::Failed, Some(said)),
+            };
+            Face::Chat(opening, pipe, creation)
+        }
+        Action::Host(host) => {
+            let creation = settled.creation(&host.how);
+            (way.serverless, way.announce) = (true, host.lan);
+            Face::Chat(Opening::Host { room: host.room, creation }, choices(host.pipe), creation)
         }
         Action::Carry(carry) => {
             Face::Carry(Opening::Join { room: carry.room, create: None, offer: None }, carry.follow)
@@ -150,7 +170,7 @@ where
         }
     };
     let options = match if matches!(face, Face::Once(_)) { settled.visit(&global) } else { settled.options(&global) } {
-        Ok(options) => Options { ephemeral, ..options },
+        Ok(options) => way.through(Options { ephemeral, ..options }),
         Err((exit, said)) => return (exit, Some(said)),
     };
     if let Err(why) = log::start(&settled.log_file, &settled.config.log) {
@@ -165,6 +185,66 @@ where
     // A thread that still waits for standard input would keep the runtime for ever.
     runtime.shutdown_background();
     outcome
+}
+
+/// How others are found, where that isn't a server alone.
+#[derive(Debug, Default)]
+struct Way {
+    /// Whether there is none.
+    serverless: bool,
+    /// A server that is named otherwise than by the settings.
+    server: Option<String>,
+    /// The certificate it has to show.
+    certificate: Option<Fingerprint>,
+    /// Whether rooms are announced to the local network.
+    announce: bool,
+}
+
+impl Way {
+    fn through(self, options: Options) -> Options {
+        let server = self.server.unwrap_or(options.server);
+        let (serverless, certificate, announce) = (self.serverless, self.certificate, self.announce);
+        Options { server, serverless, certificate, announce, ..options }
+    }
+}
+
+/// Where `join` is to lead.
+fn joining(
+    join: args::Join,
+    create: Option<Creation>,
+    offer: Option<Creation>,
+    way: &mut Way,
+) -> Result<Opening, Said> {
+    let mut rooms = join.room.into_iter();
+    match (rooms.next(), rooms.next()) {
+        (Some(Target::Room(room)), None) if join.lan => {
+            let found = find_on_lan(&room).map_err(|why| words::no_lan(&why))?;
+            let found = found.into_iter().next().ok_or_else(|| words::not_on_lan(&room))?;
+            way.server = found.addresses.first().map(ToString::to_string);
+            Ok(Opening::Join { room, create: None, offer: None })
+        }
+        (Some(Target::Room(room)), None) => Ok(Opening::Join { room, create, offer }),
+        (Some(Target::Address(address)), None) => {
+            way.server = Some(address);
+            Ok(Opening::Open)
+        }
+        (first, second) => {
+            let tickets = first.into_iter().chain(second).chain(rooms);
+            let tickets: Option<Vec<Ticket>> = tickets
+                .map(|target| match target {
+                    Target::Ticket(ticket) => Some(*ticket),
+                    _ => None,
+                })
+                .collect();
+            let several = || Said::new("usage", "only of tickets several can be given", None);
+            let merged = Ticket::merge(tickets.ok_or_else(several)?).map_err(words::bad_ticket)?;
+            let ticket = merged.ok_or_else(several)?;
+            way.certificate = ticket.certificate();
+            way.server = ticket.server.as_ref().map(|server| server.address.as_str().to_owned());
+            way.serverless = ticket.server.is_none();
+            Ok(Opening::Enter(Box::new(ticket)))
+        }
+    }
 }
 
 /// What the chat is for.

@@ -3,7 +3,10 @@
 //! Every line is free of control characters, whatever the event holds. State is told in words, never by colour.
 
 use super::decisions;
+use super::messages::Messages;
+use super::paths;
 use super::recall;
+use super::said;
 use super::words::{self, shown};
 use crate::peer::api::*;
 
@@ -11,7 +14,7 @@ use crate::peer::api::*;
 /// with those; nor are questions answered here.
 pub fn notice(event: &Event) -> Vec<String> {
     match event {
-        Event::Ready { name, fingerprint, ephemeral } => {
+        Event::Ready { name, fingerprint, ephemeral, .. } => {
             let passing = ephemeral.then(|| "nothing that is said here stays on disk".to_owned());
             std::iter::once(format!("you are {}, key {fingerprint}", shown(name))).chain(passing).collect()
         }
@@ -43,6 +46,20 @@ pub fn notice(event: &Event) -> Vec<String> {
         | Event::Rules { .. }
         | Event::Pending { .. }
         | Event::Membership { .. } => decisions::lines(event, &jiff::tz::TimeZone::system()),
+        Event::Ticket { room, ticket } => super::tickets::lines(room, ticket),
+        Event::Edited { .. }
+        | Event::Unsaid { .. }
+        | Event::Reaction { .. }
+        | Event::Topic { .. }
+        | Event::Away { .. }
+        | Event::Private(_)
+        | Event::PrivateDelivered { .. }
+        | Event::Conversation { .. }
+        | Event::OtherKey { .. }
+        | Event::Whois { .. }
+        | Event::Verify { .. }
+        | Event::Ignoring { .. }
+        | Event::Invite { .. } => said::lines(event, &Messages::default(), &jiff::tz::TimeZone::system()),
         Event::ServerUp { server } => vec![format!("connected to the server {}", shown(server))],
         Event::ServerDown { server } => vec![format!("the server {} is gone; chats go on without it", shown(server))],
         Event::Rooms { rooms, people } => rooms_table(rooms, people),
@@ -78,7 +95,8 @@ pub fn notice(event: &Event) -> Vec<String> {
             }
             Departure::Removed => format!("{} was removed from {} by the others", shown(name), shown(room)),
         }],
-        Event::Link { name, path, grace_s, .. } => vec![link(name, path, *grace_s)],
+        Event::Link { name, path, grace_s, tried, .. } => paths::change(name, path, *grace_s, *tried),
+        Event::Paths { room, routes } => paths::table(room, routes),
         Event::Members { room, size, members, .. } => members_table(room, *size, members),
         Event::Left { room, why } => vec![match why {
             Leaving::Asked => format!("you have left {}", shown(room)),
@@ -119,7 +137,9 @@ pub fn knocking(room: &RoomName, yes: u16, of: u16, expires_in_s: Option<u64>, a
 
 /// The prompt: everything that the decision should rest on, and how to give it.
 fn knock(event: &Event) -> Vec<String> {
-    let Event::Knock { room, name, key, expires_in_s, yes, waiting, looks_like, seen_before, .. } = event else {
+    let Event::Knock { room, name, key, expires_in_s, yes, waiting, looks_like, seen_before, trust, other_key, .. } =
+        event
+    else {
         return Vec::new();
     };
     let names = |names: &[Name]| match names {
@@ -137,7 +157,15 @@ fn knock(event: &Event) -> Vec<String> {
             shown(member)
         ));
     }
-    let known = if *seen_before { "this key has been in this room before" } else { "this key is new to this room" };
+    if let Some(known) = other_key {
+        lines.extend(said::other_key(name, key, known).into_iter().map(|line| format!("  {line}")));
+    }
+    let known = match (trust, seen_before) {
+        (Trust::Verified, _) => "VERIFIED: you compared the words of this key",
+        (_, true) => "this key has been in this room before",
+        (Trust::Known, false) => "you met this key before; it is new to this room",
+        (Trust::New, false) => "this key is new to this room, and to you",
+    };
     lines.push(format!("  known    {known}"));
     lines.push(format!("  yes      {}", names(yes)));
     lines.push(format!("  awaited  {}", names(waiting)));
@@ -157,24 +185,6 @@ pub(super) fn over(how: Refusal) -> &'static str {
         Refusal::NobodyThere => "nobody was there to answer",
         Refusal::TooMany => "too many attempts",
         Refusal::NoSuchRoom | Refusal::RoomExists | Refusal::Other => "the server ended it",
-    }
-}
-
-fn link(name: &Name, path: &Path, grace_s: Option<u64>) -> String {
-    match (path, grace_s) {
-        (Path::None, Some(grace)) => {
-            format!("{} can't be reached and loses their seat in {grace} s unless they come back", shown(name))
-        }
-        _ => format!("{}: {}", shown(name), path_words(path)),
-    }
-}
-
-fn path_words(path: &Path) -> String {
-    match path {
-        Path::Direct { rtt_ms: Some(rtt) } => format!("direct, {rtt} ms"),
-        Path::Direct { rtt_ms: None } => "direct".to_owned(),
-        Path::Relayed { via } => format!("relayed through {}", shown(via)),
-        Path::None => "not reached".to_owned(),
     }
 }
 
@@ -202,8 +212,16 @@ fn row(room: &str, members: &str, knocking: &str) -> String {
 fn members_table(room: &RoomName, size: u16, members: &[Person]) -> Vec<String> {
     let mut lines = vec![format!("{}: {} of {size} members", shown(room), members.len())];
     lines.extend(members.iter().map(|person| {
-        let path = if person.me { "you".to_owned() } else { path_words(&person.path) };
-        format!("  {}  {}  {path}", pad(&shown(&person.name), 12), person.key.fingerprint())
+        let path = if person.me { "you".to_owned() } else { paths::words(&person.path) };
+        let trust = if person.me { "" } else { said::trust_word(person.trust) };
+        let away = match &person.away {
+            Some(why) if why.is_empty() => ", away".to_owned(),
+            Some(why) => format!(", away: {}", super::escape::field(why, 40)),
+            None => String::new(),
+        };
+        let ignored = if person.ignored { ", ignored" } else { "" };
+        let (name, words) = (pad(&shown(&person.name), 12), person.key.fingerprint());
+        format!("  {name}  {words}  {}  {path}{away}{ignored}", pad(trust, 8))
     }));
     lines
 }
@@ -241,7 +259,7 @@ mod tests {
 dana (name unverified) wants to join lobby
   key      {words}
   WARNING  this name looks like Dana, but the key is another: do not mix them up
-  known    this key is new to this room
+  known    this key is new to this room, and to you
   yes      bob
   awaited  carol, alice
   60 s left, then the answer is no: /approve dana or /deny dana"

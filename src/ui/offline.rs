@@ -11,7 +11,7 @@ use super::args::{Export, Search};
 use super::exit::Exit;
 use super::settle::Settled;
 use super::words::{self, Said, shown};
-use super::{escape, json, once, recall};
+use super::{json, once, recall};
 use crate::peer::api::{Event, Exported, History, HistoryError, Recall, RoomId, RoomName};
 
 /// How a command ends, and what it has to say then.
@@ -68,6 +68,31 @@ pub fn export(settled: &Settled, export: &Export, as_json: bool, stdout: &mut im
     }
 }
 
+/// Writes what was said in a room into a new file, beside the chat that is running: how many messages.
+///
+/// # Errors
+/// What to tell the person.
+pub fn export_here(data_dir: &Path, room: &RoomName, file: &Path) -> Result<u64, Said> {
+    let mut history = History::open(data_dir).map_err(words_of)?;
+    let (id, _) = history.room(room, None).map_err(words_of)?;
+    let unwritable = |why: io::Error| {
+        let hint =
+            (why.kind() == ErrorKind::AlreadyExists).then(|| "nothing is overwritten; name another file".to_owned());
+        Said::new("output", format!("{} can't be written: {}", shown(file.display()), shown(why)), hint)
+    };
+    let mut to = BufWriter::new(new_file(file).map_err(unwritable)?);
+    let (zone, mut count) = (TimeZone::system(), 0);
+    let each = |entry| match line(room, &entry, false, &zone) {
+        Some(line) => {
+            count += 1;
+            writeln!(to, "{line}")
+        }
+        None => Ok(()),
+    };
+    history.export(&id, each).map_err(words_of)?.and_then(|()| to.flush()).map_err(unwritable)?;
+    Ok(count)
+}
+
 /// What was said is for its readers only.
 fn new_file(file: &Path) -> io::Result<std::fs::File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)
@@ -78,7 +103,7 @@ fn line(room: &RoomName, entry: &Exported, as_json: bool, zone: &TimeZone) -> Op
         return Some(json::export_line(room, entry));
     }
     let name = entry.name.as_ref().map_or_else(|| format!("@{}", entry.author.fingerprint().tag()), shown);
-    let text = escape::text(entry.text.as_ref()?);
+    let text = recall::shown_text(entry.shown.as_ref()?, false);
     Some(format!("{}  {name}  {text}", recall::moment(entry.sent_at_ms, zone)))
 }
 

@@ -4,6 +4,7 @@
 //! we are in the room and the chat keeps up, so that a file of any size takes no memory.
 
 use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
 
 use tokio::io::AsyncBufRead;
 use tokio::sync::mpsc;
@@ -11,14 +12,15 @@ use tokio::sync::mpsc;
 use super::exit::Exit;
 use super::knocks::Knocks;
 use super::lines::{BadLine, Line, Lines};
+use super::messages::Messages;
 use super::notices::notice;
 use super::port::{Port, Turn};
 use super::session::{Opening, Session, Step};
 use super::slash::{self, COMMANDS, Slash};
 use super::words::{self, Said, shown};
-use super::{escape, recall, stop};
+use super::{escape, plain, recall, said, stop};
 use crate::peer::api::limits::{HISTORY_SHOWN_DEFAULT, TEXT_BYTES_MAX};
-use crate::peer::api::{Chat, Command, Event, Failure, Leaving, Recall, RoomName};
+use crate::peer::api::{Chat, Command, Event, Failure, Leaving, Manner, Recall, RoomName};
 
 /// What the command line says about pipes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,6 +49,8 @@ pub async fn run(
         room: opening.room().cloned(),
         session: Session::new(opening),
         knocks: Knocks::default(),
+        messages: Messages::default(),
+        data_dir: None,
         choices,
         stdout,
         stderr,
@@ -112,6 +116,8 @@ struct Pipe<O, E> {
     session: Session,
     room: Option<RoomName>,
     knocks: Knocks,
+    messages: Messages,
+    data_dir: Option<PathBuf>,
     choices: Choices,
     stdout: O,
     stderr: E,
@@ -123,12 +129,17 @@ impl<O: Write, E: Write> Pipe<O, E> {
     fn on_event(&mut self, event: &Event) {
         self.knocks.note(event);
         match event {
-            Event::Message { mine: false, text, .. } => {
+            Event::Message { mine: false, text, manner, .. } => {
                 let line = if self.choices.raw { text.into() } else { escape::pipe(text) };
-                let written = writeln!(self.stdout, "{line}");
+                let does = if *manner == Manner::Action { "* " } else { "" };
+                let written = writeln!(self.stdout, "{does}{line}");
                 self.wrote(written);
             }
             Event::Message { .. } => {}
+            Event::Ready { ephemeral, data_dir, .. } => {
+                self.data_dir = (!ephemeral).then(|| data_dir.clone());
+                self.notices(event);
+            }
             // What was said before is nothing that a script waits for; what it asked for stands beside the messages.
             Event::History { why: Recall::Joined, .. } => {}
             Event::History { .. } => {
@@ -136,7 +147,13 @@ impl<O: Write, E: Write> Pipe<O, E> {
             }
             Event::Failed(failure) => {
                 // What was to be said was not: whoever wrote the script must see it at the end, too.
-                if matches!(failure, Failure::NotKept { .. } | Failure::TextTooLong { .. } | Failure::NotInRoom(_)) {
+                if matches!(
+                    failure,
+                    Failure::NotKept { .. }
+                        | Failure::NoSpace { own: true, .. }
+                        | Failure::TextTooLong { .. }
+                        | Failure::NotInRoom(_)
+                ) {
                     self.session.worsen(Exit::Failed);
                 }
                 if self.session.is_inside() {
@@ -148,6 +165,7 @@ impl<O: Write, E: Write> Pipe<O, E> {
             Event::Refused { .. } | Event::Left { .. } => {}
             _ => self.notices(event),
         }
+        self.messages.note(event);
         let step = self.session.note(event);
         self.room = self.session.room().cloned();
         match step {
@@ -200,8 +218,16 @@ impl<O: Write, E: Write> Pipe<O, E> {
             Slash::Quit => return self.quit(Exit::Done),
             Slash::List => Ok(Command::List),
             Slash::Members => Ok(Command::Members(room)),
+            Slash::Paths => Ok(Command::Paths(room)),
             Slash::Last(count) => Ok(Command::Last { room, count }),
             Slash::Search(words) => Ok(Command::Search { room, words, count: HISTORY_SHOWN_DEFAULT }),
+            Slash::Ticket(expires_in_s) => Ok(Command::Ticket { room, expires_in_s }),
+            Slash::Publish(server) => Ok(Command::Publish { server }),
+            Slash::Speak(speak) => speak.command(room, &self.messages),
+            Slash::Export(file) => {
+                plain::export(self.data_dir.as_deref(), &room, &file).iter().for_each(|line| self.tell(line));
+                return;
+            }
             Slash::Leave => Ok(Command::Leave(room)),
             Slash::Delete => Ok(Command::Delete(room)),
         };
@@ -219,7 +245,9 @@ impl<O: Write, E: Write> Pipe<O, E> {
     }
 
     fn notices(&mut self, event: &Event) {
-        notice(event).iter().for_each(|line| self.tell(line));
+        let said = said::lines(event, &self.messages, &jiff::tz::TimeZone::system());
+        let lines = if said.is_empty() { notice(event) } else { said };
+        lines.iter().for_each(|line| self.tell(line));
     }
 
     fn tell(&mut self, line: &str) {

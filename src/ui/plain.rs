@@ -3,6 +3,7 @@
 //! An event never takes the keyboard: answers are typed in full (`/approve NAME`), and what is being typed survives what
 //! comes in. Everything on the screen has passed [`super::escape`].
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -13,16 +14,18 @@ use super::decide::Awaited;
 use super::exit::Exit;
 use super::knocks::Knocks;
 use super::labels::Labels;
+use super::messages::Messages;
 use super::notices::{self, notice, pad};
 use super::port::{Port, Turn};
 use super::session::{Opening, Session, Step};
 use super::slash::{self, COMMANDS, Line, Newcomer, Slash};
 use super::stop;
 use super::terminal::{Key, Terminal, Typed};
+use super::tickets;
 use super::words::{self, Said, shown};
-use super::{escape, recall, wrap};
+use super::{escape, offline, recall, said, wrap};
 use crate::peer::api::limits::HISTORY_SHOWN_DEFAULT;
-use crate::peer::api::{Chat, Command, Ending, Event, KnockRef, Name, PeerId, Recalled, RoomName};
+use crate::peer::api::{Chat, Command, Ending, Event, KnockRef, Manner, Name, PeerId, Recall, Recalled, RoomName};
 
 /// How often the clock of our own knock is shown when nothing else changes.
 const TICK: Duration = Duration::from_secs(10);
@@ -46,6 +49,8 @@ pub async fn run(
         session: Session::new(opening),
         knocks: Knocks::default(),
         labels: Labels::default(),
+        messages: Messages::default(),
+        data_dir: None,
         question: None,
         own_knock: None,
         awaited: Awaited::default(),
@@ -95,6 +100,8 @@ struct Plain {
     room: Option<RoomName>,
     knocks: Knocks,
     labels: Labels,
+    messages: Messages,
+    data_dir: Option<PathBuf>,
     question: Option<Question>,
     own_knock: Option<OwnKnock>,
     awaited: Awaited,
@@ -126,18 +133,27 @@ impl Plain {
         self.labels.note(&event);
         self.awaited.note(&event);
         match &event {
-            Event::Message { from, key, mine, text, sent_at_ms, .. } => {
-                if !*mine || self.terminal.takes_back {
-                    self.message(from, key, text, *sent_at_ms).await;
+            Event::Message { from, key, mine, text, sent_at_ms, manner, mentions_me, .. } => {
+                // What was typed stands on the screen already, but for what a command has made of it.
+                if !*mine || self.terminal.takes_back || *manner != Manner::Text {
+                    self.message(from, key, text, *sent_at_ms, *manner, *mentions_me).await;
                 }
+            }
+            Event::Ready { ephemeral, data_dir, .. } => {
+                self.data_dir = (!ephemeral).then(|| data_dir.clone());
+                self.notices(notice(&event)).await;
             }
             Event::History { room, why, messages, more } => {
                 self.notices(vec![recall::heading(room, *why, messages.len(), *more)]).await;
-                self.recalled(messages).await;
+                self.recalled(messages, *why).await;
             }
             Event::PinWanted { .. } => {
                 self.question = Some(Question::Pin);
                 self.notices(notice(&event)).await;
+            }
+            Event::Ticket { ticket, .. } => {
+                self.notices(notice(&event)).await;
+                self.notices(tickets::code(ticket, (self.terminal.columns)().unwrap_or(80))).await;
             }
             Event::Knocking { yes, of, expires_in_s, .. } => self.on_own_knock(&event, *yes, *of, *expires_in_s).await,
             // Said at the end, or by the question that follows.
@@ -145,8 +161,14 @@ impl Plain {
             Event::Failed(_) if !self.session.is_inside() => {}
             // At the end everything is left, which is no news.
             Event::Left { .. } if self.session.is_quitting() => {}
-            _ => self.notices(notice(&event)).await,
+            _ => {
+                let zone = self.terminal.zone.clone();
+                let said = said::lines(&event, &self.messages, &zone);
+                self.notices(if said.is_empty() { notice(&event) } else { said }).await;
+            }
         }
+        // Noted last, so that what changes a message is told with what it was.
+        self.messages.note(&event);
         if matches!(event, Event::Joined { .. } | Event::Refused { .. } | Event::Left { .. }) {
             self.own_knock = None;
         }
@@ -245,10 +267,18 @@ impl Plain {
                 }
             }
             (Slash::Members, Some(room)) => self.port.send(Command::Members(room)),
+            (Slash::Paths, Some(room)) => self.port.send(Command::Paths(room)),
             (Slash::Last(count), Some(room)) => self.port.send(Command::Last { room, count }),
             (Slash::Search(words), Some(room)) => {
                 self.port.send(Command::Search { room, words, count: HISTORY_SHOWN_DEFAULT });
             }
+            (Slash::Ticket(expires_in_s), Some(room)) => self.port.send(Command::Ticket { room, expires_in_s }),
+            (Slash::Publish(server), Some(_)) => self.port.send(Command::Publish { server }),
+            (Slash::Speak(speak), Some(room)) => match speak.command(room, &self.messages) {
+                Ok(command) => self.port.send(command),
+                Err(failure) => self.notices(notices::said(words::failure(&failure))).await,
+            },
+            (Slash::Export(file), Some(room)) => self.notices(export(self.data_dir.as_deref(), &room, &file)).await,
             (Slash::Delete, Some(room)) => self.port.send(Command::Delete(room)),
             (Slash::Approve(newcomer), Some(room)) => self.decide(&room, &newcomer, Command::Approve).await,
             (Slash::Deny(newcomer), Some(room)) => self.decide(&room, &newcomer, Command::Deny).await,
@@ -322,19 +352,29 @@ impl Plain {
         self.deadline = Some(stop::deadline());
     }
 
-    async fn message(&mut self, from: &Name, key: &PeerId, text: &str, sent_at_ms: u64) {
-        let lead = format!("{} {}  ", self.clock(sent_at_ms), pad(&self.labels.label(from, key), NAME_COLUMNS));
-        self.show(&lead, &escape::text(text)).await;
+    async fn message(&mut self, from: &Name, key: &PeerId, text: &str, sent_at_ms: u64, manner: Manner, to_me: bool) {
+        // A sign beside the name, since colours are not for everybody.
+        let mark = if to_me { ">" } else { " " };
+        let label = self.labels.label(from, key);
+        let (label, text) = match manner {
+            Manner::Text => (pad(&label, NAME_COLUMNS), escape::text(text)),
+            Manner::Action => (format!("* {label}"), escape::text(text)),
+            Manner::Reply(to) => {
+                (pad(&label, NAME_COLUMNS), format!("(to {}) {}", self.messages.reminder(&to), escape::text(text)))
+            }
+        };
+        let gap = if manner == Manner::Action { "" } else { " " };
+        self.show(&format!("{}{mark}{label}{gap} ", self.clock(sent_at_ms)), &text).await;
     }
 
-    async fn recalled(&mut self, messages: &[Recalled]) {
+    async fn recalled(&mut self, messages: &[Recalled], why: Recall) {
         for message in messages {
             let label = match &message.from {
                 Some(from) => self.labels.label(from, &message.key),
                 None => recall::label(message),
             };
             let lead = recall::lead(message, &label, &self.terminal.zone);
-            self.show(&lead, &escape::text(&message.text)).await;
+            self.show(&lead, &recall::shown_text(message, why == Recall::Last)).await;
         }
         if !messages.is_empty() {
             self.notices(vec!["that was the history".to_owned()]).await;
@@ -360,6 +400,17 @@ impl Plain {
         rows.push('\n');
         // A screen that is gone ends the chat by its input, not here.
         let _ = self.terminal.screen.send(rows).await;
+    }
+}
+
+/// What was said here, into a file; the line that tells how it went.
+pub(super) fn export(data_dir: Option<&Path>, room: &RoomName, file: &Path) -> Vec<String> {
+    let Some(data_dir) = data_dir else {
+        return vec!["nothing of this run stays on disk, so there is nothing to write".to_owned()];
+    };
+    match offline::export_here(data_dir, room, file) {
+        Ok(count) => vec![format!("{count} messages written to {}", shown(file.display()))],
+        Err(said) => notices::said(said),
     }
 }
 

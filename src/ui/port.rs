@@ -13,6 +13,7 @@ pub struct Port {
 
 /// What a turn of [`Port::next`] brought.
 #[derive(Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "turns are taken one by one, never kept in numbers")]
 pub enum Turn {
     /// Something happened.
     Event(Event),

@@ -3,9 +3,10 @@
 use jiff::tz::TimeZone;
 
 use super::escape;
+use super::messages::handle;
 use super::notices::pad;
 use super::words::shown;
-use crate::peer::api::{Event, Recall, Recalled, RoomName};
+use crate::peer::api::{Event, Manner, Recall, Recalled, RoomName};
 
 /// Columns that short names are padded to.
 const NAME_COLUMNS: usize = 8;
@@ -32,6 +33,27 @@ pub fn lead(message: &Recalled, label: &str, zone: &TimeZone) -> String {
     format!("{} {}  ", moment(message.sent_at_ms, zone), pad(label, NAME_COLUMNS))
 }
 
+/// What is shown of a text of earlier: its last wording, how it was said, the signs under it, and, where it is to be `named`, the
+/// beginning of its id.
+pub fn shown_text(message: &Recalled, named: bool) -> String {
+    let mut text = match message.manner {
+        _ if message.unsaid => "(taken back by its author)".to_owned(),
+        Manner::Action => format!("* {}", escape::text(&message.text)),
+        Manner::Reply(to) => format!("(to {}) {}", handle(&to), escape::text(&message.text)),
+        Manner::Text => escape::text(&message.text),
+    };
+    if message.edited {
+        text.push_str(" (edited)");
+    }
+    for (sign, by) in &message.signs {
+        text.push_str(&format!(" [{} {}]", escape::field(sign, 24), by.len()));
+    }
+    if named {
+        text.push_str(&format!("  {}", handle(&message.id)));
+    }
+    text
+}
+
 /// A moment of the author's clock, to the minute. One that no calendar has is none.
 pub fn moment(ms: u64, zone: &TimeZone) -> String {
     let moment = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
@@ -47,7 +69,8 @@ pub fn label(message: &Recalled) -> String {
 /// The sentence and the rows of an [`Event::History`], where nothing wraps them.
 pub fn lines(event: &Event, zone: &TimeZone) -> Vec<String> {
     let Event::History { room, why, messages, more } = event else { return Vec::new() };
-    let rows = messages.iter().map(|message| lead(message, &label(message), zone) + &escape::text(&message.text));
+    let named = *why == Recall::Last;
+    let rows = messages.iter().map(|message| lead(message, &label(message), zone) + &shown_text(message, named));
     std::iter::once(heading(room, *why, messages.len(), *more)).chain(rows).collect()
 }
 

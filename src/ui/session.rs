@@ -4,7 +4,7 @@
 
 use super::exit::Exit;
 use super::words::{self, Said};
-use crate::peer::api::{Command, Creation, Ending, Event, Failure, Leaving, ReformState, Refusal, RoomName};
+use crate::peer::api::{Command, Creation, Ending, Event, Failure, Leaving, ReformState, Refusal, RoomName, Ticket};
 
 /// What the command line asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,17 @@ pub enum Opening {
         /// How.
         creation: Creation,
     },
+    /// Be in a room that no server keeps, and open it; make it if we have no seat in it.
+    Host {
+        /// Which.
+        room: RoomName,
+        /// How.
+        creation: Creation,
+    },
+    /// Be where a ticket leads.
+    Enter(Box<Ticket>),
+    /// Be in the one room that is open at the member who was named like a server.
+    Open,
     /// Nothing: a program on the other side will say.
     Nothing,
 }
@@ -33,8 +44,9 @@ impl Opening {
     /// The room it is about.
     pub fn room(&self) -> Option<&RoomName> {
         match self {
-            Opening::Join { room, .. } | Opening::Create { room, .. } => Some(room),
-            Opening::Nothing => None,
+            Opening::Join { room, .. } | Opening::Create { room, .. } | Opening::Host { room, .. } => Some(room),
+            Opening::Enter(ticket) => Some(&ticket.name),
+            Opening::Open | Opening::Nothing => None,
         }
     }
 }
@@ -62,6 +74,8 @@ pub struct Session {
     anew: Option<RoomName>,
     asked: bool,
     created: bool,
+    /// Whether a ticket was shown without being asked for.
+    ticketed: bool,
     inside: bool,
     quitting: bool,
     exit: Exit,
@@ -72,7 +86,17 @@ impl Session {
     pub fn new(opening: Opening) -> Self {
         let room = opening.room().cloned();
         let exit = Exit::Done;
-        Session { opening, room, anew: None, asked: false, created: false, inside: false, quitting: false, exit }
+        Session {
+            opening,
+            room,
+            anew: None,
+            asked: false,
+            created: false,
+            ticketed: false,
+            inside: false,
+            quitting: false,
+            exit,
+        }
     }
 
     /// The room it is about: what is typed goes there.
@@ -119,7 +143,7 @@ impl Session {
             Opening::Create { room, creation } => {
                 Some(Command::Create { room: room.clone(), size: creation.size, settings: creation.settings() })
             }
-            Opening::Nothing => None,
+            Opening::Host { .. } | Opening::Enter(_) | Opening::Open | Opening::Nothing => None,
         }
     }
 
@@ -132,16 +156,39 @@ impl Session {
     pub fn note(&mut self, event: &Event) -> Option<Step> {
         match event {
             // Back on one's own seat nobody is needed but the members; a wish to knock waits for the server by itself.
-            Event::Ready { .. } if !self.asked && matches!(self.opening, Opening::Join { .. }) => {
-                self.asked = true;
-                self.room.clone().map(|room| Step::Send(Command::Join(room)))
-            }
+            Event::Ready { .. } if !self.asked => match &self.opening {
+                Opening::Join { room, .. } => {
+                    self.asked = true;
+                    Some(Step::Send(Command::Join(room.clone())))
+                }
+                Opening::Host { room, creation } => {
+                    self.asked = true;
+                    let (room, settings) = (room.clone(), creation.settings());
+                    Some(Step::Send(Command::Host { room, size: creation.size, settings }))
+                }
+                Opening::Enter(ticket) => {
+                    self.asked = true;
+                    Some(Step::Send(Command::Enter((**ticket).clone())))
+                }
+                _ => None,
+            },
+            Event::Rooms { rooms, .. } if self.opening == Opening::Open && self.room.is_none() => match &rooms[..] {
+                [one] => {
+                    self.room = Some(one.room.clone());
+                    Some(Step::Send(Command::Join(one.room.clone())))
+                }
+                _ => {
+                    self.quit(Exit::Failed);
+                    Some(Step::Fail(words::not_one_room(rooms)))
+                }
+            },
             Event::ServerUp { .. } if !self.asked => {
                 self.asked = true;
                 match &self.opening {
                     Opening::Join { room, .. } => Some(Step::Send(Command::Join(room.clone()))),
                     Opening::Create { .. } => self.create().map(Step::Send),
-                    Opening::Nothing => None,
+                    Opening::Open => Some(Step::Send(Command::List)),
+                    Opening::Host { .. } | Opening::Enter(_) | Opening::Nothing => None,
                 }
             }
             Event::Reform { room, new, state: ReformState::Agreed, .. } if Some(room) == self.room() => {
@@ -151,8 +198,14 @@ impl Session {
             Event::Joined { room, .. } if Some(room) == self.room() || Some(room) == self.anew.as_ref() => {
                 self.room = Some(room.clone());
                 self.anew = None;
-                self.inside = true;
-                None
+                let first = !std::mem::replace(&mut self.inside, true);
+                // Whoever hosts has somebody to give a ticket to.
+                match &self.opening {
+                    Opening::Host { .. } if first && !std::mem::replace(&mut self.ticketed, true) => {
+                        Some(Step::Send(Command::Ticket { room: room.clone(), expires_in_s: None }))
+                    }
+                    _ => None,
+                }
             }
             Event::Refused { room, reason } if self.is_opening(room) => self.refused(*reason),
             Event::Failed(Failure::NoSuchRoom(room)) if self.is_opening(room) => self.refused(Refusal::NoSuchRoom),
@@ -211,7 +264,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peer::api::Entrance;
+    use crate::peer::api::{Entrance, RoomSummary};
     use crate::ui::corpus::{self, lobby};
 
     fn join(create: bool, offer: bool) -> Session {
@@ -239,6 +292,36 @@ mod tests {
         let mut strict = join(false, false);
         assert!(matches!(strict.note(&refused(Refusal::NoSuchRoom)), Some(Step::Fail(_))));
         assert_eq!(strict.exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn whoever_hosts_begins_without_a_server_and_is_shown_a_ticket_once() {
+        let mut session = Session::new(Opening::Host { room: lobby(), creation: Creation::default() });
+        let settings = Creation::default().settings();
+        let host = Command::Host { room: lobby(), size: 64, settings };
+        assert_eq!(session.note(&corpus::ready("alice")), Some(Step::Send(host)));
+        let ticket = Command::Ticket { room: lobby(), expires_in_s: None };
+        assert_eq!(session.note(&corpus::joined(Entrance::Founded)), Some(Step::Send(ticket)));
+        assert_eq!(session.note(&corpus::joined(Entrance::Returned)), None);
+        let mut session = Session::new(Opening::Enter(Box::new(corpus::ticket())));
+        assert_eq!(session.room(), Some(&lobby()));
+        assert_eq!(session.note(&corpus::ready("alice")), Some(Step::Send(Command::Enter(corpus::ticket()))));
+    }
+
+    #[test]
+    fn the_one_open_room_at_an_address_is_joined_and_several_are_told() {
+        let rooms = |names: &[&str]| {
+            let line = |name: &&str| RoomSummary { room: name.parse().unwrap(), members: 1, size: 8, knocking: false };
+            Event::Rooms { rooms: names.iter().map(line).collect(), people: vec![] }
+        };
+        for (names, expected) in [(&["lobby"][..], true), (&[], false), (&["lobby", "annex"], false)] {
+            let mut session = Session::new(Opening::Open);
+            let up = Event::ServerUp { server: "192.0.2.1:9".into() };
+            assert_eq!(session.note(&up), Some(Step::Send(Command::List)));
+            let step = session.note(&rooms(names));
+            assert_eq!(step == Some(Step::Send(Command::Join(lobby()))), expected, "{step:?}");
+            assert_eq!(session.is_quitting(), !expected);
+        }
     }
 
     #[test]

@@ -8,7 +8,9 @@ use super::exit::Exit;
 use super::tui::model::Choices;
 use super::words::{self, Said};
 use crate::peer::api::limits::{HISTORY_SHOWN_MAX, NAME_BYTES_MAX};
-use crate::peer::api::{Config, ConfigError, Creation, Keep, Name, Options, Places, read_password, remembered_name};
+use crate::peer::api::{
+    Config, ConfigError, Creation, Keep, Name, Options, Places, Quota, read_password, remembered_name,
+};
 
 /// Questions about a name before we give up on an answer.
 const TRIES: usize = 3;
@@ -86,7 +88,11 @@ impl Settled {
             visiting: false,
             scrollback: self.config.scrollback.min(HISTORY_SHOWN_MAX),
             keep: Keep { days: self.config.keep_days, mb: self.config.keep_mb },
+            quota: Quota { room_mb: self.config.quota_mb, author_mb: self.config.quota_author_mb },
             ephemeral: false,
+            serverless: false,
+            certificate: None,
+            announce: false,
             ask_before_pinning: self.may_ask,
         })
     }

@@ -2,7 +2,11 @@
 //!
 //! Never sends what looks like a command and isn't one: it answers with the nearest name. `//` begins a text with `/`.
 
+use std::path::PathBuf;
+
+use super::args::server_address;
 use super::decide::{self, Decide};
+use super::speak::{self, Speak};
 use crate::peer::api::limits::{HISTORY_SHOWN_DEFAULT, HISTORY_SHOWN_MAX};
 use crate::peer::api::{Name, ProposalHash};
 
@@ -33,6 +37,8 @@ pub enum Slash {
     List,
     /// Show who is in the room.
     Members,
+    /// Show how members are reached.
+    Paths,
     /// Let a newcomer in.
     Approve(Newcomer),
     /// Refuse a newcomer.
@@ -41,8 +47,16 @@ pub enum Slash {
     Last(usize),
     /// Look for words in what was said.
     Search(String),
+    /// Show a ticket for the room, that holds for so many seconds, or for ever.
+    Ticket(Option<u64>),
+    /// Keep the room at a server from now on.
+    Publish(String),
     /// What members decide together.
     Decide(Decide),
+    /// What can be said besides a text, and what concerns one member.
+    Speak(Speak),
+    /// Write the history of the room into a file.
+    Export(PathBuf),
     /// Leave the room.
     Leave,
     /// Delete the room at the server.
@@ -150,6 +164,94 @@ pub const COMMANDS: &[Entry] = &[
         help: "show who is in the room and how they are reached",
         parse: |rest| alone(rest, Slash::Members),
     },
+    Entry { name: "me", aliases: &[], usage: "/me TEXT", help: "say what you do: * ann waves", parse: speak::me },
+    Entry {
+        name: "reply",
+        aliases: &["r"],
+        usage: "/reply MSG TEXT",
+        help: "answer a message; MSG: NAME is their newest, ^ the newest, ^2 the one before, #1a2b an id of /last",
+        parse: speak::reply,
+    },
+    Entry {
+        name: "react",
+        aliases: &[],
+        usage: "/react MSG SIGN",
+        help: "put an emoji or a short word under a message; again takes it back",
+        parse: speak::react,
+    },
+    Entry {
+        name: "edit",
+        aliases: &[],
+        usage: "/edit [^N|#ID] TEXT",
+        help: "give your newest message another wording, or the Nth newest of yours",
+        parse: speak::edit,
+    },
+    Entry {
+        name: "delete",
+        aliases: &["unsay"],
+        usage: "/delete ^N|#ID",
+        help: "take a message of yours back (^ is your newest); /delete room deletes the room, if you created it",
+        parse: speak::delete,
+    },
+    Entry {
+        name: "topic",
+        aliases: &[],
+        usage: "/topic TEXT",
+        help: "say what the room is about; /topic - takes it away",
+        parse: speak::topic,
+    },
+    Entry { name: "away", aliases: &["afk"], usage: "/away [WHY]", help: "tell that you are away", parse: speak::away },
+    Entry { name: "back", aliases: &[], usage: "/back", help: "tell that you are back", parse: speak::back },
+    Entry {
+        name: "msg",
+        aliases: &["query", "w"],
+        usage: "/msg NAME [TEXT]",
+        help: "say something to one member alone; without a text, show what was said so",
+        parse: speak::private,
+    },
+    Entry {
+        name: "whois",
+        aliases: &[],
+        usage: "/whois NAME",
+        help: "show all that is known of a member",
+        parse: speak::whois,
+    },
+    Entry {
+        name: "verify",
+        aliases: &[],
+        usage: "/verify NAME [yes|no]",
+        help: "show the words to read to each other; yes: they are the same, for good",
+        parse: speak::verify,
+    },
+    Entry {
+        name: "ignore",
+        aliases: &[],
+        usage: "/ignore NAME",
+        help: "hide what a member says; knocks and decisions are shown all the same",
+        parse: speak::ignore,
+    },
+    Entry { name: "unignore", aliases: &[], usage: "/unignore NAME", help: "show it again", parse: speak::unignore },
+    Entry {
+        name: "invite",
+        aliases: &[],
+        usage: "/invite",
+        help: "show what a newcomer has to type, and a QR code of it",
+        parse: speak::invite,
+    },
+    Entry {
+        name: "export",
+        aliases: &[],
+        usage: "/export FILE",
+        help: "write what was said here into a new file",
+        parse: |rest| (!rest.is_empty()).then(|| Slash::Export(PathBuf::from(rest))),
+    },
+    Entry {
+        name: "paths",
+        aliases: &["path"],
+        usage: "/paths",
+        help: "show the path to each member: direct or through whom, how far, what was tried",
+        parse: |rest| alone(rest, Slash::Paths),
+    },
     Entry {
         name: "last",
         aliases: &[],
@@ -172,18 +274,25 @@ pub const COMMANDS: &[Entry] = &[
         parse: |rest| alone(rest, Slash::List),
     },
     Entry {
+        name: "ticket",
+        aliases: &[],
+        usage: "/ticket [HOURS]",
+        help: "show a ticket: whoever has it can knock through you, for ever or so many hours",
+        parse: ticket,
+    },
+    Entry {
+        name: "publish",
+        aliases: &[],
+        usage: "/publish SERVER",
+        help: "keep your rooms at a server from now on, where others find them by name",
+        parse: |rest| server_address(rest).ok().map(Slash::Publish),
+    },
+    Entry {
         name: "leave",
         aliases: &["part"],
         usage: "/leave",
         help: "leave the room; coming back means knocking again",
         parse: |rest| alone(rest, Slash::Leave),
-    },
-    Entry {
-        name: "delete",
-        aliases: &[],
-        usage: "/delete",
-        help: "delete the room at the server, if you created it",
-        parse: |rest| alone(rest, Slash::Delete),
     },
     Entry {
         name: "help",
@@ -227,6 +336,14 @@ pub fn parse_scripted(line: &str) -> Line {
 
 fn alone(rest: &str, slash: Slash) -> Option<Slash> {
     rest.is_empty().then_some(slash)
+}
+
+fn ticket(rest: &str) -> Option<Slash> {
+    if rest.is_empty() {
+        return Some(Slash::Ticket(None));
+    }
+    // A year and more is for ever.
+    rest.parse::<u64>().ok().filter(|hours| (1..=8_784).contains(hours)).map(|hours| Slash::Ticket(Some(hours * 3_600)))
 }
 
 fn last(rest: &str) -> Option<Slash> {
@@ -334,6 +451,8 @@ mod tests {
             ("/history", Line::Wrong("/history members")),
             ("/members", Do(Slash::Members)),
             ("/who", Do(Slash::Members)),
+            ("/paths", Do(Slash::Paths)),
+            ("/paths bob", Line::Wrong("/paths")),
             ("/last", Do(Slash::Last(20))),
             ("/last 500", Do(Slash::Last(500))),
             ("/last 0", Line::Wrong("/last [N]")),
@@ -341,10 +460,16 @@ mod tests {
             ("/last week", Line::Wrong("/last [N]")),
             ("/search  some \"words here\" ", Do(Slash::Search("some \"words here\"".into()))),
             ("/search", Line::Wrong("/search WORDS")),
+            ("/ticket", Do(Slash::Ticket(None))),
+            ("/ticket 2", Do(Slash::Ticket(Some(7_200)))),
+            ("/ticket soon", Line::Wrong("/ticket [HOURS]")),
+            ("/publish chat.example", Do(Slash::Publish("chat.example".into()))),
+            ("/publish", Line::Wrong("/publish SERVER")),
             ("/list", Do(Slash::List)),
             ("/list all", Line::Wrong("/list")),
             ("/leave", Do(Slash::Leave)),
-            ("/delete", Do(Slash::Delete)),
+            ("/delete room", Do(Slash::Delete)),
+            ("/export chat.txt", Do(Slash::Export("chat.txt".into()))),
             ("/help", Do(Slash::Help)),
             ("/help approve", Do(Slash::Help)),
             ("/quit", Do(Slash::Quit)),

@@ -9,7 +9,7 @@ use super::exit::Exit;
 use crate::peer::api::limits::*;
 use crate::peer::api::{
     BadSearch, ConfigError, Failure, HistoryError, IdentityFileError, MembershipError, Misdeed, Refusal, RoomName,
-    StartError,
+    RoomSummary, Shortage, StartError, TicketError,
 };
 
 /// Something that went wrong, in words.
@@ -78,10 +78,43 @@ pub fn failure(failure: &Failure) -> Said {
             format!("nobody called {} is here, other than yourself", shown(name)),
             hint("/members shows who is"),
         ),
+        Failure::NoSuchMessage => Said::new(
+            "no_such_message",
+            "no message that was shown is meant by that, or more than one",
+            hint("NAME is their newest, ^ the newest of all, ^2 the one before; /last shows the ids: #1a2b"),
+        ),
+        Failure::NotYours => Said::new(
+            "not_yours",
+            "that is not your message; only its author can change it or take it back",
+            hint("/react and /reply are for others' messages"),
+        ),
+        Failure::NoSign => {
+            Said::new("no_sign", "a reaction is one emoji or one short word", hint("for more there is /reply"))
+        }
+        Failure::OtherWords(name) => Said::new(
+            "other_words",
+            format!("these are not the words that were shown of {}; nothing was done", shown(name)),
+            hint(format!("/verify {} shows the words to compare first", shown(name))),
+        ),
+        Failure::TooManyWaiting(name) => Said::new(
+            "too_many_waiting",
+            format!("too many private messages wait for {} already; this one was not kept", shown(name)),
+            hint("they are delivered when the two of you can be connected; try again then"),
+        ),
         Failure::TooManyRules => Said::new(
             "too_many_rules",
             "there are as many rules as a room may have",
             hint("/rules shows them; /remember NAME ask ends one"),
+        ),
+        Failure::TicketExpired(room) => Said::new(
+            "ticket_expired",
+            format!("the ticket for {} has expired", shown(room)),
+            hint("ask a member for a new one: /ticket shows it"),
+        ),
+        Failure::NoHost => Said::new(
+            "no_host",
+            "nobody who could let you in answers: the member who gave you the ticket is gone, or can't be reached from here",
+            hint("ask any other member for a ticket (/ticket shows one); several may be given to `p2pchat join`"),
         ),
         Failure::NothingProposed => {
             let next = "/waiting shows what is being decided; names are written as in the prompt";
@@ -170,9 +203,29 @@ pub fn failure(failure: &Failure) -> Said {
             format!("what you said could not be kept, so it was not sent: {}", shown(why)),
             hint("free some space in the data folder (see `p2pchat whoami`), then say it again"),
         ),
+        Failure::NoSpace { own, what } => no_space(*own, what),
         Failure::BadSearch(why) => bad_search(*why),
         Failure::HistoryUnreadable { why } => history_unreadable(why),
     }
+}
+
+fn no_space(own: bool, what: &Shortage) -> Said {
+    let so = if own { "your text was not sent" } else { "what others say is not taken for now, and comes again later" };
+    let (what, hint) = match what {
+        Shortage::Disk { free_mb } => (
+            format!("only {free_mb} MB of the disk are free"),
+            "free some space on the disk of the data folder (see `p2pchat whoami`); the chat goes on by itself",
+        ),
+        Shortage::Room { room, mb } => (
+            format!("{} takes all of the {mb} MB that quota_mb allows a room", shown(room)),
+            "raise quota_mb in the config, or have old messages removed by keep_days or keep_mb, and start again",
+        ),
+        Shortage::Author { room, mb } => (
+            format!("one member takes all of the {mb} MB that quota_author_mb allows them in {}", shown(room)),
+            "raise quota_author_mb in the config, or have old messages removed by keep_days or keep_mb, and start again",
+        ),
+    };
+    Said::new("no_space", format!("{what}: {so}"), Some(hint.to_owned()))
 }
 
 /// Why we were not let into a room.
@@ -246,21 +299,67 @@ pub fn failure_exit(failure: &Failure) -> Option<Exit> {
         | Failure::NameTaken(_)
         | Failure::NotCreator(_)
         | Failure::NoSuchRoom(_) => Some(Exit::Failed),
-        Failure::NoServer => Some(Exit::Unreachable),
+        Failure::NoServer | Failure::NoHost => Some(Exit::Unreachable),
+        Failure::TicketExpired(_) => Some(Exit::Refused),
         Failure::NotInRoom(_)
         | Failure::AlreadyThere(_)
         | Failure::NoSuchKnock
         | Failure::NoSuchMember(_)
         | Failure::TooManyRules
+        | Failure::NoSuchMessage
+        | Failure::NotYours
+        | Failure::NoSign
+        | Failure::OtherWords(_)
+        | Failure::TooManyWaiting(_)
         | Failure::NothingProposed
         | Failure::AmbiguousName(_)
         | Failure::AnotherDecisionOpen { .. }
         | Failure::AlreadyAnswered
         | Failure::TextTooLong { .. }
         | Failure::NotKept { .. }
+        | Failure::NoSpace { .. }
         | Failure::BadSearch(_)
         | Failure::HistoryUnreadable { .. } => None,
     }
+}
+
+/// Why it isn't clear which room is meant at an address.
+pub fn not_one_room(rooms: &[RoomSummary]) -> Said {
+    let names: Vec<String> = rooms.iter().map(|line| shown(&line.room)).collect();
+    match names.is_empty() {
+        true => Said::new(
+            "no_open_room",
+            "whoever answers there has no room open to be asked for by its address",
+            hint("ask them for a ticket: /ticket shows one"),
+        ),
+        false => Said::new(
+            "several_rooms",
+            format!("several rooms are there: {}", names.join(", ")),
+            hint("name one of them: p2pchat join ROOM --server IP:PORT"),
+        ),
+    }
+}
+
+/// Why the local network can't be searched.
+pub fn no_lan(why: &str) -> Said {
+    let message = format!("the local network can't be asked for rooms: {}", shown(why));
+    Said::new("no_lan", message, hint("ask the host for a ticket, or for their IP:PORT"))
+}
+
+/// Nobody announces a room.
+pub fn not_on_lan(room: &RoomName) -> Said {
+    Said::new(
+        "not_on_lan",
+        format!("nobody on this network announces a room {}", shown(room)),
+        hint(
+            "its host says `p2pchat host ROOM --lan`; some networks keep their guests apart: a ticket works there too",
+        ),
+    )
+}
+
+/// Why a text is no ticket that can be used.
+pub fn bad_ticket(why: TicketError) -> Said {
+    Said::new("bad_ticket", why.to_string(), hint("/ticket shows one at any member; it is copied whole"))
 }
 
 /// Why nothing could be looked for.

@@ -63,6 +63,37 @@ pub struct Body {
 pub enum BodyKind {
     /// Plain text, UTF-8, possibly empty.
     Text = 1,
+    /// What the author does: UTF-8.
+    Action = 2,
+    /// An answer: the id of the entry answered, then UTF-8.
+    Reply = 3,
+    /// A sign under an entry: its id, 1 to put it there or 0 to take it back, then UTF-8.
+    Reaction = 4,
+    /// Another text for an own entry: its id, then UTF-8.
+    Edit = 5,
+    /// An own entry is taken back: its id.
+    Unsaid = 6,
+    /// What the room is about: UTF-8.
+    Topic = 7,
+    /// The author is away: UTF-8, possibly empty.
+    Away = 8,
+    /// The author is back: nothing.
+    Back = 9,
+}
+
+impl BodyKind {
+    /// All that this version can show.
+    pub const KNOWN: [BodyKind; 9] = [
+        BodyKind::Text,
+        BodyKind::Action,
+        BodyKind::Reply,
+        BodyKind::Reaction,
+        BodyKind::Edit,
+        BodyKind::Unsaid,
+        BodyKind::Topic,
+        BodyKind::Away,
+        BodyKind::Back,
+    ];
 }
 
 impl Body {

@@ -24,6 +24,7 @@ pub enum ToServerKind {
     Close = 15,
     Visit = 16,
     Survey = 17,
+    Ask = 30,
 }
 
 /// From a rendezvous to a client.
@@ -75,4 +76,8 @@ pub enum PeerKind {
     LinkState = 21,
     Pull = 22,
     Arrived = 23,
+    Private = 24,
+    Carry = 25,
+    Seen = 30,
+    Introduce = 31,
 }

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use super::codec::messages;
 use super::kind::PeerKind;
-use super::{Consent, Drop, EntryId, Few, Head, Knock, LinkState, Reform, RoomId, Roster, RosterHash, Run, Step, Text};
+use super::{
+    Carry, Consent, Drop, EntryId, Few, Head, Knock, LinkState, Private, Reform, RoomId, Roster, RosterHash, Run, Step,
+    Text,
+};
 use crate::identity::{PeerId, Signed};
 use crate::limits::{CANDIDATES_MAX, REASON_BYTES_MAX, ROOM_SIZE_MAX, WANTED_MAX};
 
@@ -49,5 +52,13 @@ messages! {
         /// How far these members, with whom the author has no link, have that author's log. For the author, over whoever is on
         /// the way.
         Arrived((RoomId, PeerId, Few<(PeerId, u64), { ROOM_SIZE_MAX as usize }>)),
+        /// For you alone, of those in this room.
+        Private((RoomId, Private)),
+        /// From one member to another that it has no link with; or such a one, carried.
+        Carry(Carry),
+        /// Where I see you: the address of your end of this link.
+        Seen(SocketAddr),
+        /// Where another member of the room can be reached, as far as I know.
+        Introduce((RoomId, PeerId, Few<SocketAddr, CANDIDATES_MAX>)),
     }
 }

@@ -43,6 +43,11 @@ fn messages_to_a_server_have_these_bytes() {
     pinned(Close(room()), "kind: 0f \n room: 11*32");
     pinned(Visit(None), "kind: 10 \n no password: 00");
     pinned(Survey(()), "kind: 11");
+    let pass = Pass { expires_unix_s: 300, token: [5; 8] };
+    pinned(
+        Ask(("lobby".parse().unwrap(), RoomTag([4; 16]), Some(pass))),
+        "kind: 1e \n name: 05 6c6f626279 \n tag: 04*16 \n pass, some: 01 \n expires: ac02 \n token: 05*8",
+    );
 }
 
 #[test]
@@ -151,6 +156,11 @@ fn messages_between_peers_have_these_bytes() {
             "kind: 14 \n room: 11*32 \n roster: 22*32 \n {GENESIS} \n kept: 01 \n key: 01*32 \n by: 01*32 \n {SIGNATURE}"
         ),
     );
+    pinned(PeerMessage::Seen("192.168.1.7:4433".parse().unwrap()), "kind: 1e \n v4: 00 c0a80107 \n port: d122");
+    pinned(
+        PeerMessage::Introduce((room(), key(), addresses())),
+        &format!("kind: 1f \n room: 11*32 \n member: 01*32 \n {ADDRESSES}"),
+    );
     let run = Run { entries: vec![entry()].try_into().unwrap(), signature: signature() };
     pinned(
         PeerMessage::Run(run),
@@ -194,11 +204,78 @@ fn messages_between_peers_have_these_bytes() {
     pinned(PeerMessage::Lacks((room(), ids)), "kind: 13 \n room: 11*32 \n entries: 01 \n entry: 66*32");
     pinned(PeerMessage::Trace((room(), roster_hash())), "kind: 0d \n room: 11*32 \n roster: 22*32");
     pinned(PeerMessage::Past((room(), roster())), &format!("kind: 0e \n room: 11*32 \n {ROSTER}"));
+    let letter =
+        Letter { number: 300, wall_ms: 1_720_000_047_104, salt: [0x55; 16], text: b"hi".to_vec().try_into().unwrap() };
+    let said = Private::Letter { roster: roster_hash(), series: Series([0x88; 16]), first: 299, letter };
+    pinned(
+        PeerMessage::Private((room(), said)),
+        "kind: 18
+         room: 11*32
+         letter: 00
+         roster: 22*32
+         series: 88*16
+         first: ab02
+         number: ac02
+         wall: 80d0f7bf8732
+         salt: 55*16
+         text: 02 6869",
+    );
+    let received = Private::Received { series: Series([0x88; 16]), up_to: 300 };
+    pinned(
+        PeerMessage::Private((room(), received)),
+        "kind: 18 \n room: 11*32 \n received: 01 \n series: 88*16 \n up to: ac02",
+    );
+    let sealing = SealingKey { room: room(), by: key(), epoch: 2, counter: 300, public: [0xcc; 32] };
+    let carry = |parcel| PeerMessage::Carry(Carry { room: room(), from: key(), to: PeerId([2; 32]), parcel });
+    pinned(
+        carry(Parcel::Key(signed(sealing), true)),
+        &format!(
+            "kind: 19
+             room: 11*32
+             from: 01*32
+             to: 02*32
+             key: 00
+             room: 11*32
+             by: 01*32
+             epoch: 02
+             counter: ac02
+             public: cc*32
+             {SIGNATURE}
+             wanted: 01"
+        ),
+    );
+    let sealed = Sealed { enc: [0xdd; 32], bytes: vec![0xee; 17].try_into().unwrap() };
+    pinned(
+        carry(Parcel::Sealed(sealed)),
+        "kind: 19 \n room: 11*32 \n from: 01*32 \n to: 02*32 \n sealed: 01 \n enc: dd*32 \n bytes: 11 ee*17",
+    );
     let floors = vec![(key(), 128)].try_into().unwrap();
     pinned(
         PeerMessage::Floor((room(), floors)),
         "kind: 0c \n room: 11*32 \n authors: 01 \n author: 01*32 \n seq: 8001",
     );
+}
+
+#[test]
+fn what_entries_say_has_these_bytes() {
+    let to = EntryId([0x66; 32]);
+    let text = || "hi".to_owned();
+    for (content, kind, labelled) in [
+        (Content::Text(text()), 1, "text: 6869"),
+        (Content::Action(text()), 2, "text: 6869"),
+        (Content::Reply { to, text: text() }, 3, "entry: 66*32 \n text: 6869"),
+        (Content::Reaction { to, on: true, sign: "+1".into() }, 4, "entry: 66*32 \n on: 01 \n sign: 2b31"),
+        (Content::Reaction { to, on: false, sign: "+1".into() }, 4, "entry: 66*32 \n on: 00 \n sign: 2b31"),
+        (Content::Edit { of: to, text: text() }, 5, "entry: 66*32 \n text: 6869"),
+        (Content::Unsaid(to), 6, "entry: 66*32"),
+        (Content::Topic(text()), 7, "text: 6869"),
+        (Content::Away(text()), 8, "text: 6869"),
+        (Content::Back, 9, "nothing:"),
+    ] {
+        let body = content.body().unwrap();
+        assert_eq!((body.kind, hex::encode(&*body.bytes)), (kind, hex_of(labelled)), "{content:?}");
+        assert_eq!(body.content(), Some(content));
+    }
 }
 
 #[test]
@@ -272,6 +349,9 @@ fn purposes_never_change() {
         "entry",
         Reform::PURPOSE,
         LinkState::PURPOSE,
+        SealingKey::PURPOSE,
+        "private",
+        "sealed",
     ];
     let expected = [
         "genesis",
@@ -286,6 +366,9 @@ fn purposes_never_change() {
         "entry",
         "reform",
         "link state",
+        "sealing key",
+        "private",
+        "sealed",
     ];
     assert_eq!(purposes, expected);
     for purpose in expected {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::codec::messages;
 use super::kind::{FromServerKind, ToServerKind};
 use super::{
-    Consent, Deletion, Drop, Few, Genesis, Hello, Knock, Proposal, ProposalHash, RoomId, Roster, RosterHash, Step, Text,
+    Consent, Deletion, Drop, Few, Genesis, Hello, Knock, Pass, Proposal, ProposalHash, RoomId, RoomTag, Roster,
+    RosterHash, Step, Text,
 };
 use crate::identity::{Name, PeerId, RoomName, Signature, Signed};
 use crate::limits::{
@@ -51,6 +52,9 @@ messages! {
         /// Instead of a hello: I only look, as nobody, and may list, look up, and delete what I sign. With the password
         /// where one is asked for. A key stays free for the client that chats under it.
         Visit(Option<Text<PASSWORD_BYTES_MAX>>),
+        /// To a member: which roster is the room of this name and tag on? With the pass of its ticket, unless I had a seat.
+        /// Answered as [`ToServer::LookUp`].
+        Ask((RoomName, RoomTag, Option<Pass>)),
         /// What should I know about you, to examine the network between us? Answered with [`FromServer::Surveyed`].
         Survey(()),
     }

@@ -176,8 +176,7 @@ fn a_link_that_only_its_one_end_states_keeps_no_seat() {
 #[test]
 fn what_nobody_gives_is_pulled() {
     let mut world = World::in_one_room(3);
-    world.apart.insert((0, 2));
-    world.part(0, 2);
+    world.cut_quietly(0, 2);
     // By this p1 has no link with p2, and leaves the giving to others; there are none.
     let last = statement(&world, 2, 2, &[]);
     world.forge_peer(2, 1, last);

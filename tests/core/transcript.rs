@@ -140,7 +140,7 @@ fn an_answer_to_something_long_ago_finds_its_place() {
 }
 
 #[test]
-fn whoever_names_what_does_not_exist_blocks_only_their_own_log() {
+fn whoever_names_what_does_not_exist_keeps_nobody_else_waiting_and_divides_nobody() {
     let mut world = World::in_one_room(3);
     world.say(1, "first");
     let liar = world.people[1].id;
@@ -148,6 +148,7 @@ fn whoever_names_what_does_not_exist_blocks_only_their_own_log() {
     let mut lie = before.clone();
     (lie.seq, lie.previous, lie.previous_audience) = (before.seq + 1, before.id(), before.audience);
     lie.seen = Few::first_of([EntryId([9; 32])]);
+    lie.body = p2pchat::wire::Body::text("after something").unwrap();
     for victim in [0, 2] {
         world.forge_peer(1, victim, PeerMessage::Run(run_of(lie.clone(), 1)));
     }
@@ -155,8 +156,11 @@ fn whoever_names_what_does_not_exist_blocks_only_their_own_log() {
     world.say(0, "we go on");
     world.say(2, "so we do");
     for who in [0, 2] {
-        assert_eq!(world.texts(who), ["first", "we go on", "so we do"]);
+        let texts = world.texts(who).into_iter().filter(|text| text != "after something");
+        assert_eq!(texts.collect::<Vec<_>>(), ["first", "we go on", "so we do"]);
     }
+    // The author says that they lack it themselves, so it counts as lost; for everybody alike.
+    assert_eq!(transcript(&world, 0), transcript(&world, 2));
     let wants =
         |world: &World| world.told_peers.iter().filter(|(_, said)| matches!(said, PeerMessage::Want(_))).count();
     assert!(wants(&world) > 0);

@@ -9,13 +9,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use p2pchat::core::event::{Command, Event, KnockRef};
-use p2pchat::core::io::{Input, LinkId, Output};
+use p2pchat::core::io::{GuestId, Input, LinkId, Output, Seek};
 use p2pchat::core::node::{Config, Node};
 use p2pchat::core::rendezvous::{self, Rendezvous, SessionId};
 use p2pchat::core::time::Now;
 use p2pchat::identity::{Ed25519, Identity, Name, PeerId, RoomName, Signer as _};
 use p2pchat::store::peer::PeerStore;
-use p2pchat::wire::{FromServer, PeerMessage, ProposalHash, RoomId, Settings, ToServer};
+use p2pchat::wire::{EntryId, FromServer, KeyTag, PeerMessage, ProposalHash, RoomId, Settings, Ticket, ToServer};
 
 /// What is on its way.
 #[allow(clippy::large_enum_variant, reason = "a test's queue is short")]
@@ -38,6 +38,12 @@ pub struct Person {
     store: PeerStore,
     session: Option<SessionId>,
     links: BTreeMap<LinkId, (usize, LinkId)>,
+    /// Whom they look for to knock at.
+    seeking: Vec<Seek>,
+    /// Whom they knock at.
+    host: Option<(usize, GuestId)>,
+    /// Who knocks at them.
+    guests: BTreeMap<GuestId, usize>,
     /// Everything they were told, oldest first.
     pub events: Vec<Event>,
     /// Everything said to them over links.
@@ -62,8 +68,12 @@ pub struct World {
     pub told_server: Vec<ToServer>,
     /// How often time had to stop because something was due.
     pub wakes: u32,
+    /// How often anybody dialled anybody.
+    pub dials: u32,
     /// Everything that was ever said over links: by whom, and what.
     pub told_peers: Vec<(usize, PeerMessage)>,
+    /// Who drops what they are to carry between two others.
+    pub mute_carrier: Option<usize>,
     /// Delivers what is on its way in any order that keeps each connection's own, by this state; in order when absent.
     pub disorder: Option<u64>,
 }
@@ -75,7 +85,58 @@ pub fn lobby() -> RoomName {
 impl World {
     /// A server, and people called p0, p1 and so on, all logged in.
     pub fn of(people: u8) -> Self {
-        let mut world = World {
+        let mut world = World::empty();
+        world.start_server();
+        for seed in 0..people {
+            world.people.push(bystander(seed));
+            world.start(usize::from(seed));
+        }
+        world
+    }
+
+    /// The same without any server.
+    pub fn serverless(people: u8) -> Self {
+        let mut world = World::empty();
+        for seed in 0..people {
+            world.people.push(bystander(seed));
+            world.start(usize::from(seed));
+        }
+        world
+    }
+
+    /// A serverless room "lobby" of the first `members` of `people`, hosted by p0, each let in by p0's ticket.
+    pub fn hosted(people: u8, members: u8, grace_s: u32) -> Self {
+        let mut world = World::serverless(people);
+        let settings = Settings { consent_timeout_s: 60, grace_s };
+        world.command(0, Command::Host { room: lobby(), size: 16, settings });
+        for newcomer in 1..usize::from(members) {
+            world.enter(newcomer, 0);
+            for member in 0..newcomer {
+                world.approve(member, newcomer);
+            }
+            world.pass(1);
+            assert!(world.is_in(newcomer), "{:?}", world.people[newcomer].events);
+        }
+        world
+    }
+
+    /// A member's ticket for the lobby.
+    pub fn ticket(&mut self, of: usize) -> Ticket {
+        self.command(of, Command::Ticket { room: lobby(), expires_in_s: None });
+        match self.people[of].events.last() {
+            Some(Event::Ticket { ticket, .. }) => ticket.clone(),
+            other => panic!("no ticket: {other:?}"),
+        }
+    }
+
+    /// Somebody knocks by a member's ticket.
+    pub fn enter(&mut self, newcomer: usize, through: usize) {
+        let ticket = self.ticket(through);
+        self.command(newcomer, Command::Enter(ticket));
+    }
+
+    fn empty() -> Self {
+        World {
             people: Vec::new(),
             server: None,
             server_config: rendezvous::Config::default(),
@@ -87,15 +148,11 @@ impl World {
             lie: None,
             told_server: Vec::new(),
             wakes: 0,
+            dials: 0,
             told_peers: Vec::new(),
+            mute_carrier: None,
             disorder: None,
-        };
-        world.start_server();
-        for seed in 0..people {
-            world.people.push(bystander(seed));
-            world.start(usize::from(seed));
         }
-        world
     }
 
     /// A room "lobby" of everybody, founded by p0.
@@ -206,6 +263,7 @@ impl World {
 
     /// Cuts all links of a client.
     pub fn cut(&mut self, who: usize) {
+        self.part_from_all(who);
         for (link, (other, others)) in std::mem::take(&mut self.people[who].links) {
             self.people[other].links.remove(&others);
             self.mail.push_back(Mail::ToNode(other, Input::LinkDown { link: others }));
@@ -213,20 +271,47 @@ impl World {
         }
     }
 
-    /// Cuts the link between two.
-    pub fn part(&mut self, one: usize, other: usize) {
-        let between: Vec<(LinkId, LinkId)> = self.people[one]
-            .links
-            .iter()
-            .filter(|(_, (to, _))| *to == other)
-            .map(|(link, (_, theirs))| (*link, *theirs))
-            .collect();
-        for (mine, theirs) in between {
-            self.people[one].links.remove(&mine);
-            self.people[other].links.remove(&theirs);
-            self.mail.push_back(Mail::ToNode(one, Input::LinkDown { link: mine }));
-            self.mail.push_back(Mail::ToNode(other, Input::LinkDown { link: theirs }));
+    /// Two clients can't reach each other any more, and lose their link.
+    pub fn cut_quietly(&mut self, one: usize, other: usize) {
+        self.apart.insert((one.min(other), one.max(other)));
+        for who in [one, other] {
+            let gone: Vec<LinkId> = self.people[who]
+                .links
+                .iter()
+                .filter(|(_, (at, _))| *at == one || *at == other)
+                .map(|(link, _)| *link)
+                .collect();
+            for link in gone {
+                self.people[who].links.remove(&link);
+                self.mail.push_back(Mail::ToNode(who, Input::LinkDown { link }));
+            }
         }
+        self.run();
+    }
+
+    /// They can again.
+    pub fn mend(&mut self, one: usize, other: usize) {
+        self.apart.remove(&(one.min(other), one.max(other)));
+    }
+
+    /// Two groups lose each other.
+    pub fn split(&mut self, one: &[usize], other: &[usize]) {
+        for a in one {
+            for b in other {
+                self.cut_quietly(*a, *b);
+            }
+        }
+    }
+
+    /// Everybody can reach everybody.
+    pub fn heal(&mut self) {
+        self.apart.clear();
+    }
+
+    /// Says something to the member that somebody knocks at, past their own client.
+    pub fn say_to_host(&mut self, who: usize, message: ToServer) {
+        let (host, guest) = self.people[who].host.unwrap();
+        self.give(host, Input::FromGuest { guest, message });
         self.run();
     }
 
@@ -252,6 +337,11 @@ impl World {
         self.run();
     }
 
+    /// The connection that somebody has with somebody.
+    pub fn link_of(&self, who: usize, other: usize) -> LinkId {
+        *self.people[who].links.iter().find(|(_, (to, _))| *to == other).unwrap().0
+    }
+
     fn give(&mut self, who: usize, input: Input) {
         self.mail.push_back(Mail::ToNode(who, input));
     }
@@ -271,6 +361,39 @@ impl World {
         let link = self.people[to].links.iter().find(|(_, (other, _))| *other == from).map(|(link, _)| *link);
         self.give(to, Input::FromPeer { link: link.unwrap(), message });
         self.run();
+    }
+
+    /// Writes an entry of these bytes into somebody's log and says it to everybody, as a client would that asks nobody.
+    pub fn forge_entry(&mut self, who: usize, body: p2pchat::wire::Body) {
+        let kept = self.kept(who);
+        let room = kept.rooms[0].base.room;
+        let (me, signer) = (self.people[who].id, identity(self.people[who].seed));
+        let log = kept.logs.iter().find(|(_, author, _)| *author == me).and_then(|(_, _, log)| log.head().cloned());
+        let step = kept.rooms[0].steps.iter().map(|(step, _)| step);
+        let genesis = kept.rooms[0].genesis.clone().verify(&Ed25519).unwrap();
+        let chain =
+            p2pchat::core::consent::chain::Chain::reopen(genesis, kept.rooms[0].base.clone(), step.cloned(), &Ed25519);
+        let audience = chain.unwrap().head();
+        let entry = p2pchat::wire::Entry {
+            room,
+            author: me,
+            seq: log.as_ref().map_or(1, |log| log.entry.seq + 1),
+            previous: log.as_ref().map_or(EntryId([0; 32]), |log| log.id),
+            audience,
+            previous_audience: log.as_ref().map_or(p2pchat::wire::RosterHash([0; 32]), |log| log.entry.audience),
+            seen: Default::default(),
+            wall_ms: 0,
+            salt: [1; 16],
+            body,
+        };
+        let tip = p2pchat::wire::Tip { room, author: me, id: entry.id() };
+        let signature = p2pchat::identity::Verified::sign(tip, &signer).as_signed().signature();
+        let run = p2pchat::wire::Run { entries: vec![entry].try_into().unwrap(), signature };
+        let others: Vec<usize> = self.linked(who).into_iter().collect();
+        for other in others {
+            self.forge_peer(who, other, PeerMessage::Run(run.clone()));
+        }
+        self.pass(1);
     }
 
     /// A run as a client has it on disk.
@@ -341,6 +464,45 @@ impl World {
         self.pass(1);
     }
 
+    /// Says something to one member alone.
+    pub fn whisper(&mut self, who: usize, to: usize, text: &str) {
+        let to = self.people[to].name.parse().unwrap();
+        self.command(who, Command::Private { room: lobby(), to, fingerprint: None, text: text.to_owned() });
+        self.pass(1);
+    }
+
+    /// The private messages this client has shown: with whom, whether they are its own, and the text.
+    pub fn whispers(&self, who: usize) -> Vec<(String, bool, String)> {
+        let private = self.people[who].events.iter().filter_map(|event| match event {
+            Event::Private(message) => Some((message.with.to_string(), message.mine, message.text.clone())),
+            _ => None,
+        });
+        private.collect()
+    }
+
+    /// How many of a client's private messages it was told to have reached their readers.
+    pub fn whispers_delivered(&self, who: usize) -> usize {
+        let delivered = self.people[who].events.iter().map(|event| match event {
+            Event::PrivateDelivered { ids, .. } => ids.len(),
+            _ => 0,
+        });
+        delivered.sum()
+    }
+
+    /// The newest text this client has shown, by its id.
+    pub fn newest(&self, who: usize) -> EntryId {
+        let newest = |event: &Event| match event {
+            Event::Message { id, .. } => Some(*id),
+            _ => None,
+        };
+        self.people[who].events.iter().rev().find_map(newest).unwrap()
+    }
+
+    /// A client's store, as it is on disk.
+    pub fn store(&mut self, who: usize) -> &mut PeerStore {
+        &mut self.people[who].store
+    }
+
     pub fn leave(&mut self, who: usize) {
         self.command(who, Command::Leave(lobby()));
     }
@@ -400,12 +562,18 @@ impl World {
         match output {
             Output::Persist(change) => self.people[who].store.apply([&change]).unwrap(),
             Output::ToServer(message) => {
-                if let Some(session) = self.people[who].session {
+                if let Some((host, guest)) = self.people[who].host {
+                    self.give(host, Input::FromGuest { guest, message });
+                } else if let Some(session) = self.people[who].session {
                     self.mail.push_back(Mail::ToServer(session, message));
                 }
             }
             Output::ToPeer { link, message } => {
                 self.told_peers.push((who, message.clone()));
+                let me = self.people[who].id;
+                if self.mute_carrier == Some(who) && matches!(&message, PeerMessage::Carry(carry) if carry.from != me) {
+                    return;
+                }
                 if let Some((other, link)) = self.people[who].links.get(&link).copied() {
                     self.give(other, Input::FromPeer { link, message });
                 }
@@ -426,12 +594,23 @@ impl World {
                 self.give(who, Input::LookedUp { room, asked: ids, found });
             }
             Output::Tell(event) => self.people[who].events.push(event),
-            Output::Recall { .. } | Output::GiveUpServer => {}
+            Output::ToGuest { guest, message } => {
+                if let Some(newcomer) = self.people[who].guests.get(&guest).copied() {
+                    self.give(newcomer, Input::FromServer(message));
+                }
+            }
+            Output::SendAway { guest, .. } => self.part_from_guest(who, guest),
+            Output::SeekHosts(hosts) => {
+                self.people[who].seeking = hosts;
+                self.seek(who);
+            }
+            Output::Recall { .. } | Output::Conversation { .. } | Output::Invite { .. } | Output::GiveUpServer => {}
             Output::End => self.people[who].node = None,
         }
     }
 
     fn dial(&mut self, who: usize, peer: PeerId) {
+        self.dials += 1;
         let other = self.people.iter().position(|person| person.id == peer);
         let other = other.filter(|other| self.people[*other].node.is_some());
         let other = other.filter(|other| !self.apart.contains(&(who.min(*other), who.max(*other))));
@@ -443,6 +622,50 @@ impl World {
         let (my_id, my_life, their_life) = (self.people[who].id, self.people[who].life, self.people[other].life);
         self.give(who, up(peer, their_life, mine, true, address(other)));
         self.give(other, up(my_id, my_life, theirs, false, address(who)));
+    }
+
+    /// Connects somebody to the first of those they look for who is there, and ends a connection that is not wanted any more.
+    fn seek(&mut self, who: usize) {
+        let wanted = self.people[who].seeking.clone();
+        let is_wanted =
+            |world: &World, host: usize| wanted.iter().any(|seek| seek.key == KeyTag::of(&world.people[host].id));
+        if let Some((host, guest)) = self.people[who].host {
+            if !is_wanted(self, host) {
+                self.part_from_guest(host, guest);
+            }
+            return;
+        }
+        let there = |host: &usize| {
+            self.people[*host].node.is_some() && *host != who && !self.apart.contains(&(who.min(*host), who.max(*host)))
+        };
+        let found = wanted.iter().find_map(|seek| {
+            (0..self.people.len()).find(|host| KeyTag::of(&self.people[*host].id) == seek.key).filter(&there)
+        });
+        let Some(host) = found else { return };
+        let guest = GuestId(self.number());
+        let exporter = [guest.0 as u8; 32];
+        self.people[who].host = Some((host, guest));
+        self.people[host].guests.insert(guest, who);
+        self.give(host, Input::GuestCame { guest, observed: address(who), exporter });
+        self.give(who, Input::HostConnected { host: self.people[host].id, exporter });
+    }
+
+    /// A newcomer's connection to a member ends.
+    fn part_from_guest(&mut self, host: usize, guest: GuestId) {
+        if let Some(newcomer) = self.people[host].guests.remove(&guest) {
+            self.people[newcomer].host = None;
+            self.give(newcomer, Input::ServerLost);
+            self.give(host, Input::GuestGone { guest });
+        }
+    }
+
+    fn part_from_all(&mut self, who: usize) {
+        if let Some((host, guest)) = self.people[who].host {
+            self.part_from_guest(host, guest);
+        }
+        for guest in self.people[who].guests.keys().copied().collect::<Vec<_>>() {
+            self.part_from_guest(who, guest);
+        }
     }
 
     fn serve(&mut self, input: rendezvous::Input) {
@@ -479,12 +702,21 @@ impl World {
         let end = self.now.mono_ms + seconds * 1000;
         // Whoever wants to be woken for a moment that is past, and is no better off for it, would keep a processor busy.
         let mut restless = 0;
+        for who in 0..self.people.len() {
+            if self.people[who].node.is_some() {
+                self.seek(who);
+            }
+        }
+        self.run();
         while let Some(due) = self.next_due().filter(|due| *due <= end) {
             self.wakes += 1;
             restless = if due <= self.now.mono_ms { restless + 1 } else { 0 };
             assert!(restless < 20, "somebody never comes to rest: {due} is past, it is {}", self.now.mono_ms);
             self.advance_to(due.max(self.now.mono_ms + 1));
             for who in 0..self.people.len() {
+                if self.people[who].node.is_some() {
+                    self.seek(who);
+                }
                 self.give(who, Input::Wake);
             }
             self.serve(rendezvous::Input::Wake);
@@ -561,7 +793,14 @@ fn connection(mail: &Mail) -> (u8, u64) {
         Mail::ToNode(_, Input::FromPeer { link, .. } | Input::LinkUp { link, .. } | Input::LinkDown { link }) => {
             (1, link.0)
         }
-        Mail::ToNode(who, Input::FromServer(_) | Input::ServerConnected { .. } | Input::ServerLost) => (2, *who as u64),
+        Mail::ToNode(
+            who,
+            Input::FromServer(_) | Input::ServerConnected { .. } | Input::HostConnected { .. } | Input::ServerLost,
+        ) => (2, *who as u64),
+        Mail::ToNode(
+            _,
+            Input::GuestCame { guest, .. } | Input::FromGuest { guest, .. } | Input::GuestGone { guest },
+        ) => (4, guest.0),
         Mail::ToNode(who, _) => (3, *who as u64),
     }
 }
@@ -585,6 +824,9 @@ pub fn bystander(seed: u8) -> Person {
         store: PeerStore::in_memory().unwrap(),
         session: None,
         links: BTreeMap::new(),
+        seeking: Vec::new(),
+        host: None,
+        guests: BTreeMap::new(),
         events: Vec::new(),
         heard: Vec::new(),
         served: Vec::new(),

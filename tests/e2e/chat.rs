@@ -46,7 +46,10 @@ fn three_chat_after_everyone_agreed_and_every_field_is_as_documented() {
     has_fields(&knocking, &["ahead", "expires_in_s", "of", "room", "yes"]);
     assert_eq!((&knocking["yes"], &knocking["of"], &knocking["ahead"]), (&json!(0), &json!(1), &json!(0)));
     let knock = alice.next("knock");
-    has_fields(&knock, &["expires_in_s", "fingerprint", "knock", "name", "room", "seen_before", "waiting", "yes"]);
+    has_fields(
+        &knock,
+        &["expires_in_s", "fingerprint", "knock", "name", "room", "seen_before", "trust", "waiting", "yes"],
+    );
     assert_eq!(knock["name"], "bob");
     assert_eq!(knock["fingerprint"], bob.fingerprint().as_str());
     assert_eq!(

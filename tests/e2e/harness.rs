@@ -165,6 +165,14 @@ impl Process {
         found.unwrap_or_else(|| panic!("nothing with {text:?} on standard error:\n{}", self.stderr.text()))
     }
 
+    /// Waits for a line of standard output that holds `text`.
+    #[track_caller]
+    pub fn wait_stdout(&self, text: &str) {
+        let holds = |lines: &[Vec<u8>]| lines.iter().any(|line| String::from_utf8_lossy(line).contains(text));
+        let found = self.stdout.wait(DEADLINE, |lines, _| holds(lines).then_some(()));
+        assert!(found.is_some(), "nothing with {text:?} on standard output:\n{}", self.stdout.text());
+    }
+
     /// Waits until so many lines stand on standard output.
     #[track_caller]
     pub fn wait_lines(&self, count: usize) {

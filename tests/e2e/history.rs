@@ -187,7 +187,7 @@ fn a_damaged_history_is_told_of_set_aside_and_the_chat_goes_on() {
     // What was in the journal goes into the file, whose last page of texts is then broken.
     let file = world.path("bob").join("history.db");
     let database = rusqlite::Connection::open(&file).unwrap();
-    let last = "SELECT MAX(pageno) FROM dbstat WHERE name = 'entry' AND pagetype = 'leaf'";
+    let last = "SELECT MAX(pageno) FROM dbstat WHERE name = 'run' AND pagetype = 'leaf'";
     let page: u64 = database.query_row(last, [], |row| row.get::<_, u32>(0)).unwrap().into();
     database.close().unwrap();
     let mut bytes = std::fs::read(&file).unwrap();

@@ -12,8 +12,11 @@
 //! | `rooms` | lists, deletions, sizes, names, rooms that nobody is in |
 //! | `pipes` | files through a room, byte for byte |
 //! | `history` | what was said, found again or gone for good |
+//! | `said` | what can be said besides a text, and to one member alone |
 //! | `liar`, `lies` | a server that lies, and gains nothing by it |
+//! | `serverless` | rooms without any server: hosts, tickets, addresses, takeover |
 //! | `misuse` | wrong arguments, damaged files, hostile bytes |
+//! | `screen` | the full-screen face in a pty, its screen read by a terminal's parser |
 //! | `measure` | the figures, on demand |
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
@@ -31,5 +34,9 @@ mod measure;
 mod misuse;
 mod outages;
 mod pipes;
+mod quota;
 mod refusals;
 mod rooms;
+mod said;
+mod screen;
+mod serverless;

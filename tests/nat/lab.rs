@@ -200,9 +200,9 @@ impl Lab {
         );
     }
 
-    /// What was blocked passes again.
-    pub fn unblock(&self) {
-        self.nft(&self.name("inet"), "delete table ip blocked\n");
+    /// The namespace of the Internet, for rules about who reaches whom.
+    pub fn internet(&self) -> String {
+        self.name("inet")
     }
 
     /// Bytes that have passed the cable of this host's site, both ways.

@@ -7,15 +7,21 @@
 //! |---|---|
 //! | `lab` | hosts, routers, cables |
 //! | `rooms` | servers and members on them |
+//! | `changes` | chats that go on when a network changes |
 //! | `doctor` | what `p2pchat doctor` says of each kind of router |
+//! | `mapping` | a router that can be asked to let others in |
 //! | `matrix` | who reaches whom directly, who through a third member, how soon |
+//! | `server` | what of all that passes the server: nothing |
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
+mod changes;
 mod doctor;
 #[path = "../e2e/harness.rs"]
 #[allow(dead_code, reason = "it serves the other end-to-end tests too")]
 mod harness;
 mod lab;
+mod mapping;
 mod matrix;
 mod rooms;
+mod server;

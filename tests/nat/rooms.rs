@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{DEADLINE, Peer, Process};
+use crate::harness::{Peer, Process};
 use crate::lab::{Host, Lab, Router};
 
 /// The name of the one room.
@@ -16,7 +16,8 @@ pub struct Net {
     pub lab: Lab,
     pub rendezvous: Host,
     dir: tempfile::TempDir,
-    pub server: Process,
+    /// Ends with the net.
+    _server: Process,
     pub address: String,
 }
 
@@ -34,7 +35,7 @@ impl Net {
         command.arg("--data-dir").arg(dir.path().join("server"));
         let server = Process::spawn(&mut command);
         server.wait_lines(1);
-        Net { lab, rendezvous, dir, server, address }
+        Net { lab, rendezvous, dir, _server: server, address }
     }
 
     /// A member's program on a host.
@@ -74,7 +75,6 @@ impl Net {
 pub fn within(host: &Host, program: &str) -> Command {
     let mut command = Command::new("ip");
     command.args(["netns", "exec", &host.namespace, program]);
-    // `ip` itself is looked up in the caller's path.
     command
 }
 
@@ -103,9 +103,4 @@ pub fn texts(peer: &Peer, from: &str) -> Vec<String> {
     let said =
         |it: &Value| (it["type"] == "message" && it["from"] == from).then(|| it["text"].as_str().unwrap().to_owned());
     peer.heard().iter().filter_map(said).collect()
-}
-
-/// The deadline that only a failure meets.
-pub fn deadline() -> Instant {
-    Instant::now() + DEADLINE
 }

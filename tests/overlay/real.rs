@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use p2pchat::core::io::Change;
 use p2pchat::identity::{Identity, Signer as _, Verified};
-use p2pchat::peer::api::{Chat, Command, Event, Keep, Options, Path, Person, RoomId, RoomName, Settings};
+use p2pchat::peer::api::{Chat, Command, Event, Keep, Options, Path, Person, Quota, RoomId, RoomName, Settings};
 use p2pchat::peer::{self, identity_file};
 use p2pchat::store::peer::PeerStore;
 use p2pchat::wire::{Few, Genesis, Member, ProposalHash, Roster, RosterHash};
@@ -87,7 +87,11 @@ async fn everybody_in(folder: &TempDir) -> Vec<Seat> {
             visiting: false,
             scrollback: 0,
             keep: Keep::default(),
+            quota: Quota::default(),
             ephemeral: false,
+            serverless: true,
+            certificate: None,
+            announce: false,
             map_port: false,
             ask_before_pinning: false,
         };

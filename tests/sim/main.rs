@@ -25,13 +25,23 @@ const OPEN: [&str; 9] = [
 ];
 
 /// Seeds that showed a bug once, and which.
-const FOUND: [(u64, &str); 6] = [
+const FOUND: [(u64, &str); 16] = [
     (9, "somebody in doubt about their seat was woken for ever for a drop they may not sign"),
     (81, "a yes to a knock that nobody else had heard of stood for ever"),
     (96, "client and server told each other the same steps without bound"),
+    (13, "a hole was taken in the log of somebody who was about to come back with what was missing"),
     (202, "an honest author was accused of two entries by somebody whose log of them began later"),
+    (218, "members dropped each other in turn for ever, for a head that one had stated before it was let in"),
+    (293, "whoever had signed something later missed the step that a liar had told no to them alone"),
+    (323, "an entry that waited was jumped over by one after what was for others"),
+    (525, "the server followed a step that all who had signed it had gone on to narrow, and stayed where nobody was"),
+    (833, "an entry was given up that somebody had, and the one that names it stood in two places"),
     (858, "behind a hole an entry went to somebody outside its audience"),
     (1419, "an honest author was accused of two entries by somebody who had come back"),
+    (1766, "members whose three questions a minute never met let nobody in"),
+    (3217, "a jump in a log was trusted to somebody who came to the room after what it left out"),
+    (3711, "a no that was given while a link was down was never said again"),
+    (9253, "whoever was alone in a room whose name others had taken stayed there"),
 ];
 
 #[test]

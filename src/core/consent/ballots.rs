@@ -260,10 +260,10 @@ impl Ballots {
         self.open.values().filter(without_me).map(Ballot::step).collect()
     }
 
-    /// Everything this member has answered over this roster.
-    pub fn answered(&self) -> BTreeSet<ProposalHash> {
-        let answered = self.open.iter().filter(|(_, ballot)| ballot.answer(&self.me).is_some());
-        answered.map(|(hash, _)| *hash).chain(self.forgotten.iter().copied()).collect()
+    /// Everything this member has answered over this roster, and how. What is forgotten may have been a yes.
+    pub fn answered(&self) -> BTreeMap<ProposalHash, Decision> {
+        let answered = self.open.iter().filter_map(|(hash, ballot)| Some((*hash, ballot.answer(&self.me)?)));
+        answered.chain(self.forgotten.iter().map(|hash| (*hash, Decision::Yes))).collect()
     }
 
     /// Proposals this member never answered, which get a signed no once it has moved on.

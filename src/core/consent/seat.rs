@@ -5,7 +5,7 @@
 //! what was heard, who can be reached, and what the user wants, and says what follows. The chat, the simulator and the
 //! model check (`tests/model`) run this same code.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::ballots::{Ballots, Noted};
 use super::chain::Chain;
@@ -127,7 +127,10 @@ pub struct Seat {
     /// Members of it who went on without us.
     left: BTreeMap<PeerId, Departed>,
     /// Rosters we have moved on from since the start, and what we had answered over each.
-    passed: VecDeque<(RosterHash, BTreeSet<ProposalHash>)>,
+    passed: VecDeque<(RosterHash, BTreeMap<ProposalHash, Decision>)>,
+    /// A valid step over the current roster that a later signature of ours stands against, in case that one dies: somebody
+    /// who had told us no may have told the others yes.
+    superseded: Option<Step>,
     /// A better half of the room that we know of: the roster it went on to.
     better_half: Option<Roster>,
     /// Whether that half was seen to be there.
@@ -146,6 +149,7 @@ impl Seat {
             ballots,
             left: BTreeMap::new(),
             passed: VecDeque::new(),
+            superseded: None,
             better_half: None,
             is_there: false,
             stays: false,
@@ -229,7 +233,8 @@ impl Seat {
 
     /// The step to adopt now, if there is one (rule 5).
     pub fn adoptable(&self) -> Option<Step> {
-        self.ballots.adoptable()
+        let in_time = |step: &&Step| self.ballots.live().is_none_or(|live| live == step.proposal.hash());
+        self.ballots.adoptable().or_else(|| self.superseded.as_ref().filter(in_time).cloned())
     }
 
     /// Makes the step's roster our own.
@@ -242,12 +247,13 @@ impl Seat {
         let overtaken = std::mem::replace(&mut self.ballots, Ballots::new(self.me));
         let unanswered = overtaken.unanswered();
         let mut answered = overtaken.answered();
-        answered.extend(&unanswered);
+        answered.extend(unanswered.iter().map(|hash| (*hash, Decision::Late)));
         self.passed.push_back((from, answered));
         if self.passed.len() > PASSED_ROSTERS_MAX {
             self.passed.pop_front();
         }
         self.stays = false;
+        self.superseded = None;
         let departed = std::mem::take(&mut self.left);
         self.left = departed.iter().filter(|(key, _)| is_member(&after, key)).map(|(key, how)| (*key, *how)).collect();
         Ok(Adopted { before, after, overtaken, departed, unanswered })
@@ -262,14 +268,36 @@ impl Seat {
         let mine = signers(base, proposal).contains(&self.me) && successor(base, proposal, size, scheme).is_ok();
         // Only over rosters passed since the start: of earlier ones we can't tell any more what we have signed.
         let Some((_, answered)) = self.passed.iter_mut().find(|(passed, _)| *passed == roster) else { return false };
-        mine && answered.len() < PROPOSALS_FORGOTTEN_MAX && answered.insert(hash)
+        let new = mine && answered.len() < PROPOSALS_FORGOTTEN_MAX && !answered.contains_key(&hash);
+        if new {
+            answered.insert(hash, Decision::Late);
+        }
+        new
+    }
+
+    /// The no that we gave to this over a roster that we have moved on from, again: whoever still tells of it may not have
+    /// heard that.
+    pub fn repeat_no(&self, proposal: &Proposal, signer: &dyn Signer) -> Option<Signed<Consent>> {
+        let (roster, hash) = (proposal.roster(), proposal.hash());
+        let (_, answered) = self.passed.iter().find(|(passed, _)| *passed == roster)?;
+        let decision = answered.get(&hash).copied().filter(|decision| *decision != Decision::Yes)?;
+        Some(self.sign_no(roster, hash, decision, signer))
     }
 
     /// A no because the room has moved on.
     pub fn sign_late(&self, roster: RosterHash, hash: ProposalHash, signer: &dyn Signer) -> Signed<Consent> {
+        self.sign_no(roster, hash, Decision::Late, signer)
+    }
+
+    fn sign_no(
+        &self,
+        roster: RosterHash,
+        proposal: ProposalHash,
+        decision: Decision,
+        signer: &dyn Signer,
+    ) -> Signed<Consent> {
         let (room, by) = (self.chain.room(), self.me);
-        let late = Consent { room, roster, proposal: hash, by, decision: Decision::Late };
-        Verified::sign(late, signer).into_signed()
+        Verified::sign(Consent { room, roster, proposal, by, decision }, signer).into_signed()
     }
 
     /// A step as somebody tells it.
@@ -288,6 +316,9 @@ impl Seat {
             let later = self.ballots.live().is_some_and(|live| live != step.proposal.hash());
             let superseded = later && !planted::is(Bug::AdoptedAgainstLater);
             let ours = at == self.chain.head() && !superseded;
+            if at == self.chain.head() && superseded {
+                self.superseded = Some(step.clone());
+            }
             return Ok(if ours { Heard::Adopt } else { Heard::Nothing });
         }
         let how = match &step.proposal {
@@ -357,6 +388,13 @@ impl Seat {
         // Any roster with us in it that follows one of ours has our signature, and was looked for above.
         self.left.entry(by).or_insert(Departed::WentOn);
         HeadMeans::GoneOn
+    }
+
+    /// A member has signed a knock at the current roster: it has a seat in it, and says that it sits nowhere.
+    pub fn hear_knock_of_member(&mut self, by: PeerId) {
+        if is_member(self.chain.current(), &by) && by != self.me {
+            self.left.entry(by).or_insert(Departed::Left);
+        }
     }
 
     /// Somebody says over their own link on which roster they are, who has no seat here: of a better half that we know of,

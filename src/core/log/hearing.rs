@@ -316,6 +316,13 @@ impl Log {
         let next = head.is_none_or(|head| {
             head.id == entry.previous || (entry.seq > head.entry.seq + 1 && self.before(entry).is_none())
         });
+        // A jump over what is for others leaves out nothing that is for us and waits for something else.
+        if next && !self.accused.contains(&entry.author) {
+            let here = head.map_or(0, |head| head.entry.seq);
+            if let Some(skipped) = self.held.between(&entry.author, here, entry.seq) {
+                return Stand::Waits(skipped);
+            }
+        }
         let depth = self.depth(entry).saturating_add(1);
         // Whoever came in later, or came back, has a log that begins later: what comes from before that is no second entry.
         let late = head.is_some_and(|head| entry.seq < head.entry.seq) && !self.is_second(entry, &kept.id);

@@ -61,6 +61,13 @@ impl Held {
         self.waits_for.get(id).into_iter().flatten().filter_map(|waiting| self.by_id.get(waiting).copied())
     }
 
+    /// The last entry of an author that waits and has a number between these two.
+    pub(super) fn between(&self, author: &PeerId, after: u64, before: u64) -> Option<EntryId> {
+        let from = (after.saturating_add(1), EntryId([0; 32]));
+        let waiting = self.authors.get(author).filter(|_| from.0 < before)?;
+        waiting.entries.range(from..(before, EntryId([0; 32]))).next_back().map(|((_, id), _)| *id)
+    }
+
     /// What is waited for and does not wait here itself, but for the store.
     pub(super) fn missing(&self) -> impl Iterator<Item = &EntryId> {
         self.waits_for

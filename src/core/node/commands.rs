@@ -9,7 +9,7 @@ use crate::core::room::{Ctx, Room};
 use crate::core::time::Now;
 use crate::identity::{RoomName, Verified};
 use crate::limits::{HISTORY_SHOWN_MAX, TEXT_BYTES_MAX};
-use crate::wire::{Deletion, EntryId, ProposalHash, RoomId, ToServer};
+use crate::wire::{Body, Deletion, EntryId, ProposalHash, RoomId, ToServer};
 
 impl Node {
     pub(super) fn command(&mut self, now: Now, command: Command, out: &mut Vec<Output>) {
@@ -18,6 +18,22 @@ impl Node {
                 self.say(now, &room, vec![text], out);
                 Ok(())
             }
+            Command::Write { room, what } => self.in_room(now, room, out, |room, ctx| room.put(ctx, &what)),
+            Command::React { room, to, sign } => self.in_room(now, room, out, |room, ctx| room.react(ctx, to, sign)),
+            Command::Private { room, to, fingerprint, text } => {
+                self.in_room(now, room, out, |room, ctx| room.say_privately(ctx, &to, fingerprint, text))
+            }
+            Command::Conversation { room, with, fingerprint, count } => self.in_room(now, room, out, |room, ctx| {
+                room.tell_conversation(ctx, with, fingerprint, count.min(HISTORY_SHOWN_MAX))
+            }),
+            Command::Ignore { room, name, on } => self.in_room(now, room, out, |room, ctx| room.ignore(ctx, &name, on)),
+            Command::Whois { room, name } => self.in_room(now, room, out, |room, ctx| room.whois(ctx, &name)),
+            Command::Verify { room, name, fingerprint, same } => {
+                self.in_room(now, room, out, |room, ctx| room.verify(ctx, &name, fingerprint, same))
+            }
+            Command::Invite(room) => self.look_at(now, room, out, |room, ctx| {
+                ctx.out.push(Output::Invite { name: room.name.clone() });
+            }),
             Command::Approve(knock) => self.decide(now, knock, true, out),
             Command::Deny(knock) => self.decide(now, knock, false, out),
             Command::Remove { room, who } => self.in_room(now, room, out, |room, ctx| room.remove(ctx, &who)),
@@ -40,15 +56,25 @@ impl Node {
                 }
             }
             Command::Join(room) => self.join(now, room, out),
+            Command::Host { room, size, settings } => {
+                if settings_are_sound(size, &settings) {
+                    self.host(now, room, size, settings, out)
+                } else {
+                    Err(Failure::BadSettings)
+                }
+            }
+            Command::Enter(ticket) => self.enter_by(now, ticket, out),
+            Command::Ticket { room, expires_in_s } => self.show_ticket(now, room, expires_in_s, out),
             Command::Leave(room) => self.leave(now, room, out),
             Command::List => self.ask_server(ToServer::List(()), out),
             Command::Members(room) => self.members(now, room, out),
+            Command::Paths(room) => self.look_at(now, room, out, Room::tell_paths),
             Command::Delete(room) => self.delete(room, out),
             Command::Last { room, count } => self.recall(room, count, None, None, out),
             Command::Earlier { room, before, count } => self.recall(room, count, None, Some(before), out),
             Command::Search { room, words, count } => self.recall(room, count, Some(words), None, out),
             // Answered by the driver, before the node ever sees the server.
-            Command::Pin { .. } => Ok(()),
+            Command::Pin { .. } | Command::Publish { .. } => Ok(()),
             Command::Quit => {
                 self.quit(now, out);
                 Ok(())
@@ -69,7 +95,7 @@ impl Node {
         };
         let mut ctx = ctx!(self, now, out);
         if let Some(room) = self.rooms.get_mut(&id) {
-            room.say(&mut ctx, texts);
+            room.say(&mut ctx, texts.iter().filter_map(|text| Body::text(text)).collect());
         }
     }
 
@@ -122,7 +148,7 @@ impl Node {
     }
 
     pub(super) fn ask_server(&self, message: ToServer, out: &mut Vec<Output>) -> Result<(), Failure> {
-        if !self.server_up {
+        if !self.server_up && !self.seeking.is_welcomed() {
             return Err(Failure::NoServer);
         }
         out.push(Output::ToServer(message));

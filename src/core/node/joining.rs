@@ -53,6 +53,14 @@ pub(super) struct Joining {
     pub retry_at: Option<u64>,
 }
 
+impl Joining {
+    /// Somebody new is asked to show the room; a knock that was made already may hold there too.
+    pub(super) fn ask_anew(&mut self) {
+        self.asked = true;
+        self.gives_up_at = None;
+    }
+}
+
 impl Node {
     /// The user wants to be in a room: back on the own seat if there is one, by a knock otherwise.
     pub(super) fn join(&mut self, now: Now, name: RoomName, out: &mut Vec<Output>) -> Result<(), Failure> {
@@ -74,13 +82,22 @@ impl Node {
         room.seats_taken_up(&mut ctx);
         ctx.tell_server(ToServer::Attach((id, room.chain().head())));
         self.rooms.insert(id, room);
+        self.attach_at_host(now, id, out);
+        self.settle_soon(now);
     }
 
     /// Starts from the beginning: which roster is the room on?
     pub(super) fn knock_anew(&mut self, name: RoomName, out: &mut Vec<Output>) {
         self.joining.insert(name.clone(), Joining { asked: true, ..Joining::default() });
         // Without a server the wish stays; it is carried out when the server is there.
-        let _ = self.ask_server(ToServer::LookUp(name), out);
+        self.look_up(name, out);
+    }
+
+    /// Asks the server, or the host in its place, to show a room; if neither is there, it is asked when it comes.
+    fn look_up(&mut self, name: RoomName, out: &mut Vec<Output>) {
+        if !self.ask_host(&name, out) {
+            let _ = self.ask_server(ToServer::LookUp(name), out);
+        }
     }
 
     /// The server is back: every wish is told anew.
@@ -116,6 +133,26 @@ impl Node {
         Ok(())
     }
 
+    /// Founds a room that no server keeps.
+    pub(super) fn found_alone(
+        &mut self,
+        now: Now,
+        name: RoomName,
+        size: u16,
+        settings: Settings,
+        out: &mut Vec<Output>,
+    ) -> Result<RoomId, Failure> {
+        if self.room_named(&name).is_some() || self.joining.contains_key(&name) {
+            return Err(Failure::AlreadyThere(name));
+        }
+        let (creator, creator_name) = (self.id(), self.name.clone());
+        let genesis = Genesis { name, size, creator, creator_name, nonce: self.nonce(), settings };
+        let genesis = Verified::sign(genesis, &*self.signer);
+        let id = room_id(&genesis);
+        self.found(now, genesis, out);
+        Ok(id)
+    }
+
     fn nonce(&mut self) -> [u8; 16] {
         let mut nonce = [0; 16];
         rand::Rng::fill_bytes(&mut self.rng, &mut nonce);
@@ -137,13 +174,21 @@ impl Node {
             return self.found(now, genesis, out);
         }
         // A name may have been taken by somebody else meanwhile.
-        if joining.must_be.is_some_and(|room| room != shown.room) {
+        let must_be = joining.must_be;
+        if must_be.is_some_and(|room| room != shown.room) || self.is_another_room(&shown.name, &shown.room) {
             return self.refuse(&shown.name, Refusal::RoomExists, out);
         }
         if shown.members >= shown.size {
             return self.refuse(&shown.name, Refusal::Full, out);
         }
         let (room, roster) = (shown.room, shown.roster);
+        // The host we knocked through is gone, and another one answers: what was said to our knock counts, and it may have
+        // been let in meanwhile.
+        let same = |knock: &&Verified<Knock>| knock.room == room;
+        let pending = self.joining.get(&shown.name).and_then(|joining| joining.knock.as_ref()).filter(same).cloned();
+        if let Some(knock) = pending.filter(|_| self.seeking.has_host()) {
+            return out.push(Output::ToServer(ToServer::Knock(knock.into_signed())));
+        }
         let expires_unix_s = now.wall_ms / 1000 + u64::from(shown.consent_timeout_s);
         let (key, name, nonce) = (self.signer.id(), self.name.clone(), self.nonce());
         let knock = Knock { room, roster, key, name, nonce, expires_unix_s };
@@ -182,12 +227,14 @@ impl Node {
         let mut room = Room::new(chain, log, me);
         room.recall_notes(notes);
         room.rules = self.rules.remove(&id).unwrap_or_default();
+        room.recall_privates(self.privates.remove(&id).unwrap_or_default());
         let mut ctx = ctx!(self, now, out);
         room.tell_joined(&mut ctx, how);
         ctx.tell_server(ToServer::Attach((id, room.chain().head())));
         room.offer_addresses(&mut ctx, &self.addresses);
         room.seats_taken_up(&mut ctx);
         self.rooms.insert(id, room);
+        self.attach_at_host(now, id, out);
         self.leave_reformed(now, id, out);
         self.welcome_strangers(now, out);
     }
@@ -261,7 +308,7 @@ impl Node {
     pub(super) fn follow_to(&mut self, now: Now, name: RoomName, room: RoomId, out: &mut Vec<Output>) {
         let (must_be, patient_until) = (Some(room), Some(now.after_ms(PATIENCE_MS)));
         self.joining.insert(name.clone(), Joining { asked: true, must_be, patient_until, ..Joining::default() });
-        let _ = self.ask_server(ToServer::LookUp(name), out);
+        self.look_up(name, out);
     }
 
     /// Tries again to get into rooms that are being founded anew.
@@ -274,7 +321,7 @@ impl Node {
             }
         }
         for name in again {
-            let _ = self.ask_server(ToServer::LookUp(name), out);
+            self.look_up(name, out);
         }
     }
 
@@ -347,7 +394,10 @@ impl Node {
             return;
         }
         let Ok(chain) = Chain::enter(admission, (knock.room, knock.roster), &*self.scheme) else { return };
+        // Whoever handed us the admission, server or host, is the one to tell.
+        let told = self.server_up || self.seeking.is_welcomed();
         let mut ctx = ctx!(self, now, out);
+        ctx.server_up = told;
         Room::new(chain, Log::default(), me).leave(&mut ctx);
     }
 
@@ -360,10 +410,16 @@ impl Node {
         }
         if let Some(knock) = &joining.knock {
             let withdrawal = ToServer::Withdraw((knock.room, ProposalHash(knock.digest())));
-            let _ = self.ask_server(withdrawal, out);
+            self.withdraw(withdrawal, out);
         }
         self.refuse(room, Refusal::Withdrawn, out);
         true
+    }
+
+    fn withdraw(&self, withdrawal: ToServer, out: &mut Vec<Output>) {
+        if self.server_up || self.seeking.is_welcomed() {
+            out.push(Output::ToServer(withdrawal));
+        }
     }
 
     /// A server that never answers is a refusal too.
@@ -374,7 +430,7 @@ impl Node {
         for room in late {
             if let Some(knock) = self.joining.get(&room).and_then(|joining| joining.knock.as_ref()) {
                 let withdrawal = ToServer::Withdraw((knock.room, ProposalHash(knock.digest())));
-                let _ = self.ask_server(withdrawal, out);
+                self.withdraw(withdrawal, out);
             }
             self.refuse(&room, Refusal::Expired, out);
         }

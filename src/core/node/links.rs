@@ -88,6 +88,7 @@ impl Node {
             room.learn_address(now, peer, remote);
             room.link_up(&mut ctx, peer);
         }
+        self.exchange_addresses(now, &peer, out);
     }
 
     fn is_known(&self, peer: &PeerId) -> bool {
@@ -175,6 +176,7 @@ impl Node {
             room.learn_address(now, peer, link.remote);
             room.link_down(&mut ctx, peer);
         }
+        self.observed.remove(&peer);
         self.dial_soon(now, peer);
         if link.since.saturating_add(SHORT_LIVED_MS) > now.mono_ms
             && let Some(dialling) = self.dialling.get_mut(&peer)
@@ -198,6 +200,9 @@ impl Node {
         }
         let Some(peer) = self.peers.get(&id).copied() else { return };
         self.heard_after_all(&peer);
+        if self.is_about_addresses(now, peer, &message, out) {
+            return;
+        }
         let Some(room) = room_of(&message) else { return };
         let mut ctx = ctx!(self, now, out);
         // A room that the peer has no seat in is none of their business, whatever they say about it.
@@ -218,19 +223,21 @@ impl Node {
             PeerMessage::LinkState(state) => room.on_link_state(&mut ctx, peer, state),
             PeerMessage::Arrived((_, author, readers)) => room.on_arrived(&mut ctx, peer, author, &readers),
             PeerMessage::Pull((_, logs)) => room.on_pull(&mut ctx, peer, &logs),
-            PeerMessage::Candidates((_, addresses)) => room.learn_addresses(now, peer, addresses.into_vec()),
             PeerMessage::Floor((_, floors)) => room.on_floor(&mut ctx, peer, &floors),
             PeerMessage::Trace((_, hash)) => room.on_trace(&mut ctx, peer, hash),
             PeerMessage::Past((_, roster)) => room.on_past(&mut ctx, peer, roster),
             PeerMessage::Want((_, ids)) => room.on_want(&mut ctx, peer, &ids),
             PeerMessage::Lacks((_, ids)) => room.on_lacks(&mut ctx, peer, &ids),
             PeerMessage::Reform(reform) => room.on_reform(&mut ctx, peer, reform),
-            PeerMessage::Bye(_) => {}
+            PeerMessage::Private((_, private)) => room.on_private(&mut ctx, peer, private),
+            PeerMessage::Carry(carry) => room.on_carry(&mut ctx, peer, carry),
+            PeerMessage::Seen(_) | PeerMessage::Candidates(_) | PeerMessage::Introduce(_) | PeerMessage::Bye(_) => {}
         }
     }
 
     pub(super) fn own_addresses(&mut self, now: Now, addresses: Vec<SocketAddr>, out: &mut Vec<Output>) {
         self.addresses = addresses;
+        self.tell_own_addresses(out);
         self.told_addresses_at = Some(now.mono_ms);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values() {
@@ -282,6 +289,8 @@ impl Node {
         let wanted = self.wanted_links(now);
         self.let_go_of_surplus(now, &wanted, out);
         let lost = |peer: &PeerId| self.rooms.values().any(|room| room.lost.contains_key(peer));
+        let me = self.id();
+        self.hurried.retain(|peer, _| known.contains(peer) || *peer == me);
         self.dialling.retain(|peer, _| (wanted.contains(peer) || lost(peer)) && !self.links.contains_key(peer));
         if self.quitting.is_some() {
             return;
@@ -352,12 +361,15 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         | PeerMessage::Frontier((room, _))
         | PeerMessage::Pull((room, _))
         | PeerMessage::Arrived((room, _, _))
+        | PeerMessage::Private((room, _))
         | PeerMessage::Floor((room, _))
         | PeerMessage::Trace((room, _))
         | PeerMessage::Past((room, _))
         | PeerMessage::Want((room, _))
+        | PeerMessage::Introduce((room, ..))
         | PeerMessage::Lacks((room, _))
         | PeerMessage::Candidates((room, _)) => Some(*room),
-        PeerMessage::Bye(_) => None,
+        PeerMessage::Carry(carry) => Some(carry.room),
+        PeerMessage::Seen(_) | PeerMessage::Bye(_) => None,
     }
 }

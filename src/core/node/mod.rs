@@ -4,12 +4,15 @@
 //! knocks of our own (`joining`), to the links. It never does any IO.
 
 mod commands;
+mod hosting;
 mod joining;
 mod links;
 mod overlay;
 mod reforming;
 mod renewing;
+mod seeking;
 mod server;
+mod whereabouts;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -18,20 +21,24 @@ use std::sync::Arc;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use super::acquaintances::Acquaintances;
 use super::consent::chain::Chain;
 use super::event::{Ending, Event, Failure, Leaving, Misdeed};
 use super::io::{Change, Input, Kept, LinkId, Output};
 use super::log::{Log, Memory};
+use super::private::Privates;
 use super::room::{Ctx, Fate, Link, Room, Rules};
 use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signer};
 use crate::limits::BLAMES_PER_MINUTE_MAX;
 use crate::planted::{self, Bug};
-use crate::wire::RoomId;
+use crate::wire::{PeerMessage, RoomId};
 
+use hosting::Hosting;
 use joining::Joining;
 use links::{Dialling, Stranger};
 use renewing::Renewal;
+use seeking::Seeking;
 
 /// Milliseconds without any progress after which a quitting client stops waiting for acknowledgements.
 const QUIT_PATIENCE_MS: u64 = 10_000;
@@ -78,6 +85,10 @@ pub struct Node {
     logs: BTreeMap<RoomId, Memory>,
     /// How knocks are answered without asking, at rooms we are not in.
     rules: BTreeMap<RoomId, Rules>,
+    /// Private messages of rooms we are not in.
+    privates: BTreeMap<RoomId, Privates>,
+    /// Whom we have met.
+    known: Acquaintances,
     /// Rooms founded anew that we are to enter, and which we leave for each.
     reformed: BTreeMap<RoomId, RoomId>,
     /// Rooms we want to be in.
@@ -96,10 +107,16 @@ pub struct Node {
     surplus: BTreeMap<PeerId, u64>,
     /// When the address of somebody we should have a link with has been unknown for too long.
     unknown_until: Option<u64>,
-    /// When we last followed the server's word that somebody has moved.
-    followed: VecDeque<u64>,
+    /// When news of each peer, or of ourselves, last made us dial before it was time.
+    hurried: BTreeMap<PeerId, VecDeque<u64>>,
     /// Our own addresses.
     addresses: Vec<SocketAddr>,
+    /// Where members see us, by whom.
+    observed: BTreeMap<PeerId, SocketAddr>,
+    /// Newcomers who knock through us.
+    hosting: Hosting,
+    /// Whom we knock through.
+    seeking: Seeking,
     /// When the server was last told of them because something changed.
     told_addresses_at: Option<u64>,
     /// Whether the server has welcomed us.
@@ -123,6 +140,7 @@ macro_rules! ctx {
             out: $out,
             links: &$node.links,
             server_up: $node.server_up,
+            known: &mut $node.known,
         }
     };
 }
@@ -146,6 +164,12 @@ impl Node {
         for (room, key, rule) in kept.rules {
             rules.entry(room).or_default().insert(key, rule);
         }
+        let mut conversations: BTreeMap<RoomId, Vec<_>> = BTreeMap::new();
+        for (room, with, kept) in kept.privates {
+            conversations.entry(room).or_default().push((with, kept));
+        }
+        let mut privates: BTreeMap<RoomId, Privates> =
+            conversations.into_iter().map(|(room, kept)| (room, Privates::recall(kept))).collect();
         let mut dormant: BTreeMap<RoomId, Room> = BTreeMap::new();
         for room in kept.rooms {
             let Ok(genesis) = room.genesis.verify(&*scheme) else { continue };
@@ -155,6 +179,9 @@ impl Node {
             let mut reopened = Room::new(chain, log, me);
             reopened.recall_notes(notes);
             reopened.rules = rules.remove(&reopened.id()).unwrap_or_default();
+            let id = reopened.id();
+            reopened.recall_standing(kept.standing.iter().filter(|kept| kept.entry.room == id));
+            reopened.recall_privates(privates.remove(&reopened.id()).unwrap_or_default());
             reopened.recall(room.consents, room.head_counter, &*scheme);
             dormant.insert(reopened.id(), reopened);
         }
@@ -174,6 +201,8 @@ impl Node {
             dormant,
             logs,
             rules,
+            privates,
+            known: Acquaintances::recall(kept.acquaintances),
             reformed: BTreeMap::new(),
             joining: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -183,14 +212,22 @@ impl Node {
             renewals: BTreeMap::new(),
             surplus: BTreeMap::new(),
             unknown_until: None,
-            followed: VecDeque::new(),
+            hurried: BTreeMap::new(),
             addresses: Vec::new(),
+            observed: BTreeMap::new(),
+            hosting: Hosting::default(),
+            seeking: Seeking::default(),
             told_addresses_at: None,
             server_up: false,
             quitting: None,
             blamed: VecDeque::new(),
             ended: false,
         }
+    }
+
+    /// Whether what somebody says is hidden.
+    pub fn ignores(&self, key: &PeerId) -> bool {
+        self.known.ignores(key)
     }
 
     /// Our own key.
@@ -204,6 +241,7 @@ impl Node {
             return;
         }
         let begun = out.len();
+        let is_talk = is_talk(&input);
         match input {
             Input::Command(command) => self.command(now, command, out),
             Input::Say { room, texts } => self.say(now, &room, texts, out),
@@ -238,13 +276,21 @@ impl Node {
                     room.on_looked_up(&mut ctx, &asked, &found);
                 }
             }
+            Input::GuestCame { guest, observed, exporter } => self.guest_came(guest, observed, exporter, out),
+            Input::FromGuest { guest, message } => self.guest_says(now, guest, message, out),
+            Input::GuestGone { guest } => self.guest_gone(guest),
+            Input::HostConnected { host, exporter } => self.host_connected(host, exporter, out),
             Input::NotKept { why } => self.not_kept(why, out),
             Input::Wake => {}
         }
-        self.pass_time(now, out);
-        self.leave_abandoned(now, out);
-        self.go_over(now, out);
-        self.tend_links(now, out);
+        // What is said moves nobody from roster to roster, and there is a lot of it.
+        if self.pass_time(now, out) || !is_talk {
+            self.leave_abandoned(now, out);
+            self.go_over(now, out);
+            self.tend_links(now, out);
+            self.seek_hosts(out);
+        }
+        self.attend_guests(now, out);
         self.try_to_end(now, out);
         self.blame_in_moderation(now, out, begun);
     }
@@ -272,15 +318,21 @@ impl Node {
         let rooms = self.rooms.values().filter_map(Room::due);
         let joining = self.joining.values().flat_map(|joining| [joining.gives_up_at, joining.retry_at]).flatten();
         let quitting = self.quitting.map(|since| since + QUIT_PATIENCE_MS);
-        rooms.chain(joining).chain(self.links_due()).chain(self.renewals_next()).chain(quitting).min()
+        let hosts = self.hosting_due().into_iter().chain(self.seeking.due());
+        let links = self.links_due().into_iter().chain(self.renewals_next());
+        rooms.chain(joining).chain(links).chain(hosts).chain(quitting).min()
     }
 
-    fn pass_time(&mut self, now: Now, out: &mut Vec<Output>) {
+    /// Does what is due in the rooms; whether anything was.
+    fn pass_time(&mut self, now: Now, out: &mut Vec<Output>) -> bool {
+        let mut any = false;
         self.give_up_knocking(now, out);
         self.retry_joining(now, out);
+        self.settle_alone(now, out);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut() {
             if room.due().is_some_and(|due| due <= now.mono_ms) {
+                any = true;
                 room.lapse(&mut ctx);
                 room.absences_due(&mut ctx);
                 room.settle(&mut ctx);
@@ -290,11 +342,13 @@ impl Node {
                 room.link_states_due(&mut ctx);
                 room.pulls_due(&mut ctx);
                 room.arrivals_due(&mut ctx);
+                room.privates_due(&mut ctx);
                 room.level_due(&mut ctx);
                 room.keep_addresses_due(&mut ctx);
                 room.ask_server_due(&mut ctx);
             }
         }
+        any
     }
 
     /// Rooms whose others all went on without us, or whose other half hosts: out, and knock again. Rooms that we were
@@ -312,6 +366,7 @@ impl Node {
     }
 
     fn abandon(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
+        self.remember_ways(id);
         // Whoever still counts on our seat must not wait for us: we are about to knock at them.
         let mut ctx = ctx!(self, now, out);
         if let Some(room) = self.rooms.get_mut(&id) {
@@ -335,8 +390,9 @@ impl Node {
         out.push(Output::Persist(Change::Gone { room: id }));
         out.push(Output::Tell(Event::Left { room: room.name.clone(), why }));
         let name = room.name.clone();
-        let (memory, rules) = room.into_memory();
+        let (memory, rules, privates) = room.into_memory();
         self.rules.insert(id, rules);
+        self.privates.insert(id, privates);
         self.logs.insert(id, memory);
         Some(name)
     }
@@ -344,6 +400,11 @@ impl Node {
     /// The room of a name that we are in.
     pub fn room_named(&self, name: &RoomName) -> Option<RoomId> {
         self.rooms.iter().find(|(_, room)| room.name == *name).map(|(id, _)| *id)
+    }
+
+    /// What a room that we are in is called.
+    pub fn name_of_room(&self, room: &RoomId) -> Option<RoomName> {
+        self.rooms.get(room).map(|room| room.name.clone())
     }
 
     /// The store refused: nothing that was to follow has happened, and nothing more can be promised.
@@ -362,7 +423,7 @@ impl Node {
         let (mut all, mut lost) = (true, false);
         for room in self.rooms.values() {
             let (room_all, room_lost) = room.delivered_to_all_linked(&me);
-            all &= room_all;
+            all &= room_all && room.privates_delivered();
             lost |= room_lost;
         }
         let hopeless = now.mono_ms >= since + QUIT_PATIENCE_MS;
@@ -377,5 +438,19 @@ impl Node {
         let ending = if all && !lost { Ending::Done } else { Ending::Undelivered };
         out.push(Output::Tell(Event::Ended(ending)));
         out.push(Output::End);
+    }
+}
+
+/// Whether an input is about what is said, and about nobody's seat.
+fn is_talk(input: &Input) -> bool {
+    match input {
+        Input::Say { .. } | Input::Fetched { .. } | Input::LookedUp { .. } => true,
+        Input::FromPeer { message, .. } => {
+            matches!(
+                message,
+                PeerMessage::Run(_) | PeerMessage::Frontier(_) | PeerMessage::Want(_) | PeerMessage::Floor(_)
+            )
+        }
+        _ => false,
     }
 }

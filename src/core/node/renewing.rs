@@ -12,7 +12,7 @@ use super::links::candidates;
 use crate::core::io::{LinkId, Output};
 use crate::core::time::Now;
 use crate::identity::PeerId;
-use crate::limits::{CANDIDATES_MAX, MOVES_PER_MINUTE_MAX};
+use crate::limits::{CANDIDATES_MAX, HURRIES_PER_MINUTE_MAX};
 use crate::wire::RoomId;
 
 /// Milliseconds from one attempt to the next, doubled each time: as long as a lost first packet takes to be sent again
@@ -46,7 +46,7 @@ impl Node {
 
     /// The server sees us elsewhere than before: our router has moved, or we have and did not notice.
     pub(super) fn moved(&mut self, now: Now) {
-        if self.may_follow_move(now) {
+        if self.may_hurry(now, self.id()) {
             self.network_changed(now);
         }
     }
@@ -64,26 +64,34 @@ impl Node {
         let Some(room) = self.rooms.get_mut(&id).filter(|room| room.has(&peer)) else { return };
         let seen_elsewhere = room.addresses.get(&peer).is_some_and(|before| before.first() != addresses.first());
         room.learn_addresses(now, peer, addresses);
-        if !self.links.contains_key(&peer) {
-            self.dial_soon(now, peer);
-            if seen_elsewhere && self.may_follow_move(now) {
-                self.dial_at_once(now, peer);
-            }
-        } else if seen_elsewhere && self.may_follow_move(now) {
-            self.renew(now, peer);
+        if !self.may_hurry(now, peer) {
+            return;
+        }
+        match (self.links.contains_key(&peer), seen_elsewhere) {
+            (false, false) => self.dial_soon(now, peer),
+            (false, true) => self.dial_at_once(now, peer),
+            (true, false) => {}
+            (true, true) => self.renew(now, peer),
         }
     }
 
-    /// Nobody, and no server that lies, makes us dial for ever by ever new addresses (THREATS.md rows 16 and 32).
-    fn may_follow_move(&mut self, now: Now) -> bool {
-        while self.followed.front().is_some_and(|at| at + 60_000 <= now.mono_ms) {
-            self.followed.pop_front();
+    /// Somebody's link with a peer broke, by the server's word: ours may be the next, or be there to be had.
+    pub(super) fn dial_on_report(&mut self, now: Now, peer: PeerId) {
+        if self.may_hurry(now, peer) {
+            self.dial_soon(now, peer);
         }
-        // A network that changes for everybody at once is one change per peer.
-        let most = MOVES_PER_MINUTE_MAX * (1 + self.links.len());
-        let may = self.followed.len() < most;
+    }
+
+    /// Whether news of somebody is a reason to dial before it is time. Nobody, and no server that lies, makes us dial for
+    /// ever by ever new addresses (THREATS.md rows 16 and 32).
+    pub(super) fn may_hurry(&mut self, now: Now, peer: PeerId) -> bool {
+        let hurried = self.hurried.entry(peer).or_default();
+        while hurried.front().is_some_and(|at| at + 60_000 <= now.mono_ms) {
+            hurried.pop_front();
+        }
+        let may = hurried.len() < HURRIES_PER_MINUTE_MAX;
         if may {
-            self.followed.push_back(now.mono_ms);
+            hurried.push_back(now.mono_ms);
         }
         may
     }

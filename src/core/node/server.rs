@@ -28,6 +28,7 @@ impl Node {
     }
 
     pub(super) fn server_lost(&mut self) {
+        self.host_lost();
         self.server_up = false;
         for room in self.rooms.values_mut() {
             room.online.clear();
@@ -88,12 +89,18 @@ impl Node {
             FromServer::Presence((_, key, true)) if room.has(&key) => drop(room.online.insert(key)),
             FromServer::Presence((_, key, _)) => drop(room.online.remove(&key)),
             // A report tells when to try again, nothing more: reachability is what we see ourselves.
-            FromServer::Reported((_, key, _)) if room.has(&key) => self.dial_soon(now, key),
+            FromServer::Reported((_, key, _)) if room.has(&key) => self.dial_on_report(now, key),
             _ => {}
         }
     }
 
     fn welcomed(&mut self, now: Now, out: &mut Vec<Output>) {
+        if self.seeking.has_host() {
+            for joining in self.joining.values_mut() {
+                joining.ask_anew();
+            }
+            return self.host_welcomed(now, out);
+        }
         self.server_up = true;
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut() {
@@ -104,7 +111,11 @@ impl Node {
     }
 
     fn refused(&mut self, now: Now, room: Option<RoomName>, code: RefusalCode, why: &str, out: &mut Vec<Output>) {
-        if !self.server_up {
+        if self.seeking.has_host() && !self.seeking.is_welcomed() {
+            // One host that will not have us: the next one may.
+            return;
+        }
+        if !self.server_up && !self.seeking.has_host() {
             let failure = match code {
                 RefusalCode::Password => Failure::PasswordRefused,
                 RefusalCode::NameTaken => Failure::NameTaken(self.name.clone()),
@@ -128,8 +139,10 @@ impl Node {
         }
         let seated = room.as_ref().and_then(|room| self.room_named(room));
         match (code, seated) {
-            // We came back to a room whose name belongs to others by now: theirs is the one to knock at.
-            (RefusalCode::RoomExists, Some(id)) if !self.rooms[&id].settled => self.abandon(now, id, out),
+            // We came back to a room whose name belongs to others by now, or are alone in it: theirs is the one to knock at.
+            (RefusalCode::RoomExists, Some(id)) if !self.rooms[&id].settled || self.is_alone(id) => {
+                self.abandon(now, id, out);
+            }
             (RefusalCode::NotCreator, _) if room.is_some() => {
                 let failure = room.map(Failure::NotCreator);
                 out.extend(failure.map(|failure| Output::Tell(Event::Failed(failure))));
@@ -143,6 +156,10 @@ impl Node {
                 out.push(Output::Tell(Event::Failed(Failure::ServerRefused { why })));
             }
         }
+    }
+
+    fn is_alone(&self, id: RoomId) -> bool {
+        self.rooms.get(&id).is_some_and(|room| room.others(&self.id()).is_empty())
     }
 
     /// Others seem to have gone on without us: before our seat is given up, the server is asked whether anybody is
@@ -194,7 +211,8 @@ impl Node {
             room.ask_server_at = Some(ctx.now.after_ms(BRING_AGAIN_MS));
             return;
         }
-        if !already {
+        let long_ago = room.brought.is_some_and(|(.., when)| ctx.now.mono_ms >= when.saturating_add(ASK_AGAIN_MS));
+        if !already || long_ago {
             room.brought = Some((roster, head, ctx.now.mono_ms));
         }
         let Some(missed) = room.chain().steps_after(&roster).map(<[_]>::to_vec) else {
@@ -204,6 +222,12 @@ impl Node {
             room.elsewhere = true;
             if !already && room.tell_partings(&mut ctx) {
                 return;
+            }
+            // What decides may have changed meanwhile: who is there, and on which roster.
+            if already && long_ago {
+                let owed = room.owed;
+                room.tell_partings(&mut ctx);
+                room.owed = owed;
             }
             room.owed = room.owed.saturating_sub(1);
             // Who was just coming back knocks, and so does who is alone. Who has company stays until the others' own

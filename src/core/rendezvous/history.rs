@@ -45,6 +45,11 @@ impl History {
         self.steps.iter().any(|past| past.step.proposal == *proposal)
     }
 
+    /// Whether a step from this roster was taken, and is still kept.
+    pub(super) fn knows(&self, roster: &RosterHash) -> bool {
+        self.steps.iter().any(|past| past.from == *roster)
+    }
+
     /// The epoch of the oldest roster that a step is known from.
     pub(super) fn oldest(&self) -> u64 {
         self.steps.front().map_or(0, |step| step.epoch)

@@ -9,11 +9,12 @@ use std::net::{IpAddr, SocketAddr};
 use super::refusal::{Refusal, not_member};
 use super::room::{Room, Turn};
 use super::sessions::Client;
+use crate::identity::PeerId;
 use crate::limits::CANDIDATES_MAX;
 use crate::wire::{Few, FromServer, RosterHash};
 
 /// Addresses of one member.
-pub(super) type Addresses = Few<SocketAddr, CANDIDATES_MAX>;
+pub(in crate::core) type Addresses = Few<SocketAddr, CANDIDATES_MAX>;
 
 impl Room {
     /// A member tells where it can be reached. Addresses for another roster than the room's are passed over: its client
@@ -32,6 +33,7 @@ impl Room {
         let attachment = self.attachment(&client.key).ok_or_else(not_member)?;
         attachment.addresses = Some(addresses.clone());
         self.tell_others(turn, &client.key, &FromServer::Introduce((self.id(), client.key, addresses)));
+        // A newcomer hears of it when it has told its own: both then dial at the same moment, which is what routers need.
         self.introduce_others(turn, &client.key);
         Ok(())
     }
@@ -47,7 +49,7 @@ impl Room {
     }
 
     /// Tells a member where all others are that have told.
-    pub(super) fn introduce_others(&self, turn: &mut Turn<'_>, to: &crate::identity::PeerId) {
+    pub(super) fn introduce_others(&self, turn: &mut Turn<'_>, to: &PeerId) {
         for (key, addresses) in self.addresses().filter(|(key, _)| *key != to) {
             turn.send(to, FromServer::Introduce((self.id(), *key, addresses.clone())));
         }
@@ -55,7 +57,7 @@ impl Room {
 }
 
 /// The address a client is seen from, then those it offers that another host could use.
-fn usable(observed: SocketAddr, offered: &[SocketAddr]) -> Addresses {
+pub(in crate::core) fn usable(observed: SocketAddr, offered: &[SocketAddr]) -> Addresses {
     let at_home = observed.ip().is_loopback();
     let mut usable = vec![observed];
     for address in offered.iter().map(|address| SocketAddr::new(address.ip().to_canonical(), address.port())) {
@@ -67,7 +69,7 @@ fn usable(observed: SocketAddr, offered: &[SocketAddr]) -> Addresses {
 }
 
 /// Whether an address can stand for one host that isn't only reachable on one cable (THREATS.md row 16).
-fn is_unicast(address: SocketAddr) -> bool {
+pub(in crate::core) fn is_unicast(address: SocketAddr) -> bool {
     let local = match address.ip() {
         IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
         IpAddr::V6(v6) => v6.is_unicast_link_local(),

@@ -84,20 +84,26 @@ impl Room {
         Ok(())
     }
 
-    /// Somebody brings the step by which another half of the room parted from a roster that it left by a parting too.
+    /// Somebody brings the step by which another half of the room parted from a roster that the room moved on from.
     /// Whichever half hosts by DESIGN.md §4 rule 10 has the room; whoever doesn't is shown the other's step, and can see for
     /// itself. `true` if the room is theirs now.
     fn other_half(&mut self, turn: &mut Turn<'_>, from: PeerId, step: &Step) -> bool {
         let at = step.proposal.roster();
-        let Some((base, taken)) = self.partings.iter().rev().find(|(base, _)| base.hash() == at).cloned() else {
-            return false;
-        };
+        let parted = self.partings.iter().rev().find(|(base, _)| base.hash() == at).cloned();
+        let admitted = || self.admission.as_ref().map(|admission| &admission.roster).filter(|base| base.hash() == at);
+        let Some(base) = parted.as_ref().map(|(base, _)| base).or_else(admitted).cloned() else { return false };
         let Ok(next) = verify_step(&base, step, self.genesis().size, turn.scheme) else { return false };
-        if !step.is_parting() || next.members.iter().any(|member| is_member(&self.roster, &member.key)) {
+        if !step.is_parting() {
             return false;
         }
-        if !hosts_over(&base, &next, &self.roster) {
-            turn.send(&from, FromServer::Step((self.id(), taken)));
+        let apart = !next.members.iter().any(|member| is_member(&self.roster, &member.key));
+        if apart && !hosts_over(&base, &next, &self.roster) {
+            if let Some((_, taken)) = parted {
+                turn.send(&from, FromServer::Step((self.id(), taken)));
+            }
+            return false;
+        }
+        if !apart && !self.was_narrowed(&base, &next) {
             return false;
         }
         self.partings.retain(|(parted, _)| parted.epoch < base.epoch);
@@ -108,6 +114,24 @@ impl Room {
         let at = self.hash();
         self.attach(turn, from, at);
         true
+    }
+
+    /// Whether a parting that keeps some of those on our roster, and nobody else, came after the step by which we got here,
+    /// so that they never were on it: whoever signs two things over one roster signs the drop that keeps fewer later
+    /// (DESIGN.md §4 rule 4). They have the room if they host over those who may be on ours, or if none of these is.
+    fn was_narrowed(&self, base: &Roster, next: &Roster) -> bool {
+        let inside = next.members.iter().all(|member| is_member(&self.roster, &member.key));
+        if self.roster.previous != base.hash() || !inside || next.members.len() >= self.roster.members.len() {
+            return false;
+        }
+        let mut rest = base.members.to_vec();
+        rest.retain(|member| is_member(&self.roster, &member.key) && !is_member(next, &member.key));
+        let here = |key: &PeerId| self.attached.get(key).is_some_and(|attachment| !attachment.elsewhere);
+        if !rest.iter().any(|member| here(&member.key)) {
+            return true;
+        }
+        let Ok(members) = rest.try_into() else { return false };
+        hosts_over(base, next, &Roster { members, ..self.roster.clone() })
     }
 
     fn follow(&mut self, turn: &mut Turn<'_>, step: Step, next: Roster, known: Known) {
@@ -210,6 +234,7 @@ impl Room {
         }
         self.clear_line(turn, admitted);
         self.ballots = Default::default();
+        self.attached.values_mut().for_each(|attachment| attachment.elsewhere = false);
         self.gone.clear();
         // Who said that they leave, and signed it over a roster that the room has left behind by now, still leaves.
         let staying = |key: &PeerId| is_member(&self.roster, key) && newcomer.is_none_or(|newcomer| newcomer != *key);

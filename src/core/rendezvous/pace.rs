@@ -13,7 +13,7 @@ const SPAN_MS: u64 = 60_000;
 
 /// The knocks of the last minute.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(in crate::core) struct Pace {
     /// When and whose, oldest first.
     recent: VecDeque<(u64, PeerId)>,
     /// How many of them count against each key.
@@ -22,7 +22,7 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Counts a knock, or refuses it.
-    pub(super) fn knock(&mut self, now: Now, key: PeerId) -> Result<(), Refusal> {
+    pub(in crate::core) fn knock(&mut self, now: Now, key: PeerId) -> Result<(), Refusal> {
         while let Some(&(_, old)) = self.recent.front().filter(|(at, _)| at.saturating_add(SPAN_MS) <= now.mono_ms) {
             self.recent.pop_front();
             self.uncount(&old);
@@ -37,7 +37,7 @@ impl Pace {
     }
 
     /// Takes a key's last knock back: the server itself asks for the next one.
-    pub(super) fn refund(&mut self, key: &PeerId) {
+    pub(in crate::core) fn refund(&mut self, key: &PeerId) {
         if let Some(at) = self.recent.iter().rposition(|(_, whose)| whose == key) {
             self.recent.remove(at);
             self.uncount(key);

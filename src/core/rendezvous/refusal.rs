@@ -8,7 +8,7 @@ use crate::wire::{FromServer, RefusalCode, Text};
 
 /// A no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(in crate::core) struct Refusal {
     /// For programs.
     pub(super) code: RefusalCode,
     /// For people: what is wrong, and what to do.

@@ -157,6 +157,8 @@ impl Rendezvous {
                 Ok(())
             }
             ToServer::LookUp(name) => self.look_up(session, name, out),
+            // A server shows its rooms to everybody: whoever asks by ticket is asking a member.
+            ToServer::Ask((name, ..)) => self.look_up(session, name, out),
             ToServer::Create(genesis) => {
                 let name = genesis.unverified().name.clone();
                 self.create(client, genesis, out).map_err(|refusal| (Some(name), refusal))

@@ -57,6 +57,8 @@ impl Turn<'_> {
 pub(super) struct Attachment {
     /// Where it can be reached, once it told, for members of the roster it told it at.
     pub(super) addresses: Option<Addresses>,
+    /// Whether it said since then that it is on a roster that this server doesn't know.
+    pub(super) elsewhere: bool,
     /// Members it reported unreachable since it, or they, attached.
     reported: BTreeSet<PeerId>,
 }
@@ -303,6 +305,10 @@ impl Room {
             self.attached.insert(key, Attachment::default());
             self.empty_until = None;
             self.tell_others(turn, &key, &FromServer::Presence((id, key, true)));
+        }
+        let known = at == self.hash || self.history.knows(&at);
+        if let Some(attachment) = self.attached.get_mut(&key) {
+            attachment.elsewhere = !known;
         }
         for other in self.attached.keys().filter(|other| **other != key) {
             turn.send(&key, FromServer::Presence((id, *other, true)));

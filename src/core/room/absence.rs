@@ -11,7 +11,7 @@ use crate::identity::PeerId;
 use crate::wire::{Decision, PeerMessage, Roster, Step};
 
 /// Milliseconds a lost link has to come back before people are told: a link that is replaced by a better one flickers.
-const QUIET_MS: u64 = 2_000;
+pub(super) const QUIET_MS: u64 = 2_000;
 
 /// Milliseconds after a drop before it is weighed again, doubled at random, and doubled with each refusal up to the second:
 /// views need time to agree, and two that never will should not argue for ever.
@@ -43,8 +43,8 @@ impl Room {
     /// The members we reach: over our own links, or over any number of others' that both their ends state.
     fn reachable(&self, ctx: &Ctx<'_>) -> BTreeSet<PeerId> {
         let direct = self.linked().filter(|peer| ctx.links.contains_key(*peer));
-        let relayed = self.web.graph().ways(&ctx.me()).into_keys();
-        direct.copied().chain(relayed).filter(|key| self.has(key)).collect()
+        let relayed = self.web.ways(&ctx.me()).keys();
+        direct.chain(relayed).copied().filter(|key| self.has(key)).collect()
     }
 
     /// The members who have told us over a link of ours which roster they are on. A bare connection is no member: whoever
@@ -60,9 +60,11 @@ impl Room {
             self.links_changed(ctx);
         }
         let reachable = self.reachable(ctx);
+        self.note_detours(ctx, &reachable);
         for key in self.others(&ctx.me()) {
             if reachable.contains(&key) {
                 if self.absent.remove(&key).is_some_and(|absence| absence.told) {
+                    self.detour_told(ctx, &key);
                     self.tell_path(ctx, &key, None);
                 }
             } else {
@@ -78,7 +80,8 @@ impl Room {
         // on which they never said where they are has yet to time out.
         let path = if grace_s.is_some() { Path::None } else { self.path(ctx, key) };
         if let (Some(name), false) = (self.name_of(key), matches!(path, Path::Direct { .. })) {
-            ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s });
+            let tried = self.tried(key);
+            ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s, tried });
         }
     }
 
@@ -153,6 +156,7 @@ impl Room {
 
     /// Time passed: tells of absences that lasted, and drops whose grace is over.
     pub fn absences_due(&mut self, ctx: &mut Ctx<'_>) {
+        self.detours_due(ctx);
         let grace = self.grace_ms();
         let lasting: Vec<PeerId> = self
             .absent
@@ -173,6 +177,7 @@ impl Room {
     pub(super) fn absence_due(&self) -> Option<u64> {
         let untold = self.absent.values().filter(|absence| !absence.told).map(|absence| absence.since + QUIET_MS).min();
         // Nothing is signed about anybody before it is clear whether our seat stands.
+        let untold = untold.into_iter().chain(self.detour_due()).min();
         if self.fate() != Fate::On {
             return untold;
         }

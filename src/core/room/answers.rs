@@ -48,7 +48,7 @@ impl Room {
         from: Option<PeerId>,
     ) -> bool {
         if proposal.roster() != self.seat.chain().head() {
-            self.answer_passed(ctx, &proposal);
+            self.answer_passed(ctx, &proposal, from);
             return false;
         }
         let hash = proposal.hash();

@@ -8,7 +8,7 @@ use crate::core::consent::roster::is_member;
 use crate::core::io::Output;
 use crate::core::log::{KeptEntry, Next, run_of};
 use crate::identity::PeerId;
-use crate::limits::ROOM_SIZE_MAX;
+use crate::limits::{FEEDS_BYTES_MAX, LINK_QUEUE_BYTES_MAX, ROOM_SIZE_MAX, RUN_BYTES_MAX};
 use crate::wire::{Few, PeerMessage, Run, encoded_len};
 
 /// Milliseconds for which acknowledgements are gathered into one frontier.
@@ -148,7 +148,7 @@ impl Room {
         loop {
             let Some(reader) = self.readers.get(&peer) else { return };
             let given = reader.given(&author);
-            if given >= self.log.head_seq(&author) || !reader.takes(&author) {
+            if given >= self.log.head_seq(&author) || !reader.takes(&author, self.window()) {
                 return;
             }
             if !reader.asks_for_more(&author) && !self.is_mine_to_give(&ctx.me(), &peer, &author) {
@@ -167,6 +167,11 @@ impl Room {
                 }
             }
         }
+    }
+
+    /// Bytes that may be on their way to one member, so that all together stay within their bound.
+    fn window(&self) -> usize {
+        (FEEDS_BYTES_MAX / self.readers.len().max(1)).clamp(RUN_BYTES_MAX, LINK_QUEUE_BYTES_MAX)
     }
 
     fn give(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, run: Run) {
@@ -232,7 +237,8 @@ impl Room {
     pub(super) fn talk_due(&self) -> Option<u64> {
         let resends = self.readers.values().filter_map(super::reader::Reader::resend_due);
         let catching_up = self.readers.values().filter_map(|reader| reader.catch_up_at);
-        let later = self.wanted_due().into_iter().chain(self.unlevel_due()).chain(self.gossip_due);
+        let later =
+            self.wanted_due().into_iter().chain(self.unlevel_due()).chain(self.gossip_due).chain(self.private_due());
         let overlay = self.web.due().into_iter().chain(self.arrivals_at).chain(self.pulls_next()).chain(catching_up);
         resends.chain(self.frontier_due).chain(later).chain(overlay).min()
     }

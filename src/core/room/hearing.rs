@@ -21,7 +21,7 @@ impl Room {
         if self.waits_for_past(ctx, &run) {
             return self.hold_early(ctx, from, run);
         }
-        if self.skips_too_far(&from, &run) && !self.takes_hole(ctx, &author) {
+        if self.skips_too_far(&ctx.me(), &from, &run) && !self.takes_hole(ctx, &author) {
             self.ask_past_gap(ctx, &run);
             return self.frontier_soon(ctx);
         }

@@ -1,11 +1,16 @@
 //! Holes: members that no longer have the beginning of a log say so, and who lacks it goes on without once nobody has it.
 
 use super::{Ctx, Reader, Room};
+use crate::core::consent::roster::is_member;
+use crate::core::log::AuthorLog;
 use crate::identity::PeerId;
-use crate::wire::{Few, PeerMessage, Run};
+use crate::wire::{Few, PeerMessage, Roster, Run};
 
 /// Milliseconds that members who have a seat and no link with us have to come with what is missing.
 const COMES_WITHIN_MS: u64 = 60_000;
+
+/// Milliseconds after which members that have more, by their own word, and give nothing are not waited for.
+const SILENT_MS: u64 = 300_000;
 
 impl Room {
     /// Tells a member which logs begin, here, later than what they have of them ends.
@@ -56,8 +61,11 @@ impl Room {
         let mut lowest = None;
         for (_, reader) in self.readers.iter().filter(|(_, reader)| reader.has(author) > head) {
             let floor = reader.floors.get(author).copied().filter(|floor| *floor > head.saturating_add(1));
-            let Some(floor) = floor else { return false };
-            lowest = Some(lowest.unwrap_or(u64::MAX).min(floor));
+            match floor {
+                Some(floor) => lowest = Some(lowest.unwrap_or(u64::MAX).min(floor)),
+                None if ctx.now.mono_ms < since.saturating_add(SILENT_MS) => return false,
+                None => {}
+            }
         }
         let news = lowest.filter(|floor| !self.log.author(author).is_some_and(|log| log.takes_hole_to(*floor)));
         let Some(floor) = news else { return false };
@@ -75,20 +83,31 @@ impl Room {
         if !self.readers.values().any(lacks) {
             return;
         }
-        let question = PeerMessage::Want((self.id(), Few::first_of([first.previous])));
+        // Whatever they have for us up to there comes with it.
+        let question = PeerMessage::Want((self.id(), Few::first_of([first.id()])));
         for (peer, _) in self.readers.iter().filter(|(_, reader)| reader.has(&first.author) > head && !lacks(reader)) {
             ctx.tell_peer(peer, question.clone());
         }
     }
 
-    /// Whether a run leaves out what was said to an earlier seat of ours, for all that whoever gives it knows: their log
-    /// begins there.
-    pub(super) fn skips_too_far(&self, from: &PeerId, run: &Run) -> bool {
+    /// Whether a run leaves out what may have been said to us, for all that whoever gives it can know: their log begins
+    /// there, and they had no seat where the author and we had one, or we had a seat that we know nothing of any more.
+    pub(super) fn skips_too_far(&self, me: &PeerId, from: &PeerId, run: &Run) -> bool {
         let Some(first) = run.entries.first() else { return false };
+        let log = self.log.author(&first.author);
         let next = self.log.head_seq(&first.author).saturating_add(1);
         let floor = self.readers.get(from).and_then(|reader| reader.floors.get(&first.author));
-        let taken = self.log.author(&first.author).is_some_and(|log| log.has_hole_before(first.seq));
-        let had_a_seat = self.log.past().iter().next().is_some();
-        had_a_seat && !taken && first.seq > next && floor.is_some_and(|floor| *floor > next)
+        let taken = log.is_some_and(|log| log.has_hole_before(first.seq));
+        if taken || first.seq <= next || floor.is_none_or(|floor| *floor <= next) {
+            return false;
+        }
+        let since = log.and_then(AuthorLog::head).map_or(0, |head| head.place.epoch);
+        let shared = |roster: &Roster| {
+            roster.epoch >= since
+                && is_member(roster, &first.author)
+                && is_member(roster, me)
+                && !is_member(roster, from)
+        };
+        self.log.past().iter().next().is_some() || self.chain().rosters().any(shared)
     }
 }

@@ -96,8 +96,12 @@ impl Room {
         }
         // A removal is signed by nobody but those who agree: before one of them does, nobody has proposed it.
         let stood_for = |ballot: &Ballot| ballot.signers.iter().any(|key| ballot.answer(key) == Some(Decision::Yes));
+        // The last question of a minute is kept for what another member has agreed to: otherwise members whose questions
+        // are few would each spend them on knocks that the others can't be asked about.
+        let last = self.prompts.len() + 1 >= PROMPTS_PER_MINUTE_MAX;
         let askable = |ballot: &Ballot| {
             ballot.waits_for(&me)
+                && (!last || ballot.signers.len() == 1 || stood_for(ballot))
                 && !ballot.prompted
                 && ballot.refused().is_none()
                 && ballot.deadline.is_some_and(|deadline| deadline > ctx.now.mono_ms)
@@ -130,6 +134,8 @@ impl Room {
             waiting: named(None),
             looks_like: self.looks_like(&knock.name, &knock.key),
             seen_before: self.seat.chain().was_member(&knock.key),
+            trust: ctx.known.trust(&knock.key),
+            other_key: ctx.known.other_key(&knock.name, &knock.key),
         })
     }
 
@@ -154,7 +160,7 @@ impl Room {
 
     /// The earliest moment at which [`Room::lapse`] or a prompt is due.
     pub(super) fn membership_due(&self) -> Option<u64> {
-        let next_prompt = self.prompts.front().filter(|_| self.prompts.len() >= PROMPTS_PER_MINUTE_MAX);
+        let next_prompt = self.prompts.front().filter(|_| self.prompts.len() + 1 >= PROMPTS_PER_MINUTE_MAX);
         let next_prompt = next_prompt.map(|at| at + 60_000);
         self.seat.ballots().next_deadline().into_iter().chain(next_prompt).min()
     }

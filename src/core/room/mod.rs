@@ -10,12 +10,16 @@ mod arrivals;
 mod feeding;
 mod hearing;
 mod holes;
+mod hosting;
 mod knocks;
 mod meeting;
 mod moving;
 mod names;
 mod numbers;
 mod past;
+mod paths;
+mod people;
+mod privates;
 mod pulling;
 mod reader;
 mod record;
@@ -23,6 +27,7 @@ mod reforming;
 mod removing;
 mod rules;
 mod saying;
+mod telling;
 mod wanting;
 mod web;
 
@@ -31,14 +36,17 @@ use std::net::SocketAddr;
 
 use rand::rngs::StdRng;
 
+use super::acquaintances::Acquaintances;
 use super::consent::chain::Chain;
 use super::consent::roster::is_member;
 use super::consent::seat::{HeadMeans, Seat};
-use super::event::{Entrance, Event, Misdeed, Path, Person};
+use super::event::{Entrance, Event, Misdeed, Path};
 use super::io::{Change, LinkId, Output, StepNote};
 use super::log::Log;
+use super::marks::Marks;
+use super::private::Privates;
 use super::time::Now;
-use crate::identity::{Name, PeerId, RoomName, Scheme, Signed, Signer, Verified};
+use crate::identity::{PeerId, RoomName, Scheme, Signed, Signer, Verified};
 use crate::limits::CANDIDATES_MAX;
 use crate::planted::{self, Bug};
 use crate::wire::{
@@ -46,10 +54,12 @@ use crate::wire::{
 };
 
 pub(super) use super::consent::seat::Fate;
+pub(super) use hosting::Standing;
 
 use absence::Absence;
 use meeting::Lost;
 use numbers::Unlevel;
+use paths::Detour;
 use pulling::Lacking;
 use reader::Reader;
 use record::Heard;
@@ -75,6 +85,8 @@ pub(super) struct Ctx<'n> {
     pub links: &'n BTreeMap<PeerId, Link>,
     /// Whether we are logged in at the server.
     pub server_up: bool,
+    /// Whom we have met.
+    pub known: &'n mut Acquaintances,
 }
 
 /// The connection in use with a peer.
@@ -136,6 +148,10 @@ pub(super) struct Room {
     seat: Seat,
     /// What was said.
     pub log: Log,
+    /// What was said about that, and about the room.
+    marks: Marks,
+    /// What is said to one member alone.
+    privates: Privates,
     /// How far each linked member is with each log.
     readers: BTreeMap<PeerId, Reader>,
     /// Members connected to the server, by its word.
@@ -152,6 +168,8 @@ pub(super) struct Room {
     arrivals_at: Option<u64>,
     /// Linked members who gave us something since we last told them how far we are.
     givers: BTreeSet<PeerId>,
+    /// Members we reach through others only.
+    detours: BTreeMap<PeerId, Detour>,
     /// Where members can be reached.
     pub addresses: BTreeMap<PeerId, Vec<SocketAddr>>,
     /// Those of them that are on disk.
@@ -226,10 +244,12 @@ pub(super) struct Room {
 impl Room {
     /// A room just founded, entered or opened again.
     pub fn new(chain: Chain, log: Log, me: PeerId) -> Self {
-        Room {
+        let mut room = Room {
             name: chain.genesis().name.clone(),
             seat: Seat::new(chain, me),
             log,
+            marks: Marks::default(),
+            privates: Privates::default(),
             readers: BTreeMap::new(),
             online: BTreeSet::new(),
             absent: BTreeMap::new(),
@@ -238,6 +258,7 @@ impl Room {
             arrivals: BTreeMap::new(),
             arrivals_at: None,
             givers: BTreeSet::new(),
+            detours: BTreeMap::new(),
             addresses: BTreeMap::new(),
             addresses_kept: BTreeMap::new(),
             addresses_due: None,
@@ -272,7 +293,9 @@ impl Room {
             settled: false,
             lost: BTreeMap::new(),
             approved: VecDeque::new(),
-        }
+        };
+        room.recall_marks();
+        room
     }
 
     /// Puts back what was noted of the steps so far.
@@ -322,30 +345,6 @@ impl Room {
         keys.filter(|key| key != me).collect()
     }
 
-    /// How a member is reached.
-    pub fn path(&self, ctx: &Ctx<'_>, key: &PeerId) -> Path {
-        self.path_by(ctx, key, &self.web.graph().ways(&ctx.me()))
-    }
-
-    /// How a member is reached, by the ways to all of them.
-    fn path_by(&self, ctx: &Ctx<'_>, key: &PeerId, ways: &BTreeMap<PeerId, PeerId>) -> Path {
-        if let Some(link) = ctx.links.get(key) {
-            return Path::Direct { rtt_ms: Some(link.rtt_ms) };
-        }
-        let via = ways.get(key).filter(|via| *via != key && ctx.links.contains_key(via));
-        via.and_then(|via| self.name_of(via)).map_or(Path::None, |via| Path::Relayed { via })
-    }
-
-    /// Who is in, for the eye.
-    pub fn people(&self, ctx: &Ctx<'_>) -> Vec<Person> {
-        let me = ctx.me();
-        // Others may say that they have a link with us, but nobody is reached through somebody else by oneself.
-        let ways = self.web.graph().ways(&me);
-        let path = |key: &PeerId| if *key == me { Path::None } else { self.path_by(ctx, key, &ways) };
-        let person = |key: PeerId, name: &Name| Person { name: name.clone(), key, me: key == me, path: path(&key) };
-        self.seat.chain().current().members.iter().map(|member| person(member.key, &member.name)).collect()
-    }
-
     /// A link with a member has come up: tell them where we are, and what we have.
     pub fn link_up(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
         let Some(link) = ctx.links.get(&peer) else { return };
@@ -354,10 +353,11 @@ impl Room {
         // A better connection to somebody who is linked already is no news.
         if let (Some(name), false) = (self.name_of(&peer), replaced) {
             let path = Path::Direct { rtt_ms: Some(rtt_ms) };
-            ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s: None });
+            ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s: None, tried: None });
         }
         self.greet(ctx, peer);
         self.reach_changed(ctx);
+        self.privates_reach(ctx, Some(peer));
     }
 
     /// The link with a member is gone.
@@ -440,6 +440,8 @@ impl Room {
         if !std::mem::replace(&mut self.settled, true) {
             let (epoch, members) = (self.seat.chain().current().epoch, self.people(ctx));
             ctx.tell(Event::Joined { room: self.name.clone(), epoch, members, how });
+            self.meet_all(ctx);
+            self.tell_standing(ctx);
         }
     }
 

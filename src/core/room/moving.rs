@@ -15,13 +15,14 @@ const SERVER_FOLLOWS_MS: u64 = 3_000;
 impl Room {
     /// Moves on as far as can be, then asks the user what is left to ask.
     pub fn settle(&mut self, ctx: &mut Ctx<'_>) {
-        while let Some(step) = self.seat.ballots().adoptable() {
+        while let Some(step) = self.seat.adoptable() {
             if self.adopt(ctx, &step).is_err() {
                 break;
             }
         }
         self.note_departures(ctx);
         self.reform_due(ctx);
+        self.order_knocks(ctx);
         self.prompt(ctx);
     }
 
@@ -76,9 +77,14 @@ impl Room {
     }
 
     /// A proposal over a roster that we have moved on from: a signed no frees whoever is still waiting for us there.
-    pub(super) fn answer_passed(&mut self, ctx: &mut Ctx<'_>, proposal: &Proposal) {
+    pub(super) fn answer_passed(&mut self, ctx: &mut Ctx<'_>, proposal: &Proposal, from: Option<PeerId>) {
         if self.seat.is_late_for(proposal, ctx.scheme) {
             self.answer_late(ctx, proposal.roster(), proposal.hash());
+        } else if let Some(from) = from
+            && let Some(no) = self.seat.repeat_no(proposal, ctx.signer)
+        {
+            // They had no link with us then, and a server that has moved on passes nothing on.
+            ctx.tell_peer(&from, PeerMessage::Consent(no));
         }
     }
 
@@ -105,7 +111,8 @@ impl Room {
         }
         for new in after.members.iter().filter(|member| !is_member(before, &member.key)) {
             let (room, name, key, epoch) = (room.clone(), new.name.clone(), new.key, after.epoch);
-            ctx.tell(Event::MemberJoined { room, name, key, epoch });
+            ctx.tell(Event::MemberJoined { room, name: name.clone(), key, epoch });
+            self.meet(ctx, key, &name);
         }
         for old in before.members.iter().filter(|member| !is_member(after, &member.key)) {
             let reason = departure(adopted, step, &old.key);

@@ -6,6 +6,7 @@
 use super::{Ctx, Room};
 use crate::core::event::{Event, Failure};
 use crate::limits::{TEXT_BYTES_MAX, TEXTS_WAITING_MAX};
+use crate::wire::Body;
 
 /// Milliseconds after which we write, whatever others said: most newcomers never had a log here.
 const LEVEL_WITHIN_MS: u64 = 10_000;
@@ -16,7 +17,7 @@ pub(super) struct Unlevel {
     /// When the waiting ends in any case.
     until: u64,
     /// What was said meanwhile.
-    texts: Vec<String>,
+    texts: Vec<Body>,
 }
 
 impl Room {
@@ -27,8 +28,8 @@ impl Room {
         }
     }
 
-    /// Says texts, each within the bounds, as soon as their numbers are sure.
-    pub fn say(&mut self, ctx: &mut Ctx<'_>, texts: Vec<String>) {
+    /// Says texts, and what else is said, as soon as their numbers are sure.
+    pub fn say(&mut self, ctx: &mut Ctx<'_>, texts: Vec<Body>) {
         match &mut self.unlevel {
             None => self.write(ctx, texts),
             Some(unlevel) if unlevel.texts.len() + texts.len() <= TEXTS_WAITING_MAX => unlevel.texts.extend(texts),

@@ -5,6 +5,7 @@ use super::{Ctx, Room, Rules};
 use crate::core::consent::roster::is_member;
 use crate::core::io::Change;
 use crate::core::log::{Audiences, Memory};
+use crate::core::private::Privates;
 use crate::identity::PeerId;
 use crate::wire::{PeerMessage, Roster, RosterHash, Run};
 
@@ -13,8 +14,8 @@ const ASK_AGAIN_MS: u64 = 5_000;
 
 impl Room {
     /// What outlives our seat.
-    pub fn into_memory(self) -> (Memory, Rules) {
-        (self.log.into_memory(self.seat.chain()), self.rules)
+    pub fn into_memory(self) -> (Memory, Rules, Privates) {
+        (self.log.into_memory(self.seat.chain()), self.rules, self.privates.without_keys())
     }
 
     /// Everybody an entry may be for.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::web::Turn;
 use crate::core::time::Now;
 use crate::identity::PeerId;
-use crate::limits::LINK_QUEUE_BYTES_MAX;
 use crate::wire::EntryId;
 
 /// First and longest time without an acknowledgement after which what was sent is taken for lost and sent again, in
@@ -83,9 +82,9 @@ impl Reader {
         self.feeds.get(author).map_or(0, |feed| feed.acked.max(feed.sent))
     }
 
-    /// Whether more of an author's log may be sent now. What was sent in vain fills no window: it is tried one run at a
+    /// Whether more of an author's log may be sent now, when `window` bytes may be on their way. What was sent in vain fills no window: it is tried one run at a
     /// time, so that nothing else waits for it.
-    pub fn takes(&self, author: &PeerId) -> bool {
+    pub fn takes(&self, author: &PeerId, window: usize) -> bool {
         let feed = self.feeds.get(author);
         if feed.is_some_and(|feed| feed.apart) || !self.asked || self.fetching.is_some() {
             return false;
@@ -94,7 +93,7 @@ impl Reader {
             return late.in_flight.is_empty();
         }
         let in_flight: usize = self.under_way().filter(|feed| feed.wait_ms.is_none()).map(Feed::bytes).sum();
-        in_flight < LINK_QUEUE_BYTES_MAX
+        in_flight < window
     }
 
     /// Nothing of an author's log up to this number is for them.
@@ -180,6 +179,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::LINK_QUEUE_BYTES_MAX;
 
     const ANN: PeerId = PeerId([1; 32]);
     const BEN: PeerId = PeerId([2; 32]);
@@ -209,10 +209,10 @@ mod tests {
     fn what_is_sent_in_vain_keeps_nothing_else_waiting() {
         let mut reader = Reader { asked: true, ..Reader::default() };
         reader.sent(ANN, 1, LINK_QUEUE_BYTES_MAX, at(0));
-        assert!(!reader.takes(&BEN));
+        assert!(!reader.takes(&BEN, LINK_QUEUE_BYTES_MAX));
         reader.forget_late(at(5_000));
         reader.sent(ANN, 1, LINK_QUEUE_BYTES_MAX, at(5_000));
-        assert!(reader.takes(&BEN));
-        assert!(!reader.takes(&ANN));
+        assert!(reader.takes(&BEN, LINK_QUEUE_BYTES_MAX));
+        assert!(!reader.takes(&ANN, LINK_QUEUE_BYTES_MAX));
     }
 }

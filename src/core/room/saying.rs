@@ -23,9 +23,8 @@ pub(super) struct Pending {
 }
 
 impl Room {
-    /// Says texts, each within the bounds: on disk first, then on screen, then on the links.
-    pub(super) fn write(&mut self, ctx: &mut Ctx<'_>, texts: Vec<String>) {
-        let bodies = texts.iter().filter_map(|text| Body::text(text));
+    /// Says texts, and what else is said: on disk first, then on screen, then on the links.
+    pub(super) fn write(&mut self, ctx: &mut Ctx<'_>, bodies: Vec<Body>) {
         let (rng, signer, wall_ms) = (&mut *ctx.rng, ctx.signer, ctx.now.wall_ms);
         let salt = || {
             let mut salt = [0; 16];
@@ -76,24 +75,6 @@ impl Room {
             let pending = Pending { id: kept.id, audience: kept.entry.audience, recalled: true };
             self.pending.entry(kept.entry.seq).or_insert(pending);
         }
-    }
-
-    /// Shows an entry.
-    pub(super) fn tell_entry(&self, ctx: &mut Ctx<'_>, kept: &KeptEntry, forked: bool) {
-        let entry = &kept.entry;
-        let (Some(text), Some(from)) = (entry.body.as_text(), self.name_of(&entry.author)) else { return };
-        ctx.tell(Event::Message {
-            room: self.name.clone(),
-            id: kept.id,
-            from,
-            key: entry.author,
-            mine: entry.author == ctx.me(),
-            seq: entry.seq,
-            text: text.to_owned(),
-            sent_at_ms: entry.wall_ms,
-            place: kept.place,
-            forked,
-        });
     }
 
     /// Tells of our own texts numbered `after + 1` to `up_to` how many have them: of each number of members the newest text

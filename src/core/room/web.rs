@@ -3,6 +3,7 @@
 //! and computes alike which way entries take (`overlay`). Nothing is said while nothing changes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::OnceLock;
 
 use super::{Ctx, Room};
 use crate::core::event::Misdeed;
@@ -53,7 +54,7 @@ pub(super) struct Web {
     /// To whom we give what each author says, as far as that was asked since anything changed.
     children: BTreeMap<PeerId, BTreeSet<PeerId>>,
     /// Over which linked member we reach each other one, if that was asked since anything changed.
-    ways: Option<BTreeMap<PeerId, PeerId>>,
+    ways: OnceLock<BTreeMap<PeerId, PeerId>>,
 }
 
 impl Web {
@@ -77,9 +78,14 @@ impl Web {
         self.children.entry(*author).or_insert_with(|| self.graph.children(author, me))
     }
 
+    /// Whom we reach, over which linked member each.
+    pub fn ways(&self, me: &PeerId) -> &BTreeMap<PeerId, PeerId> {
+        self.ways.get_or_init(|| self.graph.ways(me))
+    }
+
     /// Over which linked member we reach another.
-    pub fn way(&mut self, me: &PeerId, to: &PeerId) -> Option<PeerId> {
-        self.ways.get_or_insert_with(|| self.graph.ways(me)).get(to).copied()
+    pub fn way(&self, me: &PeerId, to: &PeerId) -> Option<PeerId> {
+        self.ways(me).get(to).copied()
     }
 
     /// Links of ours or another's, as far as they are members'; whether that is news.
@@ -87,7 +93,7 @@ impl Web {
         let news = self.graph.state(by, links);
         if news {
             self.children.clear();
-            self.ways = None;
+            self.ways = OnceLock::new();
         }
         news
     }
@@ -107,7 +113,7 @@ impl Web {
         self.graph.keep_only(is_member);
         self.stated.retain(|key, _| is_member(key));
         self.children.clear();
-        self.ways = None;
+        self.ways = OnceLock::new();
         let large = roster.members.len() > MESH_MEMBERS_MAX;
         self.rings = if large { Rings::of(room, keys) } else { Rings::default() };
         for by in self.stated.keys().copied().collect::<Vec<_>>() {
@@ -228,6 +234,7 @@ impl Room {
         self.web.spread_at.get_or_insert(ctx.now.after_ms(SPREAD_WAIT_MS));
         if self.web.read(by) {
             self.reach_changed(ctx);
+            self.privates_reach(ctx, None);
         }
         if by == from {
             self.feed(ctx, from);

@@ -7,7 +7,7 @@
 use rusqlite::{Connection, params};
 
 use super::runs::{KeptRun, kept_run};
-use super::{PeerStore, rows_of};
+use super::{PeerStore, marked, rows_of};
 use crate::core::log::KeptEntry;
 use crate::limits::{INDEXED_AT_ONCE_MAX, RUN_ENTRIES_MAX};
 use crate::store::sqlite::StoreError;
@@ -123,13 +123,14 @@ pub(super) fn index_run(to: &Connection, run: &KeptRun) -> Result<(), StoreError
             return Err(StoreError::Damaged { what: "an index" });
         }
         keep_words(to, at, kept)?;
+        marked::keep_mark(to, at, kept)?;
     }
     Ok(())
 }
 
 /// Keeps where the words of a text stand.
 pub(super) fn keep_words(to: &Connection, at: i64, kept: &KeptEntry) -> Result<(), StoreError> {
-    if let Some(text) = kept.entry.body.as_text() {
+    if let Some(text) = marked::words_of(kept) {
         to.prepare_cached("INSERT INTO words (rowid, text) VALUES (?, ?)")?.execute(params![at, text])?;
     }
     Ok(())
@@ -139,8 +140,10 @@ pub(super) fn keep_words(to: &Connection, at: i64, kept: &KeptEntry) -> Result<(
 pub(super) fn forget_run(to: &Connection, run: &KeptRun) -> Result<(), StoreError> {
     let mut words = to.prepare_cached("INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)")?;
     let mut place = to.prepare_cached("DELETE FROM place WHERE at = ?")?;
+    let mut mark = to.prepare_cached("DELETE FROM mark WHERE at = ?")?;
     for (kept, at) in run.entries.iter().zip(at(run.number)..) {
-        if let Some(text) = kept.entry.body.as_text() {
+        mark.execute([at])?;
+        if let Some(text) = marked::words_of(kept) {
             words.execute(params![at, text])?;
         }
         place.execute([at])?;

@@ -4,6 +4,8 @@
 //! compared with its seal, and an entry with its id; what doesn't fit is an error, never a text.
 
 mod index;
+mod marked;
+mod people;
 mod query;
 mod retention;
 mod rows;
@@ -18,7 +20,7 @@ use std::path::Path;
 use rusqlite::{Connection, Params, params};
 
 use self::rows::as_stored;
-use self::runs::{KeptRun, kept_run};
+use self::runs::{KeptRun, NewRow, kept_run};
 use self::schema::SCHEMA;
 use super::sqlite::{self, StoreError};
 use crate::core::io::{Change, Kept, KeptRoom};
@@ -27,6 +29,7 @@ use crate::identity::PeerId;
 use crate::limits::{FORKED_ENTRIES_MAX, RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
 use crate::wire::{Entry, EntryId, RoomId, RosterHash};
 
+pub use self::people::KeptLetter;
 pub use self::retention::{Forgetting, Keep};
 pub use self::salvage::Salvaged;
 pub use self::transcript::{KnownRoom, Part};
@@ -43,6 +46,8 @@ pub struct PeerStore {
     tips: Option<Connection>,
     /// Entries that the indexes don't have yet, and where they stand.
     unindexed: HashMap<EntryId, i64>,
+    /// Bytes of disk that each author takes in each room, about.
+    taken: BTreeMap<(RoomId, PeerId), u64>,
 }
 
 impl PeerStore {
@@ -55,6 +60,7 @@ impl PeerStore {
         index::check_newest(&store.all)?;
         // What a crash, or a quick quit, left behind.
         store.index_all()?;
+        store.weigh()?;
         Ok(store)
     }
 
@@ -75,7 +81,7 @@ impl PeerStore {
     }
 
     fn of(all: Connection) -> Self {
-        PeerStore { all, own: None, tips: None, unindexed: HashMap::new() }
+        PeerStore { all, own: None, tips: None, unindexed: HashMap::new(), taken: BTreeMap::new() }
     }
 
     /// A database in memory that remembers in this one only the ends of `me`'s own logs, as a number and two hashes each: a
@@ -94,10 +100,14 @@ impl PeerStore {
     pub fn apply<'c>(&mut self, changes: impl IntoIterator<Item = &'c Change>) -> Result<(), StoreError> {
         let transaction = self.all.transaction()?;
         let mut ends: BTreeMap<RoomId, &KeptEntry> = BTreeMap::new();
-        let mut new = Vec::new();
+        let (mut new, mut taken) = (Vec::new(), Vec::new());
         for change in changes {
-            apply(&transaction, change, |number, row| {
+            apply(&transaction, change, |NewRow { number, bytes }, row| {
                 new.extend(row.iter().map(|kept| kept.id).zip(index::at(number)..));
+                taken
+                    .extend(row.first().map(|kept| {
+                        ((kept.entry.room, kept.entry.author), retention::bytes_on_disk(bytes, row.len()))
+                    }));
             })?;
             if let Change::Entries { room, entries } = change {
                 let own = entries.iter().filter(|kept| Some(kept.entry.author) == self.own);
@@ -114,6 +124,9 @@ impl PeerStore {
         }
         transaction.commit()?;
         self.unindexed.extend(new);
+        for (whose, bytes) in taken {
+            *self.taken.entry(whose).or_default() += bytes;
+        }
         // Benches count these: each is a flush of the disk.
         tracing::trace!("committed");
         Ok(())
@@ -127,7 +140,9 @@ impl PeerStore {
         let rules = self.rows("SELECT * FROM rule ORDER BY room, key", [], rows::rule)?;
         let past = self.rows("SELECT * FROM past ORDER BY room, epoch", [], rows::past)?;
         let addresses = self.rows("SELECT * FROM address", [], rows::address)?.into_iter().flatten().collect();
-        Ok(Kept { rooms: self.rooms_that_are(false)?, logs: self.logs()?, past, rules, addresses })
+        let (rooms, logs) = (self.rooms_that_are(false)?, self.logs()?);
+        let (acquaintances, standing, privates) = (self.acquaintances()?, self.standing()?, self.conversations()?);
+        Ok(Kept { rooms, logs, past, rules, acquaintances, standing, privates, addresses })
     }
 
     /// Rooms that we left: how they came to their members, as far as we were there, outlives our seat.
@@ -291,6 +306,10 @@ impl PeerStore {
         Ok(fetched)
     }
 
+    fn connection(&self) -> &Connection {
+        &self.all
+    }
+
     fn rows<T>(
         &self,
         query: &str,
@@ -325,7 +344,7 @@ fn rows_of<T>(
 }
 
 /// Carries out a change, and hands each row of entries to `each`, with its number.
-fn apply(to: &Connection, change: &Change, mut each: impl FnMut(i64, &[KeptEntry])) -> Result<(), StoreError> {
+fn apply(to: &Connection, change: &Change, mut each: impl FnMut(NewRow, &[KeptEntry])) -> Result<(), StoreError> {
     match change {
         Change::Entered { genesis, base } => rows::keep_room(to, genesis, base),
         Change::Moved { room, epoch, step, note } => {
@@ -343,6 +362,14 @@ fn apply(to: &Connection, change: &Change, mut each: impl FnMut(i64, &[KeptEntry
             Ok(())
         }
         Change::Past { rosters, .. } => rosters.iter().try_for_each(|roster| rows::keep_past(to, roster)),
+        Change::Acquaintance { key, known, .. } => people::keep_acquaintance(to, key, known),
+        Change::PrivateSaid { room, to: with, me, series, letter } => {
+            people::keep_letter(to, &people::new_letter(*room, (*with, *me), true, *series, letter))
+        }
+        Change::PrivateHeard { room, from, me, series, letter } => {
+            people::keep_letter(to, &people::new_letter(*room, (*from, *me), false, *series, letter))
+        }
+        Change::PrivateReceived { room, by, series, up_to } => people::keep_received(to, room, by, series, *up_to),
         Change::Gone { room } => rows::end_seat(to, room),
     }
 }

@@ -9,6 +9,7 @@ use rusqlite::{Connection, params};
 
 use super::PeerStore;
 use super::index;
+use super::people;
 use super::rows;
 use super::runs::{self, KeptRun, kept_run};
 use crate::identity::PeerId;
@@ -58,6 +59,23 @@ impl PeerStore {
         Ok(Forgetting { older_than_ms, rooms: rooms.into_iter().collect() })
     }
 
+    /// Bytes of disk that a room takes, about, and an author in it.
+    pub fn taken(&self, room: &RoomId, author: &PeerId) -> (u64, u64) {
+        let of_room = self.taken.range((*room, PeerId([0; 32]))..=(*room, PeerId([0xff; 32])));
+        (of_room.map(|(_, bytes)| bytes).sum(), self.taken.get(&(*room, *author)).copied().unwrap_or(0))
+    }
+
+    /// Finds out how much everybody takes.
+    pub(super) fn weigh(&mut self) -> Result<(), StoreError> {
+        let weighed = self.rows(
+            "SELECT room, author, SUM(LENGTH(entries) + (last - first + 1) * ?) FROM run WHERE entries IS NOT NULL GROUP BY room, author",
+            [OVERHEAD_BYTES],
+            |row| Ok(((RoomId(row.get(0)?), PeerId(row.get(1)?)), row.get::<_, i64>(2)?.unsigned_abs())),
+        )?;
+        self.taken = weighed.into_iter().collect();
+        Ok(())
+    }
+
     /// Forgets a little of it, in one transaction; whether there may be more.
     ///
     /// # Errors
@@ -65,6 +83,7 @@ impl PeerStore {
     pub fn forget_some(&mut self, forgetting: &mut Forgetting, me: &PeerId) -> Result<bool, StoreError> {
         let Some((room, over)) = forgetting.rooms.first_key_value() else { return Ok(false) };
         let (room, mut over) = (*room, *over);
+        people::forget_letters(&self.all, forgetting.older_than_ms)?;
         // What is taken out of the indexes has to be in them.
         self.index_all()?;
         let transaction = self.all.transaction()?;
@@ -95,6 +114,9 @@ impl PeerStore {
             forgetting.rooms.insert(room, over);
         }
         let more = !forgetting.rooms.is_empty();
+        if forgotten > 0 {
+            self.weigh()?;
+        }
         if forgotten > 0 && !more {
             give_back(&self.all)?;
         }
@@ -103,9 +125,12 @@ impl PeerStore {
 }
 
 /// Bytes that a row takes on disk, about.
-pub(super) fn size_of(run: &KeptRun) -> i64 {
-    let bytes = run.bytes.saturating_add(run.entries.len().saturating_mul(OVERHEAD_BYTES.unsigned_abs() as usize));
-    i64::try_from(bytes).unwrap_or(i64::MAX)
+pub(super) fn bytes_on_disk(bytes: usize, entries: usize) -> u64 {
+    (bytes as u64).saturating_add((entries as u64).saturating_mul(OVERHEAD_BYTES.unsigned_abs()))
+}
+
+fn size_of(run: &KeptRun) -> i64 {
+    rows::as_stored(bytes_on_disk(run.bytes, run.entries.len()))
 }
 
 /// The oldest rows of a room that may go, as many as are forgotten at once; and whether each is the end of a log.

@@ -30,6 +30,15 @@ pub(super) struct KeptRun {
     pub entries: Vec<KeptEntry>,
 }
 
+/// A row that was just kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewRow {
+    /// Its number.
+    pub number: i64,
+    /// Bytes of its blob.
+    pub bytes: usize,
+}
+
 /// What the blob of a row holds.
 #[derive(Serialize, Deserialize)]
 struct Blob<Lines> {
@@ -69,7 +78,7 @@ pub(super) fn keep_entries(
     to: &Connection,
     room: &RoomId,
     entries: &[KeptEntry],
-    mut each: impl FnMut(i64, &[KeptEntry]),
+    mut each: impl FnMut(NewRow, &[KeptEntry]),
 ) -> Result<(), StoreError> {
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
     let author = first.entry.author;
@@ -112,9 +121,9 @@ fn follows(before: &KeptEntry, after: &KeptEntry) -> bool {
 }
 
 /// Keeps one row, of an author's log or of another branch; its number. Nothing stands twice in a log.
-pub(super) fn keep_run(to: &Connection, room: &RoomId, row: &[KeptEntry], forked: bool) -> Result<i64, StoreError> {
+pub(super) fn keep_run(to: &Connection, room: &RoomId, row: &[KeptEntry], forked: bool) -> Result<NewRow, StoreError> {
     let [first, .., last] = row else {
-        let [only] = row else { return Ok(0) };
+        let [only] = row else { return Ok(NewRow { number: 0, bytes: 0 }) };
         return insert(to, room, (only, only), row, forked);
     };
     insert(to, room, (first, last), row, forked)
@@ -126,10 +135,12 @@ fn insert(
     (first, last): (&KeptEntry, &KeptEntry),
     row: &[KeptEntry],
     forked: bool,
-) -> Result<i64, StoreError> {
+) -> Result<NewRow, StoreError> {
     if !forked && is_here(to, room, &first.entry.author, first.entry.seq, last.entry.seq)? {
         return Err(StoreError::NumberTaken);
     }
+    let blob = blob(row);
+    let bytes = blob.as_ref().map_or(0, Vec::len);
     to.prepare_cached(
         "INSERT INTO run (room, author, first, last, id, audience, epoch, depth, forked, kept_ms, seal, entries)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?, ?)",
@@ -145,9 +156,9 @@ fn insert(
         as_stored(last.place.depth),
         forked,
         run_seal(room, row, forked),
-        blob(row),
+        blob,
     ])?;
-    Ok(to.last_insert_rowid())
+    Ok(NewRow { number: to.last_insert_rowid(), bytes })
 }
 
 /// Whether anything of a log between two of its numbers, both included, is here.

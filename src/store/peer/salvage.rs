@@ -14,9 +14,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, Row, params};
 
 use super::index::{self, row_of};
+use super::people::{self, LetterRow};
 use super::rows;
 use super::runs::{self, kept_run};
 use super::{PeerStore, rows_of};
+use crate::core::acquaintances::Acquaintance;
 use crate::core::consent::chain::Chain;
 use crate::core::event::Rule;
 use crate::core::io::{Kept, KeptRoom};
@@ -85,6 +87,7 @@ impl PeerStore {
         };
         let (entries, seats) = put_back(&mut store, found, me, scheme)?;
         store.index_all()?;
+        store.weigh()?;
         Ok((store, Salvaged { why: why.to_string(), aside, entries, seats }))
     }
 }
@@ -155,6 +158,8 @@ struct Found {
     tips: Vec<KeptEntry>,
     past: Vec<Roster>,
     rules: Vec<(RoomId, PeerId, Rule)>,
+    acquaintances: Vec<(PeerId, Acquaintance)>,
+    letters: Vec<LetterRow>,
     addresses: Vec<(RoomId, PeerId, Vec<SocketAddr>)>,
     /// By where they stand.
     entries: BTreeMap<i64, FoundEntry>,
@@ -186,6 +191,8 @@ fn read_all(file: &Path) -> Option<Found> {
     found.tips = both_ways(&source, "tip", "room, author", rows::tip).0;
     found.past = both_ways(&source, "past", "room, epoch, hash", rows::past).0;
     found.rules = both_ways(&source, "rule", "room, key", rows::rule).0;
+    found.acquaintances = both_ways(&source, "acquaintance", "key", people::acquaintance).0;
+    found.letters = both_ways(&source, "letter", "number", people::letter).0;
     found.addresses = both_ways(&source, "address", "room, key", rows::address).0.into_iter().flatten().collect();
     found.entries = entries_of(&source);
     Some(found)
@@ -290,7 +297,8 @@ const BETWEEN_MAX: i64 = 200_000;
 
 /// Puts what was found into a new database: how many entries it took, and whether the seats.
 fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme) -> Result<(u64, bool), StoreError> {
-    let Found { rooms, rooms_whole, known, people, tips, past, rules, addresses, entries } = found;
+    let Found { rooms, rooms_whole, known, people: named, tips, past, rules, .. } = found;
+    let Found { acquaintances, letters, addresses, entries, .. } = found;
     let seats = rooms_whole && rooms.values().all(|(_, room)| is_sound(room, scheme));
     let transaction = store.all.transaction()?;
     let to = &*transaction;
@@ -311,9 +319,11 @@ fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme
     }
     // In their order, in which the rooms stand again afterwards.
     known.iter().try_for_each(|(room, name)| rows::keep_known(to, room, name))?;
-    people.iter().try_for_each(|(room, key, name)| rows::keep_person(to, room, key, name))?;
+    named.iter().try_for_each(|(room, key, name)| rows::keep_person(to, room, key, name))?;
     past.iter().try_for_each(|roster| rows::keep_past(to, roster))?;
     rules.iter().try_for_each(|(room, key, rule)| rows::keep_rule(to, room, key, *rule))?;
+    acquaintances.iter().try_for_each(|(key, known)| people::keep_acquaintance(to, key, known))?;
+    letters.iter().try_for_each(|letter| people::keep_letter(to, letter))?;
     for of_one_room in addresses.chunk_by(|before, after| before.0 == after.0) {
         let Some((room, ..)) = of_one_room.first() else { continue };
         let addresses: Vec<_> = of_one_room.iter().map(|(_, key, addresses)| (*key, addresses.clone())).collect();
@@ -349,8 +359,8 @@ fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme
         let kept: Vec<KeptEntry> = found.iter().map(|(_, _, kept)| kept.clone()).collect();
         for row in runs::in_rows(&kept) {
             let Some(room) = row.first().map(|kept| kept.entry.room) else { continue };
-            let number = runs::keep_run(to, &room, row, *forked)?;
-            to.prepare_cached("UPDATE run SET kept_ms = ? WHERE number = ?")?.execute([*kept_ms, number])?;
+            let new = runs::keep_run(to, &room, row, *forked)?;
+            to.prepare_cached("UPDATE run SET kept_ms = ? WHERE number = ?")?.execute([*kept_ms, new.number])?;
         }
     }
     transaction.commit()?;

@@ -130,7 +130,7 @@ impl Sound {
             assert!(name.is_empty() || name == *known, "{name} for {known}");
         }
         store
-            .export(&room, |kept, _| {
+            .export(&room, &me, |kept, _, _| {
                 assert!(self.said.contains_key(&kept.id));
                 Ok::<(), ()>(())
             })?

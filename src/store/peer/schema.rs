@@ -9,7 +9,8 @@ pub(super) const SCHEMA: Schema = Schema { format: 4, create: TABLES };
 
 /// A `seal` is a checksum of its row ([`super::rows::seal`]). A `run` is entries of one author in a row; its `id` and `depth` are those of the
 /// last, and one whose `entries` are gone stands for the place of its last. A `forked` one is on another branch than its author's log
-/// here. `place` and `words` are the indexes ([`super::index`]): they hold no text, only where each entry and each word stands, and
+/// here. `letter` has both directions of private conversations. `mark` tells which entries are no texts, and which they are about.
+/// `place`, `words` and `mark` are the indexes ([`super::index`]): they hold no text, only where each entry and each word stands, and
 /// what is deleted from `words` leaves no trace. A `hole` is where damage took entries out of an author's log: what stands behind it
 /// is shown, but the log ends before it, so that the members are asked for the rest, until it has come.
 const TABLES: &str = "
@@ -88,6 +89,35 @@ const TABLES: &str = "
     CREATE INDEX place_by_id ON place (id);
     CREATE VIRTUAL TABLE words USING fts5 (text, content = '', tokenize = 'unicode61 remove_diacritics 2');
     INSERT INTO words (words, rank) VALUES ('secure-delete', 1);
+    CREATE TABLE mark (
+        at INTEGER PRIMARY KEY,
+        room BLOB NOT NULL,
+        about BLOB
+    );
+    CREATE INDEX mark_about ON mark (about);
+    CREATE INDEX mark_by_room ON mark (room) WHERE about IS NULL;
+    CREATE TABLE acquaintance (
+        key BLOB PRIMARY KEY,
+        first_seen_ms INTEGER NOT NULL,
+        names BLOB NOT NULL,
+        verified_ms INTEGER,
+        ignored INTEGER NOT NULL,
+        seal BLOB NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE letter (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        room BLOB NOT NULL,
+        key BLOB NOT NULL,
+        mine INTEGER NOT NULL,
+        series BLOB NOT NULL,
+        place INTEGER NOT NULL,
+        id BLOB NOT NULL,
+        letter BLOB NOT NULL,
+        received INTEGER NOT NULL,
+        kept_ms INTEGER NOT NULL,
+        seal BLOB NOT NULL,
+        UNIQUE (room, key, mine, series, place)
+    );
     CREATE TABLE known (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         room BLOB NOT NULL UNIQUE,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::core::consent::roster::first_roster;
 use crate::core::consent::testing::*;
+use crate::core::event::Recalled;
 use crate::core::io::StepNote;
 use crate::core::log::Place;
 use crate::identity::{Ed25519, Identity, Name, Signer as _, Verified};
@@ -215,14 +216,16 @@ fn nothing_that_is_typed_is_an_error_of_the_database() {
 fn an_export_has_every_entry_once_and_stops_when_asked() {
     let (mut store, room, _) = talk();
     let mut all = Vec::new();
-    let take = |kept: &KeptEntry, name: Option<&Name>| {
+    let me = PeerId([0; 32]);
+    let take = |kept: &KeptEntry, name: Option<&Name>, shown: Option<Recalled>| {
+        assert_eq!(shown.map(|shown| shown.text), kept.entry.body.as_text().map(str::to_owned));
         all.push((kept.place, kept.id, name.cloned()));
         Ok::<(), ()>(())
     };
-    store.export(&room, take).unwrap().unwrap();
+    store.export(&room, &me, take).unwrap().unwrap();
     assert_eq!(all.len(), 5);
     assert!(all.is_sorted() && all.iter().all(|(_, _, name)| name.is_some()));
-    assert_eq!(store.export(&room, |_, _| Err("full")).unwrap(), Err("full"));
+    assert_eq!(store.export(&room, &me, |_, _, _| Err("full")).unwrap(), Err("full"));
 }
 
 #[test]
@@ -281,11 +284,11 @@ fn all_of(store: &mut PeerStore, room: &RoomId) -> (Vec<String>, usize, usize) {
     let last = store.last(room, &me, usize::MAX, None).unwrap();
     let found = store.search(room, &me, "text", usize::MAX).unwrap().unwrap().messages.len();
     let mut exported = 0;
-    let count = |_: &KeptEntry, _: Option<&Name>| {
+    let count = |_: &KeptEntry, _: Option<&Name>, _: Option<Recalled>| {
         exported += 1;
         Ok::<(), ()>(())
     };
-    store.export(room, count).unwrap().unwrap();
+    store.export(room, &me, count).unwrap().unwrap();
     (last.messages.into_iter().map(|message| message.text).collect(), found, exported)
 }
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use rusqlite::{Connection, Params, Row, Statement, params};
 
 use super::index::{self, row_of};
+use super::marked::{self, Reading};
 use super::query::expression;
 use super::rows;
 use super::runs::{KeptRun, kept_run};
@@ -58,15 +59,18 @@ impl PeerStore {
     /// [`StoreError`] when the database can't be read or a row is damaged.
     pub fn last(&mut self, room: &RoomId, me: &PeerId, count: usize, number: Option<i64>) -> Result<Part, StoreError> {
         let before = number.map_or(i64::MAX, |number| index::at(number.saturating_add(1)));
-        let which = "FROM place WHERE place.room = ?1 AND place.at < ?2";
+        let which = "FROM place WHERE place.room = ?1 AND place.at < ?2
+             AND NOT EXISTS (SELECT 1 FROM mark WHERE mark.at = place.at)";
         self.snapshot(|store, late| {
-            let late = late.iter().filter(|run| index::at(run.number) < before).flat_map(stands_of);
+            let stands = late.iter().filter(|run| index::at(run.number) < before).flat_map(stands_of);
+            let stands = stands.filter(|stand| !stand.mark);
             // Of some only the place is left, which nobody sees.
             let forgotten = store.count(
                 "FROM run WHERE room = ? AND entries IS NULL AND number <= ?",
                 params![room.0, number.unwrap_or(i64::MAX)],
             )?;
-            let mut part = store.part(room, me, count, (which, params![room.0, before]), late)?;
+            let reading = Reading::of(store, late, room, me)?;
+            let mut part = store.part(room, count, (which, params![room.0, before]), stands, reading, false)?;
             part.more = part.more.saturating_sub(forgotten);
             Ok(part)
         })
@@ -84,12 +88,14 @@ impl PeerStore {
         place: Place,
         id: &EntryId,
     ) -> Result<Part, StoreError> {
-        let which = "FROM place WHERE place.room = ?1 AND (place.epoch, place.depth, place.id) < (?2, ?3, ?4)";
+        let which = "FROM place WHERE place.room = ?1 AND (place.epoch, place.depth, place.id) < (?2, ?3, ?4)
+             AND NOT EXISTS (SELECT 1 FROM mark WHERE mark.at = place.at)";
         // What a peer says may be larger than SQLite counts; nothing stands behind that.
         let [epoch, depth] = [place.epoch, place.depth].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
         self.snapshot(|store, late| {
-            let late = late.iter().flat_map(stands_of).filter(|stand| stand.order() < (place, *id));
-            store.part(room, me, count, (which, params![room.0, epoch, depth, id.0]), late)
+            let stands = late.iter().flat_map(stands_of).filter(|stand| !stand.mark && stand.order() < (place, *id));
+            let reading = Reading::of(store, late, room, me)?;
+            store.part(room, count, (which, params![room.0, epoch, depth, id.0]), stands, reading, false)
         })
     }
 
@@ -112,14 +118,18 @@ impl PeerStore {
         let which = "FROM words CROSS JOIN place ON place.at = words.rowid WHERE words MATCH ?2 AND place.room = ?1";
         self.snapshot(|store, late| {
             let found = if late.is_empty() { Vec::new() } else { matching(late, &expression)? };
-            let late = late.iter().flat_map(stands_of).filter(|stand| found.contains(&stand.at));
-            store.part(room, me, count, (which, params![room.0, expression]), late).map(Ok)
+            let stands = late.iter().flat_map(stands_of).filter(|stand| found.contains(&stand.at));
+            let reading = Reading::of(store, late, room, me)?;
+            store.part(room, count, (which, params![room.0, expression]), stands, reading, true).map(Ok)
         })
     }
 
     /// Looks at one state of the database, all of it indexed. What the indexes of a file that we only read don't have yet is handed
     /// over as it is.
-    fn snapshot<T>(&mut self, look: impl FnOnce(&Self, &[KeptRun]) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn snapshot<T>(
+        &mut self,
+        look: impl FnOnce(&Self, &[KeptRun]) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let read_only = self.all.is_readonly(rusqlite::MAIN_DB)?;
         if !read_only {
             self.index_all()?;
@@ -135,28 +145,56 @@ impl PeerStore {
     fn part(
         &self,
         room: &RoomId,
-        me: &PeerId,
         count: usize,
         (which, params): (&str, impl Params + Copy),
         late: impl Iterator<Item = Stand>,
+        mut reading: Reading<'_>,
+        by_words: bool,
     ) -> Result<Part, StoreError> {
-        let names = self.names(room)?;
         let mut late: Vec<Stand> = late.filter(|stand| stand.room == *room && !stand.only_place).collect();
         late.sort_by_key(|stand| Reverse(stand.order()));
-        let all = self.count(which, params)?.saturating_add(late.len() as u64);
+        let mut all = self.count(which, params)?.saturating_add(late.len() as u64);
+        if by_words {
+            all = all.saturating_sub(self.outdated(which, params, &late, &mut reading)?);
+        }
         let mut query = self.all.prepare_cached(&format!("SELECT place.* {which} {NEWEST_FIRST}"))?;
         let mut stands = Merged::of(&mut query, params, late, |a, b| a.order() > b.order())?;
-        let mut at_hand = RowsAtHand::of(&self.all);
-        let mut messages = Vec::new();
+        let mut messages: Vec<Recalled> = Vec::new();
         while messages.len() < count
             && let Some(stand) = stands.next()?
         {
-            let (kept, forked) = at_hand.entry(&stand)?;
-            messages.extend(recalled(&kept, forked, &names, me));
+            let (kept, forked) = reading.entry(&stand)?;
+            let shown = if by_words { reading.shown_for(kept, forked)? } else { Some((kept, forked)) };
+            // Two wordings of one text may have led here.
+            let known = |kept: &KeptEntry| by_words && messages.iter().any(|known| known.id == kept.id);
+            if let Some((kept, forked)) = shown.filter(|(kept, _)| !known(kept)) {
+                messages.extend(reading.recalled(&kept, forked)?);
+            }
         }
-        messages.reverse();
+        messages.sort_by_key(|message| (message.place, message.id));
         let more = all.saturating_sub(messages.len() as u64);
         Ok(Part { messages, more })
+    }
+
+    /// How many of the entries that words led to are wordings that are not shown any more.
+    fn outdated(
+        &self,
+        which: &str,
+        params: impl Params,
+        late: &[Stand],
+        reading: &mut Reading<'_>,
+    ) -> Result<u64, StoreError> {
+        let marked = format!(
+            "SELECT place.* {which} AND (EXISTS (SELECT 1 FROM mark WHERE mark.at = place.at)
+                 OR EXISTS (SELECT 1 FROM mark WHERE mark.about = place.id))"
+        );
+        let stands = self.rows(&marked, params, Stand::read)?;
+        let mut outdated = 0;
+        for stand in stands.iter().chain(late) {
+            let (kept, forked) = reading.entry(stand)?;
+            outdated += u64::from(reading.shown_for(kept, forked)?.is_none());
+        }
+        Ok(outdated)
     }
 
     fn count(&self, which: &str, params: impl Params) -> Result<u64, StoreError> {
@@ -164,28 +202,30 @@ impl PeerStore {
         Ok(query.query_row(params, |row| row.get::<_, i64>(0))?.unsigned_abs())
     }
 
-    /// Hands every entry of a room to `each`, oldest first, with the name of its author, until one is not taken. What is
-    /// said meanwhile is not among them.
+    /// Hands every entry of a room to `each`, oldest first, with the name of its author, and as it is shown if it is a text,
+    /// until one is not taken. What is said meanwhile is not among them.
     ///
     /// # Errors
     /// [`StoreError`] when the database can't be read or a row is damaged.
     pub fn export<E>(
         &mut self,
         room: &RoomId,
-        mut each: impl FnMut(&KeptEntry, Option<&Name>) -> Result<(), E>,
+        me: &PeerId,
+        mut each: impl FnMut(&KeptEntry, Option<&Name>, Option<Recalled>) -> Result<(), E>,
     ) -> Result<Result<(), E>, StoreError> {
         self.snapshot(|store, late| {
-            let names = store.names(room)?;
+            let mut reading = Reading::of(store, late, room, me)?;
             let mut late: Vec<Stand> = late.iter().flat_map(stands_of).filter(|stand| stand.room == *room).collect();
             late.sort_by_key(Stand::order);
             let mut query = store.all.prepare("SELECT * FROM place WHERE room = ? ORDER BY epoch, depth, id")?;
             let mut stands = Merged::of(&mut query, [room.0], late, |a, b| a.order() < b.order())?;
-            let mut at_hand = RowsAtHand::of(&store.all);
             while let Some(stand) = stands.next()? {
-                let (kept, _) = at_hand.entry(&stand)?;
-                if !rows::is_only_place(&kept)
-                    && let Err(why) = each(&kept, names.get(&kept.entry.author))
-                {
+                let (kept, forked) = reading.entry(&stand)?;
+                if rows::is_only_place(&kept) {
+                    continue;
+                }
+                let shown = reading.recalled(&kept, forked)?;
+                if let Err(why) = each(&kept, reading.name(&kept.entry.author), shown) {
                     return Ok(Err(why));
                 }
             }
@@ -206,20 +246,22 @@ impl PeerStore {
         Ok(rooms)
     }
 
-    fn names(&self, room: &RoomId) -> Result<BTreeMap<PeerId, Name>, StoreError> {
+    pub(super) fn names(&self, room: &RoomId) -> Result<BTreeMap<PeerId, Name>, StoreError> {
         let people = rows_of(&self.all, "SELECT * FROM person WHERE room = ?", [room.0], rows::person)?;
         Ok(people.into_iter().map(|(_, key, name)| (key, name)).collect())
     }
 }
 
 /// Where an entry stands, by an index.
-struct Stand {
+pub(super) struct Stand {
     at: i64,
     room: RoomId,
     place: Place,
     id: EntryId,
     /// Whether that is all that is left of it, as far as we know yet.
     only_place: bool,
+    /// Whether it is no text, as far as we know yet.
+    mark: bool,
 }
 
 impl Stand {
@@ -228,10 +270,10 @@ impl Stand {
     }
 
     /// A row of `place`.
-    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+    pub(super) fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         let place = Place { epoch: rows::number(row, "epoch")?, depth: rows::number(row, "depth")? };
         let (room, id) = (RoomId(row.get("room")?), EntryId(row.get("id")?));
-        Ok(Stand { at: row.get("at")?, room, place, id, only_place: false })
+        Ok(Stand { at: row.get("at")?, room, place, id, only_place: false, mark: false })
     }
 }
 
@@ -243,6 +285,7 @@ fn stands_of(run: &KeptRun) -> impl Iterator<Item = Stand> {
         place: kept.place,
         id: kept.id,
         only_place: rows::is_only_place(kept),
+        mark: marked::is_mark(kept),
     })
 }
 
@@ -288,19 +331,19 @@ impl<'q> Merged<'q> {
 }
 
 /// Rows that were read lately.
-struct RowsAtHand<'c> {
+pub(super) struct RowsAtHand<'c> {
     from: &'c Connection,
     rows: BTreeMap<i64, KeptRun>,
     order: VecDeque<i64>,
 }
 
 impl<'c> RowsAtHand<'c> {
-    fn of(from: &'c Connection) -> Self {
+    pub(super) fn of(from: &'c Connection) -> Self {
         RowsAtHand { from, rows: BTreeMap::new(), order: VecDeque::new() }
     }
 
     /// The entry that stands there, and whether it is on another branch. An index has no seal, but what it leads to tells.
-    fn entry(&mut self, stand: &Stand) -> Result<(KeptEntry, bool), StoreError> {
+    pub(super) fn entry(&mut self, stand: &Stand) -> Result<(KeptEntry, bool), StoreError> {
         let damaged = || StoreError::Damaged { what: "an index" };
         let (number, within) = row_of(stand.at);
         if !self.rows.contains_key(&number) {
@@ -319,20 +362,4 @@ impl<'c> RowsAtHand<'c> {
         let told = (as_stored(stand.place.epoch), as_stored(stand.place.depth), stand.id, stand.room);
         if stands == told { Ok((kept.clone(), run.forked)) } else { Err(damaged()) }
     }
-}
-
-/// An entry as a person reads it; `None` for one of a kind that this version can't show.
-fn recalled(kept: &KeptEntry, forked: bool, names: &BTreeMap<PeerId, Name>, me: &PeerId) -> Option<Recalled> {
-    let entry = &kept.entry;
-    Some(Recalled {
-        id: kept.id,
-        from: names.get(&entry.author).cloned(),
-        key: entry.author,
-        mine: entry.author == *me,
-        seq: entry.seq,
-        text: entry.body.as_text()?.to_owned(),
-        sent_at_ms: entry.wall_ms,
-        place: kept.place,
-        forked,
-    })
 }

@@ -5,6 +5,9 @@ mod decisions;
 mod input;
 mod output;
 mod past;
+mod paths;
+mod said;
+mod tickets;
 
 use std::io::{ErrorKind, Write};
 

@@ -6,7 +6,11 @@ use serde::Serialize;
 
 use super::decisions;
 use super::past;
+use super::paths::{RouteLine, route_line};
+use super::said;
+use super::tickets;
 use crate::peer::api::*;
+use crate::ui::said::trust_word;
 use crate::ui::words::{self, Said};
 
 /// Of this face, as `ready` tells it. It grows only when a field or type changes its meaning or goes.
@@ -63,6 +67,9 @@ enum Output<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         looks_like: Option<&'a str>,
         seen_before: bool,
+        trust: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        other_key: Option<said::Known>,
     },
     Consent {
         room: &'a str,
@@ -110,6 +117,12 @@ enum Output<'a> {
         path: PathFields<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         grace_s: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tried: Option<usize>,
+    },
+    Paths {
+        room: &'a str,
+        paths: Vec<RouteLine<'a>>,
     },
     Message {
         room: &'a str,
@@ -124,6 +137,10 @@ enum Output<'a> {
         depth: u64,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         forked: bool,
+        #[serde(flatten)]
+        manner: said::MannerFields,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        mentions_me: bool,
     },
     Delivered {
         room: &'a str,
@@ -173,16 +190,21 @@ struct RoomLine<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Member<'a> {
+pub(super) struct Member<'a> {
     name: &'a str,
     fingerprint: String,
     me: bool,
     #[serde(flatten)]
     path: PathFields<'a>,
+    trust: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    away: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    ignored: bool,
 }
 
 #[derive(Debug, Serialize)]
-struct PathFields<'a> {
+pub(super) struct PathFields<'a> {
     path: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     via: Option<&'a str>,
@@ -193,7 +215,7 @@ struct PathFields<'a> {
 /// The line for `event`, without its line break.
 pub fn event_line(event: &Event) -> String {
     let output = match event {
-        Event::Ready { name, fingerprint, ephemeral } => Output::Ready {
+        Event::Ready { name, fingerprint, ephemeral, .. } => Output::Ready {
             name: name.as_str(),
             fingerprint: fingerprint.to_string(),
             version: VERSION,
@@ -212,6 +234,20 @@ pub fn event_line(event: &Event) -> String {
         | Event::Rules { .. }
         | Event::Pending { .. }
         | Event::Membership { .. } => return decisions::event_line(event),
+        Event::Ticket { room, ticket } => return tickets::line(room, ticket),
+        Event::Edited { .. }
+        | Event::Unsaid { .. }
+        | Event::Reaction { .. }
+        | Event::Topic { .. }
+        | Event::Away { .. }
+        | Event::Private(_)
+        | Event::PrivateDelivered { .. }
+        | Event::Conversation { .. }
+        | Event::OtherKey { .. }
+        | Event::Whois { .. }
+        | Event::Verify { .. }
+        | Event::Ignoring { .. }
+        | Event::Invite { .. } => return said::event_line(event),
         Event::ServerUp { server } => Output::Server { server, state: "up" },
         Event::ServerDown { server } => Output::Server { server, state: "down" },
         Event::Rooms { rooms, people } => {
@@ -220,7 +256,19 @@ pub fn event_line(event: &Event) -> String {
         Event::Knocking { room, yes, of, expires_in_s, ahead } => {
             Output::Knocking { room: room.as_str(), yes: *yes, of: *of, expires_in_s: *expires_in_s, ahead: *ahead }
         }
-        Event::Knock { room, knock, name, key, expires_in_s, yes, waiting, looks_like, seen_before } => Output::Knock {
+        Event::Knock {
+            room,
+            knock,
+            name,
+            key,
+            expires_in_s,
+            yes,
+            waiting,
+            looks_like,
+            seen_before,
+            trust,
+            other_key,
+        } => Output::Knock {
             room: room.as_str(),
             knock: knock.to_string(),
             name: name.as_str(),
@@ -230,6 +278,8 @@ pub fn event_line(event: &Event) -> String {
             waiting: names(waiting),
             looks_like: looks_like.as_ref().map(Name::as_str),
             seen_before: *seen_before,
+            trust: trust_word(*trust),
+            other_key: other_key.as_ref().map(said::known),
         },
         Event::Consent { room, knock, name, by, decision } => Output::Consent {
             room: room.as_str(),
@@ -275,22 +325,33 @@ pub fn event_line(event: &Event) -> String {
             },
             epoch: *epoch,
         },
-        Event::Link { room, name, path, grace_s } => {
-            Output::Link { room: room.as_str(), name: name.as_str(), path: path_fields(path), grace_s: *grace_s }
-        }
-        Event::Message { room, id, from, key, mine, seq, text, sent_at_ms, place, forked } => Output::Message {
+        Event::Link { room, name, path, grace_s, tried } => Output::Link {
             room: room.as_str(),
-            id: id.to_string(),
-            from: from.as_str(),
-            fingerprint: key.fingerprint().to_string(),
-            seq: *seq,
-            text,
-            sent_at: rfc3339(*sent_at_ms),
-            mine: *mine,
-            epoch: place.epoch,
-            depth: place.depth,
-            forked: *forked,
+            name: name.as_str(),
+            path: path_fields(path),
+            grace_s: *grace_s,
+            tried: *tried,
         },
+        Event::Paths { room, routes } => {
+            Output::Paths { room: room.as_str(), paths: routes.iter().map(route_line).collect() }
+        }
+        Event::Message { room, id, from, key, mine, seq, text, sent_at_ms, place, forked, manner, mentions_me } => {
+            Output::Message {
+                room: room.as_str(),
+                id: id.to_string(),
+                from: from.as_str(),
+                fingerprint: key.fingerprint().to_string(),
+                seq: *seq,
+                text,
+                sent_at: rfc3339(*sent_at_ms),
+                mine: *mine,
+                epoch: place.epoch,
+                depth: place.depth,
+                forked: *forked,
+                manner: said::manner(*manner),
+                mentions_me: *mentions_me,
+            }
+        }
         Event::History { room, why, messages, more } => return past::history(room, *why, messages, *more),
         Event::Delivered { room, id, to, of } => {
             Output::Delivered { room: room.as_str(), id: id.to_string(), to: *to, of: *of }
@@ -352,16 +413,19 @@ pub(super) fn names(names: &[Name]) -> Vec<&str> {
     names.iter().map(Name::as_str).collect()
 }
 
-fn member(person: &Person) -> Member<'_> {
+pub(super) fn member(person: &Person) -> Member<'_> {
     Member {
         name: person.name.as_str(),
         fingerprint: person.key.fingerprint().to_string(),
         me: person.me,
         path: path_fields(&person.path),
+        trust: trust_word(person.trust),
+        away: person.away.as_deref(),
+        ignored: person.ignored,
     }
 }
 
-fn path_fields(path: &Path) -> PathFields<'_> {
+pub(super) fn path_fields(path: &Path) -> PathFields<'_> {
     match path {
         Path::Direct { rtt_ms } => PathFields { path: "direct", via: None, rtt_ms: *rtt_ms },
         Path::Relayed { via } => PathFields { path: "relayed", via: Some(via.as_str()), rtt_ms: None },

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::output::{line, rfc3339};
-use crate::peer::api::{Exported, Name, Part, Recall, Recalled, RoomName};
+use super::said::{MannerFields, manner};
+use crate::peer::api::{Content, EntryId, Exported, Name, Part, Recall, Recalled, RoomName};
 
 /// One line of output.
 #[derive(Debug, Serialize)]
@@ -26,6 +27,9 @@ enum Past<'a> {
         epoch: u64,
         depth: u64,
         sent_at_ms: u64,
+        kind: Option<&'static str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        about: Option<String>,
         text: Option<&'a str>,
         previous: String,
         signature: Option<String>,
@@ -47,6 +51,20 @@ struct RecalledLine<'a> {
     depth: u64,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     forked: bool,
+    #[serde(flatten)]
+    manner: MannerFields,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    edited: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unsaid: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    signs: Vec<SignLine<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct SignLine<'a> {
+    sign: &'a str,
+    by: &'a [String],
 }
 
 /// The line for texts of earlier.
@@ -68,6 +86,10 @@ pub(super) fn history(room: &RoomName, why: Recall, messages: &[Recalled], more:
         epoch: message.place.epoch,
         depth: message.place.depth,
         forked: message.forked,
+        manner: manner(message.manner),
+        edited: message.edited,
+        unsaid: message.unsaid,
+        signs: message.signs.iter().map(|(sign, by)| SignLine { sign, by }).collect(),
     });
     line(&Past::History { room: room.as_str(), why, messages: messages.collect(), more })
 }
@@ -89,11 +111,29 @@ pub fn export_line(room: &RoomName, exported: &Exported) -> String {
         epoch: exported.epoch,
         depth: exported.depth,
         sent_at_ms: exported.sent_at_ms,
-        text: exported.text.as_deref(),
+        kind: exported.content.as_ref().map(|content| said_as(content).0),
+        about: exported.content.as_ref().and_then(|content| said_as(content).1).map(|about| about.to_string()),
+        text: exported.content.as_ref().and_then(|content| said_as(content).2),
         previous: exported.previous.to_string(),
         signature: exported.signature.as_ref().map(|signature| hex(signature)),
         entry: hex(&exported.entry),
     })
+}
+
+/// The word for what an entry says, the entry that it is about, and its text or sign.
+fn said_as(content: &Content) -> (&'static str, Option<EntryId>, Option<&str>) {
+    match content {
+        Content::Text(text) => ("text", None, Some(text)),
+        Content::Action(text) => ("action", None, Some(text)),
+        Content::Reply { to, text } => ("reply", Some(*to), Some(text)),
+        Content::Reaction { to, on: true, sign } => ("reaction", Some(*to), Some(sign)),
+        Content::Reaction { to, on: false, sign } => ("reaction_taken_back", Some(*to), Some(sign)),
+        Content::Edit { of, text } => ("edit", Some(*of), Some(text)),
+        Content::Unsaid(of) => ("unsaid", Some(*of), None),
+        Content::Topic(text) => ("topic", None, Some(text)),
+        Content::Away(why) => ("away", None, Some(why)),
+        Content::Back => ("back", None, None),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

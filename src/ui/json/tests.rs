@@ -48,7 +48,8 @@ fn an_exported_entry_has_its_pinned_line() {
         epoch: 2,
         depth: 8,
         sent_at_ms: 1_795_226_400_123,
-        text: Some(corpus::EVIL.to_owned()),
+        content: Some(Content::Reply { to: EntryId([9; 32]), text: corpus::EVIL.to_owned() }),
+        shown: None,
         previous: EntryId([4; 32]),
         signature: Some([5; 64]),
         entry: vec![6, 7],
@@ -59,16 +60,17 @@ fn an_exported_entry_has_its_pinned_line() {
     let begin = format!(r#"{{"type":"entry","room":"lobby","room_id":"{room}","id":"{id}","author":"{author}","#);
     assert!(
         line.starts_with(&format!(
-            r#"{begin}"name":"bob","seq":7,"epoch":2,"depth":8,"sent_at_ms":1795226400123,"text":""#
+            r#"{begin}"name":"bob","seq":7,"epoch":2,"depth":8,"sent_at_ms":1795226400123,"kind":"reply","about":"{}","text":""#,
+            hex("09")
         )),
         "{line}"
     );
     assert!(line.ends_with(&format!(r#""previous":"{previous}","signature":"{}","entry":"0607"}}"#, "05".repeat(64))));
     assert!(!line.chars().any(char::is_control));
-    (exported.name, exported.text, exported.signature) = (None, None, None);
+    (exported.name, exported.content, exported.signature) = (None, None, None);
     let line = export_line(&corpus::lobby(), &exported);
     assert!(
-        line.contains(r#""seq":7,"epoch":2,"depth":8,"sent_at_ms":1795226400123,"text":null,"#)
+        line.contains(r#""seq":7,"epoch":2,"depth":8,"sent_at_ms":1795226400123,"kind":null,"text":null,"#)
             && line.contains(r#""signature":null"#)
     );
 }
@@ -97,8 +99,15 @@ fn every_input_is_understood() {
             Command::Create { room: room(), size: 3, settings },
         ),
         (r#"{"do":"join","room":"lobby"}"#.to_owned(), Command::Join(room())),
+        (
+            r#"{"do":"ticket","room":"lobby","expires_in_s":60}"#.to_owned(),
+            Command::Ticket { room: room(), expires_in_s: Some(60) },
+        ),
+        (format!(r#"{{"do":"enter","ticket":"{}"}}"#, corpus::ticket()), Command::Enter(corpus::ticket())),
+        (r#"{"do":"publish","server":"chat.example"}"#.to_owned(), Command::Publish { server: "chat.example".into() }),
         (r#"{"do":"leave","room":"lobby"}"#.to_owned(), Command::Leave(room())),
         (r#"{"do":"members","room":"lobby"}"#.to_owned(), Command::Members(room())),
+        (r#"{"do":"paths","room":"lobby"}"#.to_owned(), Command::Paths(room())),
         (r#"{"do":"delete","room":"lobby"}"#.to_owned(), Command::Delete(room())),
         (r#"{"do":"last","room":"lobby"}"#.to_owned(), Command::Last { room: room(), count: 20 }),
         (

@@ -9,7 +9,7 @@ use super::keys::{Action, Meaning, meaning};
 use super::model::{Effect, Model, Question, Screen, Standing};
 use super::review::Review;
 use super::scrollback::What;
-use super::{commands, complete, pages, scroll, update, view};
+use super::{commands, complete, pages, scroll, talk, update, view};
 use crate::peer::api::limits::{HISTORY_SHOWN_DEFAULT, TABS_MAX};
 use crate::peer::api::{Command, KnockRef, RoomName};
 use crate::ui::exit::Exit;
@@ -212,11 +212,14 @@ fn say(model: &mut Model, text: String, out: &mut Vec<Effect>) {
         return tell(model, None, vec!["you are not in the room yet; nothing was sent".to_owned()]);
     }
     tab.lines.look(None);
-    let room = tab.room.clone();
+    let (room, with) = (tab.room.clone(), tab.with.clone());
     if text.len() > crate::peer::api::limits::TEXT_BYTES_MAX {
         model.tab_mut().draft.show(&text);
     }
-    out.push(Effect::Send(Command::Say { room, text }));
+    out.push(Effect::Send(match with {
+        Some(with) => talk::private(room, &with, text),
+        None => Command::Say { room, text },
+    }));
 }
 
 fn answer(model: &mut Model, question: Question, answer: &str, out: &mut Vec<Effect>) {
@@ -306,7 +309,10 @@ fn carry_out(model: &mut Model, slash: Slash, out: &mut Vec<Effect>) {
         }
         Slash::Quit => return update::leave(model, Exit::Done, out),
         Slash::List => Command::List,
-        Slash::Leave if model.tab().standing == Standing::Outside && model.tabs.len() > 1 => {
+        // A private chat is only taken off the screen.
+        Slash::Leave
+            if model.tab().with.is_some() || model.tab().standing == Standing::Outside && model.tabs.len() > 1 =>
+        {
             let active = model.active;
             model.tabs.remove(active);
             model.active = active.min(model.tabs.len() - 1);
@@ -315,14 +321,20 @@ fn carry_out(model: &mut Model, slash: Slash, out: &mut Vec<Effect>) {
         Slash::Leave if model.tab().standing == Standing::Outside => return update::leave(model, Exit::Done, out),
         Slash::Leave => Command::Leave(room),
         Slash::Members => Command::Members(room),
+        Slash::Paths => Command::Paths(room),
+        Slash::Last(count) if model.tab().with.is_some() => return talk::look_back(model, count, out),
         Slash::Last(count) => {
             model.tab_mut().lines.look(None);
             Command::Last { room, count }
         }
         Slash::Search(words) => Command::Search { room, words, count: HISTORY_SHOWN_DEFAULT * 10 },
         Slash::Delete => Command::Delete(room),
+        Slash::Ticket(expires_in_s) => Command::Ticket { room, expires_in_s },
+        Slash::Publish(server) => Command::Publish { server },
         Slash::Approve(newcomer) => return decide(model, &newcomer, Command::Approve, out),
         Slash::Deny(newcomer) => return decide(model, &newcomer, Command::Deny, out),
+        Slash::Speak(speak) => return talk::speak(model, speak, out),
+        Slash::Export(file) => return out.push(Effect::Export(room, file)),
         Slash::Decide(decide) => match decide.command(room, &model.knocks) {
             Ok(command) => command,
             Err(failure) => return tell(model, None, notices::said(words::failure(&failure))),

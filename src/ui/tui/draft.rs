@@ -9,7 +9,7 @@ use ratatui_textarea::{CursorMove, TextArea};
 use crate::peer::api::limits::{DRAFT_BYTES_MAX, TYPED_LINES_REMEMBERED_MAX};
 
 /// One room's draft.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Draft {
     area: TextArea<'static>,
     /// What was entered, the newest last.
@@ -53,12 +53,6 @@ pub enum Edit {
     Undo,
     /// A new row.
     NewRow,
-}
-
-impl Default for Draft {
-    fn default() -> Self {
-        Draft { area: TextArea::default(), typed: VecDeque::new(), recalled: None }
-    }
 }
 
 impl Draft {

@@ -2,10 +2,10 @@
 
 use super::model::{Delivery, Effect, Model, Older, Question, Screen, Standing, Tab};
 use super::scrollback::{At, Saying, What};
-use super::update;
-use crate::peer::api::limits::TABS_MAX;
+use super::{talk, update};
 use crate::peer::api::{
-    Command, Ending, Event, Failure, Leaving, Name, Path, Person, Recall, Recalled, ReformState, RoomName,
+    Command, Ending, Event, Failure, Leaving, Manner, Name, Path, Person, Recall, Recalled, ReformState, RoomName,
+    mentions,
 };
 use crate::ui::notices::{self, notice};
 use crate::ui::session::Step;
@@ -24,14 +24,13 @@ pub fn on_event(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
     let (me, now_ms) = (model.me.clone(), model.now.mono_ms);
     let new_request = model.requests.note(event, me.as_ref(), now_ms);
     match event {
-        Event::Ready { name, fingerprint, ephemeral } => {
+        Event::Ready { name, fingerprint, ephemeral, .. } => {
             model.me = Some(name.clone());
             model.fingerprint = Some(*fingerprint);
             model.ephemeral = *ephemeral;
             tell(model, None, notice(event));
         }
-        Event::PinWanted { server, .. } => {
-            model.server = Some((shown(server), false));
+        Event::PinWanted { .. } => {
             model.question = Some(Question::Pin);
             tell(model, None, notice(event));
         }
@@ -44,6 +43,19 @@ pub fn on_event(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
             tell(model, None, notice(event));
         }
         Event::Message { .. } => on_message(model, event, out),
+        Event::Private(_)
+        | Event::PrivateDelivered { .. }
+        | Event::Conversation { .. }
+        | Event::Edited { .. }
+        | Event::Unsaid { .. }
+        | Event::Reaction { .. }
+        | Event::Topic { .. }
+        | Event::Away { .. }
+        | Event::Invite { .. }
+        | Event::OtherKey { .. }
+        | Event::Whois { .. }
+        | Event::Verify { .. }
+        | Event::Ignoring { .. } => talk::on_event(model, event, out),
         Event::History { room, why, messages, more } => on_history(model, room, *why, messages, *more),
         Event::Delivered { room, id, to, of } => on_delivered(model, room, id, *to, *of),
         Event::Knocking { room, yes, of, expires_in_s, ahead } => {
@@ -65,10 +77,11 @@ pub fn on_event(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
         }
         Event::MemberJoined { room, name, key, .. } => {
             let index = tab_of(model, room);
-            let (name, key) = (name.clone(), *key);
-            model.tabs[index].members.retain(|person| person.key != key);
-            model.tabs[index].members.push(Person { name, key, me: false, path: Path::None });
             tell(model, Some(room), notice(event));
+            talk::verify_newcomer(model, room, name, *key, out);
+            // Who they are to us stands in the answer.
+            model.tabs[index].quiet_members += 1;
+            out.push(Effect::Send(Command::Members(room.clone())));
         }
         Event::MemberLeft { room, key, .. } => {
             let index = tab_of(model, room);
@@ -76,7 +89,7 @@ pub fn on_event(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
             model.tabs[index].grace.remove(key);
             tell(model, Some(room), notice(event));
         }
-        Event::Link { room, name, path, grace_s } => on_link(model, event, room, name, path, *grace_s),
+        Event::Link { room, name, path, grace_s, .. } => on_link(model, event, room, name, path, *grace_s),
         Event::Rooms { rooms, .. } => {
             model.listed = rooms.iter().map(|room| room.room.clone()).collect();
             tell(model, None, notice(event));
@@ -99,8 +112,15 @@ pub fn on_event(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
                 model.active = new;
             }
         }
-        _ => tell(model, room_of(event), notice(event)),
+        _ => {
+            if let Event::Removal { room, .. } | Event::Reform { room, state: ReformState::Asked { .. }, .. } = event {
+                ring(model, format!("something is to be decided in {}", shown(room)), out);
+            }
+            tell(model, room_of(event), notice(event));
+        }
     }
+    // Noted last, so that what changes a message is told with what it was.
+    model.messages.note(event);
     follow_session(model, event, out);
     if matches!(event, Event::Ended(_)) {
         update::ended(model, event);
@@ -152,15 +172,13 @@ fn on_failed(model: &mut Model, failure: &Failure) {
     tell(model, room.as_ref(), notices::said(words::failure(failure)));
 }
 
-/// The tab of a room, made if there is none; the last one if there are as many as may be.
+/// The tab of a room, made if there is none. What is told of a room that we are not in is told of one that we asked for, so
+/// these are as many as the person opened.
 pub fn tab_of(model: &mut Model, room: &RoomName) -> usize {
-    if let Some(index) = model.index_of(room) {
-        return index;
-    }
-    if model.tabs.len() < TABS_MAX {
+    model.index_of(room).unwrap_or_else(|| {
         model.tabs.push(Tab::new(room.clone()));
-    }
-    model.tabs.len() - 1
+        model.tabs.len() - 1
+    })
 }
 
 /// Tells lines in the tab of a room, or the one that is shown.
@@ -184,17 +202,32 @@ fn room_of(event: &Event) -> Option<&RoomName> {
         | Event::Reform { room, .. }
         | Event::Rules { room, .. }
         | Event::Pending { room, .. }
-        | Event::Membership { room, .. } => Some(room),
+        | Event::Membership { room, .. }
+        | Event::Paths { room, .. } => Some(room),
         Event::Misbehaviour { room, .. } => room.as_ref(),
         _ => None,
     }
 }
 
 fn on_message(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
-    let Event::Message { room, id, from, key, mine, text, sent_at_ms, place, .. } = event else { return };
-    let mention = !*mine && model.me.as_ref().is_some_and(|me| names(text, me));
-    let (id, key, mine, text) = (*id, *key, *mine, text.clone());
-    let saying = Saying { id, place: *place, key, from: Some(from.clone()), mine, text, mention };
+    let Event::Message { room, id, from, key, mine, text, sent_at_ms, place, manner, mentions_me, .. } = event else {
+        return;
+    };
+    let (id, key, mine, mention, manner) = (*id, *key, *mine, *mentions_me && !*mine, *manner);
+    let saying = Saying {
+        id,
+        place: *place,
+        key,
+        from: Some(from.clone()),
+        mine,
+        text: text.clone(),
+        mention,
+        manner,
+        answers: answers(model, manner),
+        edited: false,
+        unsaid: false,
+        signs: Vec::new(),
+    };
     let index = tab_of(model, room);
     let (looking, now_ms) = (model.is_looking(index), model.now.mono_ms);
     let tab = &mut model.tabs[index];
@@ -216,7 +249,16 @@ fn on_message(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
     }
 }
 
-fn note_unread(tab: &mut Tab, at: At, mention: bool) {
+/// What a text answers, as a reminder.
+fn answers(model: &Model, manner: Manner) -> Option<String> {
+    match manner {
+        Manner::Reply(to) => Some(model.messages.reminder(&to)),
+        Manner::Text | Manner::Action => None,
+    }
+}
+
+/// Counts a line that came while nobody looked.
+pub fn note_unread(tab: &mut Tab, at: At, mention: bool) {
     if tab.unread == 0 || tab.lines.unread_from().is_some_and(|from| at < from) {
         tab.lines.set_unread_from(Some(at));
     }
@@ -224,16 +266,8 @@ fn note_unread(tab: &mut Tab, at: At, mention: bool) {
     tab.mentions += usize::from(mention);
 }
 
-/// Whether a text names somebody: as a word of its own, however it is written.
-pub fn names(text: &str, name: &Name) -> bool {
-    let (text, name) = (text.to_lowercase(), name.to_string().to_lowercase());
-    let edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_');
-    text.match_indices(&name)
-        .any(|(at, found)| edge(text[..at].chars().next_back()) && edge(text[at + found.len()..].chars().next()))
-}
-
 /// Rings, unless it rang just now or the person looks anyway.
-fn ring(model: &mut Model, told: String, out: &mut Vec<Effect>) {
+pub fn ring(model: &mut Model, told: String, out: &mut Vec<Effect>) {
     let now = model.now.mono_ms;
     if model.rang_ms.is_some_and(|rang| now < rang + BELL_PAUSE_MS) {
         return;
@@ -266,11 +300,13 @@ fn on_new_request(model: &mut Model, room: &RoomName, name: &Name, out: &mut Vec
 }
 
 fn on_history(model: &mut Model, room: &RoomName, why: Recall, messages: &[Recalled], more: u64) {
-    let me = model.me.clone();
-    let saying = |message: &Recalled| {
-        let mention = !message.mine && me.as_ref().is_some_and(|me| names(&message.text, me));
-        let Recalled { id, place, key, from, mine, text, .. } = message.clone();
-        (message.sent_at_ms, Saying { id, place, key, from, mine, text, mention })
+    let me = model.me.as_ref().map(ToString::to_string);
+    let saying = |model: &Model, message: &Recalled| {
+        let mention = !message.mine && me.as_ref().is_some_and(|me| mentions(&message.text, me));
+        let Recalled { id, place, key, from, mine, text, manner, edited, unsaid, signs, .. } = message.clone();
+        let answers = answers(model, manner);
+        let said = Saying { id, place, key, from, mine, text, mention, manner, answers, edited, unsaid, signs };
+        (message.sent_at_ms, said)
     };
     match why {
         Recall::Search => {
@@ -279,15 +315,16 @@ fn on_history(model: &mut Model, room: &RoomName, why: Recall, messages: &[Recal
         }
         Recall::Last | Recall::Earlier => {
             let index = tab_of(model, room);
+            let page = messages.iter().map(|message| saying(model, message)).collect();
             let tab = &mut model.tabs[index];
-            let fits = tab.lines.prepend(messages.iter().map(saying).collect());
+            let fits = tab.lines.prepend(page) && !messages.is_empty();
             tab.older = if more > 0 && fits { Older::Maybe } else { Older::Nothing };
         }
         Recall::Joined => {
             let index = tab_of(model, room);
             let mark = model.marks.of(room);
             for message in messages {
-                let (at_ms, saying) = saying(message);
+                let (at_ms, saying) = saying(model, message);
                 let unread = !saying.mine && mark.is_some_and(|mark| (saying.place, saying.id) > mark);
                 let mention = saying.mention;
                 let tab = &mut model.tabs[index];
@@ -362,9 +399,11 @@ fn on_link(model: &mut Model, event: &Event, room: &RoomName, name: &Name, path:
         Some(ends_ms) => drop(tab.grace.insert(key, ends_ms)),
         None => drop(tab.grace.remove(&key)),
     }
-    // The panel shows how; a line tells only who is gone, and who is back.
+    // The panel shows how; a line tells only who is gone, and who is back; and who was never reached at all.
     let gone = matches!(path, Path::None);
-    if gone != matches!(was, Path::None) && (gone && grace_s.is_some() || !gone) {
+    let pathless = gone && matches!(event, Event::Link { tried: Some(_), .. });
+    let news = pathless || gone != matches!(was, Path::None);
+    if news && (!gone || grace_s.is_some()) {
         tell(model, Some(room), notice(event));
     }
 }
@@ -376,9 +415,10 @@ fn on_left(model: &mut Model, event: &Event, room: &RoomName, why: Leaving, out:
     let Some(index) = model.index_of(room) else { return };
     model.tabs[index].standing = Standing::Outside;
     model.tabs[index].members.clear();
+    model.tabs[index].quiet_members = 0;
     // Whatever the reason, the rest of the rooms go on; only the person closes a tab.
     if why == Leaving::Asked && model.opened {
-        if model.tabs.len() == 1 {
+        if model.tabs.iter().filter(|tab| tab.with.is_none()).count() == 1 {
             update::leave(model, crate::ui::exit::Exit::Done, out);
         } else {
             model.tabs.remove(index);

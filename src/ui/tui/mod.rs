@@ -20,6 +20,7 @@ pub mod scenes;
 pub mod screen;
 pub mod scroll;
 pub mod scrollback;
+pub mod talk;
 pub mod theme;
 pub mod update;
 pub mod view;
@@ -72,7 +73,8 @@ pub async fn run(
 
 /// What is told on the terminal that was given back.
 fn farewell(model: &Model) -> Vec<String> {
-    let rooms: Vec<String> = model.tabs.iter().map(|tab| words::shown(&tab.room)).collect();
+    let rooms: Vec<String> =
+        model.tabs.iter().filter(|tab| tab.with.is_none()).map(|tab| words::shown(&tab.room)).collect();
     if !model.opened {
         return Vec::new();
     }
@@ -197,10 +199,17 @@ impl Shell {
                     tracing::warn!(%why, "how far was read is not remembered");
                 }
             }
+            Effect::Export(room, file) => {
+                let dir = Some(self.data_dir.as_path()).filter(|_| !self.model.ephemeral);
+                let told = super::plain::export(dir, &room, &file);
+                self.take(Input::Told(told));
+            }
             Effect::Ending => self.deadline = Some(stop::deadline()),
         }
     }
 }
 
+#[cfg(test)]
+mod talk_tests;
 #[cfg(test)]
 mod tests;

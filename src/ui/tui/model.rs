@@ -1,7 +1,8 @@
 //! Everything that the full-screen face knows. What changes it stands in [`super::update`], what is drawn of it in
 //! [`super::view`]; nothing in here waits, reads a clock or writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 
@@ -13,6 +14,7 @@ use crate::peer::api::{Command, Creation, EntryId, Event, Fingerprint, Name, Pee
 use crate::ui::exit::Exit;
 use crate::ui::knocks::Knocks;
 use crate::ui::labels::Labels;
+use crate::ui::messages::Messages;
 use crate::ui::session::{Opening, Session};
 use crate::ui::words::Said;
 
@@ -42,6 +44,8 @@ pub enum Input {
     Drawn,
     /// A second has gone by.
     Tick,
+    /// Lines about something that was done.
+    Told(Vec<String>),
     /// The program is asked to end from outside.
     Stop,
     /// The chat has not ended in time, or is gone.
@@ -67,6 +71,8 @@ pub enum Effect {
     Suspend,
     /// Remember this over a restart.
     Remember(ReadMarks),
+    /// Write what was said in this room into this new file; how it went comes back as [`Input::Told`].
+    Export(RoomName, PathBuf),
     /// The end was asked for: it must come within the time that an end may take.
     Ending,
 }
@@ -139,11 +145,24 @@ pub struct Delivery {
     pub since_ms: u64,
 }
 
-/// A room with its tab.
+/// The other side of a private chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// What they are called.
+    pub name: Name,
+    /// Who they are: the chat is with this key and no other.
+    pub key: PeerId,
+}
+
+/// A room or a private chat, with its tab.
 #[derive(Debug)]
 pub struct Tab {
     /// Which room.
     pub room: RoomName,
+    /// With whom alone, if it is a private chat.
+    pub with: Option<Contact>,
+    /// What the room is about, as it came.
+    pub topic: String,
     /// Where we stand with it.
     pub standing: Standing,
     /// What was said and told.
@@ -171,6 +190,8 @@ impl Tab {
     pub fn new(room: RoomName) -> Self {
         Tab {
             room,
+            with: None,
+            topic: String::new(),
             standing: Standing::Outside,
             lines: Scrollback::default(),
             members: Vec::new(),
@@ -251,6 +272,10 @@ pub struct Model {
     pub knocks: Knocks,
     /// Newcomers who wait for our answer.
     pub requests: Requests,
+    /// Texts that were shown, so that one can be named.
+    pub messages: Messages,
+    /// Newcomers whose words were compared before they came in: marked as verified once they are members.
+    pub compared: VecDeque<(RoomName, PeerId)>,
     /// Names, told apart.
     pub labels: Labels,
     /// How far each room was read.
@@ -297,6 +322,8 @@ impl Model {
             question: None,
             knocks: Knocks::default(),
             requests: Requests::default(),
+            messages: Messages::default(),
+            compared: VecDeque::new(),
             labels: Labels::default(),
             marks,
             marks_changed: false,
@@ -325,7 +352,7 @@ impl Model {
 
     /// The tab of a room.
     pub fn index_of(&self, room: &RoomName) -> Option<usize> {
-        self.tabs.iter().position(|tab| tab.room == *room)
+        self.tabs.iter().position(|tab| tab.room == *room && tab.with.is_none())
     }
 
     /// Whether the person looks at the newest lines of this tab.

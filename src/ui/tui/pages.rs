@@ -64,7 +64,7 @@ pub fn found(model: &Model, room: &RoomName, messages: &[Recalled], more: u64) -
             Some(from) => model.labels.label(from, &message.key),
             None => recall::label(message),
         };
-        (plain(&recall::lead(message, &label, zone)), plain(&escape::text(&message.text)))
+        (plain(&recall::lead(message, &label, zone)), plain(&recall::shown_text(message, true)))
     }));
     // The newest are at the end.
     Page { title: "search".to_owned(), lines, top: usize::MAX }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::peer::api::limits::PROMPTS_REMEMBERED_MAX;
-use crate::peer::api::{Answer, Event, Name, PeerId, ProposalHash, RoomName};
+use crate::peer::api::{Answer, Event, Name, OtherKey, PeerId, ProposalHash, RoomName, Trust};
 
 /// A newcomer who asks to join.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub struct Request {
     pub looks_like: Option<Name>,
     /// Whether this key has been in the room before.
     pub seen_before: bool,
+    /// How well we know it, from any room.
+    pub trust: Trust,
+    /// Somebody of another key whom we know by this name.
+    pub other_key: Option<OtherKey>,
     /// What we answered.
     pub answer: Option<Answer>,
     /// How it ended, once it has.
@@ -48,7 +52,19 @@ impl Requests {
     /// Notes what an event says about them; `true` if somebody new asks.
     pub fn note(&mut self, event: &Event, me: Option<&Name>, now_ms: u64) -> bool {
         match event {
-            Event::Knock { room, knock, name, key, expires_in_s, yes, waiting, looks_like, seen_before } => {
+            Event::Knock {
+                room,
+                knock,
+                name,
+                key,
+                expires_in_s,
+                yes,
+                waiting,
+                looks_like,
+                seen_before,
+                trust,
+                other_key,
+            } => {
                 let known = self.all.iter().any(|request| request.room == *room && request.key == *key);
                 self.all.retain(|request| !(request.room == *room && request.key == *key));
                 if self.all.len() == PROMPTS_REMEMBERED_MAX {
@@ -65,6 +81,8 @@ impl Requests {
                     waiting: waiting.clone(),
                     looks_like: looks_like.clone(),
                     seen_before: *seen_before,
+                    trust: *trust,
+                    other_key: other_key.clone(),
                     answer: None,
                     over: false,
                 });

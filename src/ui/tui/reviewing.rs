@@ -6,7 +6,8 @@ use super::hear::tell;
 use super::model::{Effect, Model, Screen};
 use super::review::{Review, Verdict};
 use super::view;
-use crate::peer::api::{Answer, Command, KnockRef};
+use crate::peer::api::limits::PROMPTS_REMEMBERED_MAX;
+use crate::peer::api::{Answer, Command, KnockRef, ProposalHash};
 
 /// Takes a key.
 pub fn on_key(model: &mut Model, key: &KeyEvent, out: &mut Vec<Effect>) {
@@ -39,6 +40,7 @@ pub fn on_key(model: &mut Model, key: &KeyEvent, out: &mut Vec<Effect>) {
         }
         Verdict::Same => {
             review.compare(false);
+            note_compared(model, &knock);
             out.push(Effect::Repaint);
         }
         Verdict::Turn(step) => {
@@ -53,6 +55,18 @@ pub fn on_key(model: &mut Model, key: &KeyEvent, out: &mut Vec<Effect>) {
         }
         Verdict::Later => close(model, out),
         Verdict::Nothing => {}
+    }
+}
+
+/// Notes that the words of this newcomer are the right ones; once they are in, their key is marked as verified.
+fn note_compared(model: &mut Model, knock: &ProposalHash) {
+    let Some(request) = model.requests.get(knock) else { return };
+    let compared = (request.room.clone(), request.key);
+    if model.compared.len() == PROMPTS_REMEMBERED_MAX {
+        model.compared.pop_front();
+    }
+    if !model.compared.contains(&compared) {
+        model.compared.push_back(compared);
     }
 }
 

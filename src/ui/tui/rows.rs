@@ -6,8 +6,8 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::model::{Delivery, Model, Tab};
-use super::scrollback::{At, Line, What};
-use crate::peer::api::PeerId;
+use super::scrollback::{At, Line, Saying, What};
+use crate::peer::api::{Manner, PeerId};
 use crate::ui::{escape, wrap};
 
 /// What a part of a row is; the theme says how that looks.
@@ -59,6 +59,9 @@ impl Measure {
     }
 }
 
+/// Most columns of a sign under a text.
+const SIGN_COLUMNS: usize = 24;
+
 /// How long an own text may be on its way before that is shown, so that nothing flickers.
 const PATIENCE_MS: u64 = 900;
 
@@ -93,13 +96,19 @@ fn said(model: &Model, tab: &Tab, line: &Line, measure: &Measure, rows: &mut Vec
     let sign = if said.mention { ">" } else { " " };
     let after = tab.delivery.get(&said.id).and_then(|delivery| on_its_way(delivery, model.now.mono_ms));
     let first = rows.len();
-    let parts: Vec<&str> = said.text.split('\n').collect();
+    let taken_back = "(taken back by its author)";
+    let parts: Vec<&str> = if said.unsaid { vec![taken_back] } else { said.text.split('\n').collect() };
     for (at, part) in parts.iter().enumerate() {
         let mut text = plain(&escape::text(part));
-        if at + 1 == parts.len()
-            && let Some(after) = &after
-        {
-            text.push_str(&format!("  ({after})"));
+        if at == 0 {
+            match (&said.answers, said.manner) {
+                (Some(answers), _) => text.insert_str(0, &format!("(to {}) ", plain(answers))),
+                (None, Manner::Action) => text.insert_str(0, &format!("* {} ", plain(&label))),
+                (None, _) => {}
+            }
+        }
+        if at + 1 == parts.len() {
+            text.push_str(&small_print(said, after.as_deref()));
         }
         let (lead, mut wrapped) = if measure.name == 0 {
             // So narrow that the text begins behind the name.
@@ -133,6 +142,21 @@ fn said(model: &Model, tab: &Tab, line: &Line, measure: &Measure, rows: &mut Vec
         let sign = (format!("{sign} "), role);
         row.0.splice(1..1, [name, sign]);
     }
+}
+
+/// What stands behind a text: that it was changed, the signs under it, how far it has come.
+fn small_print(said: &Saying, after: Option<&str>) -> String {
+    let mut text = String::new();
+    if said.edited && !said.unsaid {
+        text.push_str(" (edited)");
+    }
+    for (sign, by) in &said.signs {
+        text.push_str(&format!(" [{} {}]", plain(&escape::field(sign, SIGN_COLUMNS)), by.len()));
+    }
+    if let Some(after) = after {
+        text.push_str(&format!("  ({after})"));
+    }
+    text
 }
 
 /// As [`wrap::wrap`], but a link that is wider than the text's columns gets a row of its own with as much of the screen as it

@@ -9,7 +9,8 @@ use super::model::{Choices, Effect, Input, Model, Now};
 use super::update::update;
 use super::view::view;
 use crate::peer::api::{
-    Creation, Entrance, EntryId, Event, Name, Path, PeerId, Person, Place, ProposalHash, ReadMarks, RoomName,
+    Creation, Entrance, EntryId, Event, Manner, Name, Path, PeerId, Person, Place, ProposalHash, ReadMarks, RoomName,
+    Trust, mentions,
 };
 use crate::ui::session::Opening;
 
@@ -54,7 +55,12 @@ impl Scene {
         marks.hinted = true;
         let mut scene = Scene { model: Model::new(opening, choices, marks, lobby()), ms: 0, said: 0 };
         scene.input(Input::Resized(columns, rows));
-        scene.tell(Event::Ready { name: name("alice"), fingerprint: key(1).fingerprint(), ephemeral: false });
+        scene.tell(Event::Ready {
+            name: name("alice"),
+            fingerprint: key(1).fingerprint(),
+            ephemeral: false,
+            data_dir: "/home/alice".into(),
+        });
         scene.tell(Event::ServerUp { server: "chat.example".to_owned() });
         scene
     }
@@ -94,6 +100,8 @@ impl Scene {
             sent_at_ms: EVENING_MS + self.ms,
             place: Place { epoch: 4, depth: self.said },
             forked: false,
+            manner: Manner::Text,
+            mentions_me: who != "alice" && mentions(text, "alice"),
         });
         id
     }
@@ -110,6 +118,8 @@ impl Scene {
             waiting: vec![name("carol"), name("dana"), name("alice")],
             looks_like: None,
             seen_before: false,
+            trust: Trust::New,
+            other_key: None,
         })
     }
 
@@ -203,11 +213,14 @@ fn key(number: u8) -> PeerId {
 }
 
 fn people() -> Vec<Person> {
-    let person = |number, who, path| Person { name: name(who), key: key(number), me: who == "alice", path };
+    let person = |number, who, path, trust| {
+        let away = (who == "dana").then(|| "lunch".to_owned());
+        Person { name: name(who), key: key(number), me: who == "alice", path, trust, away, ignored: false }
+    };
     vec![
-        person(1, "alice", Path::None),
-        person(2, "bob", Path::Direct { rtt_ms: Some(12) }),
-        person(3, "carol", Path::Relayed { via: name("bob") }),
-        person(4, "dana", Path::Direct { rtt_ms: Some(31) }),
+        person(1, "alice", Path::None, Trust::Verified),
+        person(2, "bob", Path::Direct { rtt_ms: Some(12) }, Trust::Verified),
+        person(3, "carol", Path::Relayed { via: name("bob") }, Trust::Known),
+        person(4, "dana", Path::Direct { rtt_ms: Some(31) }, Trust::New),
     ]
 }

@@ -12,6 +12,7 @@ use crossterm::{cursor, execute};
 use nix::sys::signal::{Signal, raise};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
 use tokio::sync::mpsc;
 
 use super::model::{Input, Model};
@@ -63,7 +64,10 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn draw(&mut self, model: &Model) -> io::Result<()> {
-        self.terminal.draw(|frame| view(model, frame))?;
+        // A panic elsewhere has given it back; what is drawn now would stand in the shell.
+        if TAKEN.load(Ordering::SeqCst) {
+            self.terminal.draw(|frame| view(model, frame))?;
+        }
         Ok(())
     }
 
@@ -72,7 +76,9 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn repaint(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // `Terminal::clear` would ask the terminal where its cursor is, and the answer would go to whoever reads the keys.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
 
     /// The size of the terminal.
@@ -88,7 +94,7 @@ impl Screen {
         restore();
         raise(Signal::SIGTSTP)?;
         take()?;
-        self.terminal.clear()
+        self.repaint()
     }
 
     /// Rings.

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::peer::api::limits::{SCROLLBACK_BYTES_MAX, SCROLLBACK_LINES_MAX};
-use crate::peer::api::{EntryId, Name, PeerId, Place};
+use crate::peer::api::{EntryId, Manner, Name, PeerId, Place};
 
 /// A place in a scrollback that stays the same while lines come in around it.
 pub type At = i64;
@@ -29,6 +29,16 @@ pub struct Saying {
     pub text: String,
     /// Whether we are named in it.
     pub mention: bool,
+    /// How it is said.
+    pub manner: Manner,
+    /// What it answers, as a reminder, escaped already.
+    pub answers: Option<String>,
+    /// Whether this is not its first wording.
+    pub edited: bool,
+    /// Whether its author took it back.
+    pub unsaid: bool,
+    /// The signs under it, and whose they are.
+    pub signs: Vec<(String, Vec<String>)>,
 }
 
 /// What a line is.
@@ -289,6 +299,11 @@ mod tests {
             mine: false,
             text: text.into(),
             mention: false,
+            manner: Manner::Text,
+            answers: None,
+            edited: false,
+            unsaid: false,
+            signs: Vec::new(),
         }
     }
 

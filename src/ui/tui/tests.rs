@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 
 use super::model::{Effect, Input, Screen};
 use super::scenes::{self, Scene, lobby};
-use crate::peer::api::{Command, Event, Failure, KnockRef, Place, ProposalHash, Recall, Recalled};
+use crate::peer::api::{Command, Event, Failure, KnockRef, PeerId, Place, ProposalHash, Recall, Recalled};
 use crate::ui::corpus;
 
 const NONE: KeyModifiers = KeyModifiers::NONE;
@@ -13,7 +13,7 @@ const CTRL: KeyModifiers = KeyModifiers::CONTROL;
 const ALT: KeyModifiers = KeyModifiers::ALT;
 
 /// The screen as text, a row a line, wide characters once.
-fn text(buffer: &Buffer) -> String {
+pub(super) fn text(buffer: &Buffer) -> String {
     let mut out = String::new();
     for y in 0..buffer.area.height {
         let mut row = String::new();
@@ -46,12 +46,14 @@ fn snapshot(name: &str, scene: impl Fn(u16, u16) -> Scene) {
     }
 }
 
-fn sent(effects: &[Effect]) -> Vec<&Command> {
-    let command = |effect| match effect {
-        &Effect::Send(ref command) => Some(command),
-        _ => None,
-    };
-    effects.iter().filter_map(command).collect()
+pub(super) fn sent(effects: &[Effect]) -> Vec<&Command> {
+    let mut sent = Vec::new();
+    for effect in effects {
+        if let Effect::Send(command) = effect {
+            sent.push(command);
+        }
+    }
+    sent
 }
 
 #[test]
@@ -76,19 +78,32 @@ fn the_words_to_compare_fit_every_size() {
 }
 
 #[test]
-fn the_help_fits_every_size() {
-    snapshot("help", |columns, rows| {
+fn the_help_tells_every_command_and_fits_every_size() {
+    for (columns, rows) in sizes() {
+        let page = super::pages::help();
+        let rows_of_page = super::view::page_rows(&page, usize::from(columns));
+        let too_wide = |row: &&String| unicode_width::UnicodeWidthStr::width(row.as_str()) > usize::from(columns);
+        assert_eq!(rows_of_page.iter().find(too_wide), None);
         let mut scene = scenes::evening(columns, rows);
         scene.press(KeyCode::F(1), NONE);
-        scene
-    });
+        let mut seen = String::new();
+        for _ in 0..rows_of_page.len() / usize::from(rows - 2) + 1 {
+            seen.push_str(&text(&scene.draw()));
+            scene.press(KeyCode::PageDown, NONE);
+        }
+        for (name, ..) in super::commands::table() {
+            assert!(seen.contains(&format!("/{name}")), "/{name} at {columns}x{rows}");
+        }
+        scene.press(KeyCode::Esc, NONE);
+        assert_eq!(scene.model.tab().draft.text(), "I know quinn, we met at");
+    }
 }
 
 #[test]
 fn the_offered_commands_fit_every_size() {
     snapshot("offer", |columns, rows| {
         let mut scene = Scene::in_lobby(columns, rows);
-        scene.types("/re");
+        scene.types("/appr");
         scene
     });
 }
@@ -269,13 +284,17 @@ fn earlier_texts_are_asked_for_near_the_top_and_come_in_above() {
     let recalled = Recalled {
         id: crate::peer::api::EntryId([99; 32]),
         from: Some(corpus::name("bob")),
-        key: crate::peer::api::PeerId([2; 32]),
+        key: PeerId([2; 32]),
         mine: false,
         seq: 1,
         text: "the very first".into(),
         sent_at_ms: 1_795_226_400_123,
         place: Place { epoch: 1, depth: 1 },
         forked: false,
+        manner: crate::peer::api::Manner::Text,
+        edited: false,
+        unsaid: false,
+        signs: Vec::new(),
     };
     let before = text(&scene.draw());
     scene.tell(Event::History { room: lobby(), why: Recall::Earlier, messages: vec![recalled], more: 0 });
@@ -303,13 +322,17 @@ fn the_unread_line_survives_a_restart() {
     let recalled = |id, depth, text: &str| Recalled {
         id,
         from: Some(corpus::name("bob")),
-        key: crate::peer::api::PeerId([2; 32]),
+        key: PeerId([2; 32]),
         mine: false,
         seq: depth,
         text: text.into(),
         sent_at_ms: 1_795_290_000_000,
         place: Place { epoch: 4, depth },
         forked: false,
+        manner: crate::peer::api::Manner::Text,
+        edited: false,
+        unsaid: false,
+        signs: Vec::new(),
     };
     let new = recalled(crate::peer::api::EntryId([8; 32]), 2, "missed");
     let messages = vec![recalled(read, 1, "seen"), new];
@@ -396,43 +419,49 @@ fn tab_completes_names_commands_and_rooms() {
     assert_eq!(completed("bo", 1), "bob: ");
     assert_eq!(completed("hey CA", 1), "hey carol ");
     assert_eq!(completed("/app", 1), "/approve ");
-    assert_eq!(completed("/re", 2), "/reform ");
+    assert_eq!(completed("/requ", 1), "/requests ");
     assert_eq!(completed("/room lob", 1), "/room lobby");
     assert_eq!(completed("nobody", 1), "nobody");
 }
 
 #[test]
-fn only_whole_words_name_us() {
-    let alice = corpus::name("alice");
-    for text in ["alice", "Alice: hi", "hi, ALICE!", "(alice)"] {
-        assert!(super::hear::names(text, &alice), "{text}");
+fn a_known_name_with_another_key_is_said_loudly() {
+    let mut scene = Scene::in_lobby(80, 24);
+    let mut knock = corpus::knock_of(7, "bob");
+    if let Event::Knock { other_key, looks_like, .. } = &mut knock {
+        let trust = crate::peer::api::Trust::Verified;
+        *other_key = Some(crate::peer::api::OtherKey { key: PeerId([2; 32]), name: corpus::name("bob"), trust });
+        *looks_like = Some(corpus::name("bob"));
     }
-    for text in ["malice", "alices", "alice_b", ""] {
-        assert!(!super::hear::names(text, &alice), "{text}");
-    }
+    scene.tell(knock);
+    assert!(text(&scene.draw()).contains("NOT who you know by this name"));
+    scene.press(KeyCode::F(2), NONE);
+    let screen = text(&scene.draw());
+    assert!(screen.contains("WARNING: this is NOT the bob you know"), "{screen}");
+    assert!(screen.contains("WARNING: bob has the name of bob, but another key"), "{screen}");
+}
+
+#[test]
+fn nobody_says_yes_to_what_a_small_screen_hides() {
+    let mut scene = scenes::review(20, 6);
+    scene.draw();
+    scene.ms += 1_000;
+    assert!(sent(&scene.press(KeyCode::Char('a'), NONE)).is_empty());
+    assert!(matches!(scene.model.screen, Screen::Chat));
+    assert_eq!(scene.model.requests.open().count(), 1);
 }
 
 #[test]
 fn a_bell_rings_once_per_burst_and_not_while_looked_at() {
     let mut scene = Scene::in_lobby(80, 24);
-    let mut rings = |text: &str| {
-        let event = corpus::message(2, "bob", text);
-        let mut event = event;
-        if let Event::Message { id, .. } = &mut event {
-            id.0[0] = u8::try_from(text.len()).unwrap();
-        }
-        scene.tell(event).contains(&Effect::Bell)
-    };
-    assert!(!rings("alice"));
-    let _ = rings;
+    scene.says("bob", "lobby", "alice");
+    assert_eq!(scene.model.rang_ms, None);
     scene.input(Input::Focus(false));
     let mut rings = |text: &str, ms| {
         scene.ms += ms;
-        let mut event = corpus::message(2, "bob", text);
-        if let Event::Message { id, .. } = &mut event {
-            id.0[1] = u8::try_from(text.len()).unwrap();
-        }
-        scene.tell(event).contains(&Effect::Bell)
+        let before = scene.model.rang_ms;
+        scene.says("bob", "lobby", text);
+        scene.model.rang_ms != before
     };
     assert!(rings("alice!", 0));
     assert!(!rings("alice!!", 1_000));

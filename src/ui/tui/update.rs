@@ -29,6 +29,7 @@ pub fn update(model: &mut Model, now: Now, input: Input) -> Vec<Effect> {
                 review.drawn(now.mono_ms);
             }
         }
+        Input::Told(lines) => hear::tell(model, None, lines),
         Input::Tick => on_tick(model, &mut out),
         Input::Stop => leave(model, Exit::Done, &mut out),
         Input::CutOff(said) => {
@@ -57,10 +58,11 @@ fn on_tick(model: &mut Model, out: &mut Vec<Effect>) {
     let now = model.now.mono_ms;
     model.requests.tidy(looked_at.as_ref(), now);
     // Seconds come once each, so this is asked once in its time.
-    let due = now / 1000 % (PANEL_EVERY_MS / 1000) == 0;
+    let due = (now / 1000).is_multiple_of(PANEL_EVERY_MS / 1000);
     let inside = model.opened && !model.session.is_quitting();
     let tab = model.tab_mut();
-    if due && inside && tab.standing == super::model::Standing::Inside && tab.members.len() > 1 {
+    let room_like = tab.standing == super::model::Standing::Inside && tab.with.is_none();
+    if due && inside && room_like && tab.members.len() > 1 {
         tab.quiet_members += 1;
         let room = tab.room.clone();
         out.push(Effect::Send(Command::Members(room)));
@@ -79,7 +81,8 @@ fn settle(model: &mut Model, out: &mut Vec<Effect>) {
     }
     load_older(model, out);
     let unread: usize = model.tabs.iter().map(|tab| tab.unread).sum();
-    let room = words::shown(&model.tab().room);
+    let room =
+        model.tab().with.as_ref().map_or_else(|| words::shown(&model.tab().room), |with| words::shown(&with.name));
     let asking = if model.requests.open().next().is_some() { "! " } else { "" };
     let title = match unread {
         0 => format!("{asking}{room} - p2pchat"),
@@ -95,7 +98,7 @@ fn read(model: &mut Model, index: usize) {
     let tab = &mut model.tabs[index];
     tab.unread = 0;
     tab.mentions = 0;
-    if let Some(newest) = tab.lines.newest_said() {
+    if let Some(newest) = tab.lines.newest_said().filter(|_| tab.with.is_none()) {
         model.marks_changed |= model.marks.set(&tab.room, (newest.place, newest.id));
     }
 }
@@ -106,7 +109,11 @@ fn load_older(model: &mut Model, out: &mut Vec<Effect>) {
     let tab = model.tab_mut();
     let Some(lowest) = tab.lines.lowest() else { return };
     let near = usize::try_from(lowest.line - tab.lines.first()).unwrap_or(0) < 2 * rows;
-    if !near || tab.older != super::model::Older::Maybe || tab.standing != super::model::Standing::Inside {
+    if !near
+        || tab.with.is_some()
+        || tab.older != super::model::Older::Maybe
+        || tab.standing != super::model::Standing::Inside
+    {
         return;
     }
     let Some(oldest) = tab.lines.oldest_said() else { return };

@@ -17,40 +17,14 @@ use p2pchat::wire::{
 
 use super::disk::Disk;
 
-/// Whether entries that an entry names as seen must be there before it.
-pub const PARENTS_BEFORE_CHILDREN: bool = true;
+/// Whether two halves of a room always meet again.
+pub const HALVES_MEET: bool = true;
 
-/// Whether a log has no hole even for those who parted with its author and met again. The core takes a hole when nobody
-/// linked has what is missing, which may come later (sim-bugs: seeds 21 and 85).
-pub const LOGS_SURVIVE_COMING_BACK: bool = false;
-
-/// Whether an entry reaches a member that it is for although only newer members can carry it there. The core lets the
-/// reader wait for ever (sim-bugs: seed 18).
-pub const OLD_ENTRIES_ARE_CARRIED: bool = true;
-
-/// Whether those who stay come to one roster when somebody leaves while there is no server. One in two hundred times the
-/// core doesn't (sim-bugs: seeds 235 and 260). With planted bugs it is checked all the same: no seed of theirs is one of these.
-pub const THOSE_WHO_STAY_AGREE: bool = true;
-
-/// Whether what honest members say reaches everybody after a member lied about its own log (sim-bugs: seed 20).
-pub const FORKS_STALL_NOBODY: bool = true;
-
-/// Whether two halves of a room always meet again (sim-bugs: seed 96).
-pub const HALVES_MEET: bool = false;
-
-/// Whether all members hear of a knock that one of them said yes to. The core leaves it to the server, so that a yes may
-/// stay alive for ever (sim-bugs: seed 81); links that come anew help.
-pub const KNOCKS_REACH_EVERYBODY: bool = true;
-
-/// Whether a run that its reader can never take is some day no longer sent. The core sends it every five seconds
-/// (sim-bugs: seed 47).
+/// Whether a run that its reader can never take is some day no longer sent, also after a split or a lie (seed 5).
 pub const HOPELESS_RUNS_END: bool = false;
 
-/// Prompts beyond the limit that are overlooked: the core counts one too few now and then (sim-bugs: seed 27).
-const PROMPTS_SLACK: usize = 1;
-
-/// Whether an entry stands at the same place of the transcript at everyone.
-pub const ONE_PLACE_FOR_AN_ENTRY: bool = true;
+/// Prompts beyond the limit that are overlooked.
+const PROMPTS_SLACK: usize = 0;
 
 /// Milliseconds that a prompt may be told late.
 const PROMPT_TOLD_LATE_MS: u64 = 2_000;
@@ -220,7 +194,14 @@ impl Checks {
             Change::Entries { room, entries } => entries.iter().for_each(|kept| self.entry(who, me, *room, kept)),
             Change::Forked { room, entry } => self.branch(who, me, *room, entry),
             Change::Gone { room } => drop(self.seen[who].chains.remove(room)),
-            Change::HeadCounter { .. } | Change::Past { .. } | Change::Rule { .. } | Change::Addresses { .. } => {}
+            Change::HeadCounter { .. }
+            | Change::Past { .. }
+            | Change::Rule { .. }
+            | Change::Addresses { .. }
+            | Change::Acquaintance { .. }
+            | Change::PrivateSaid { .. }
+            | Change::PrivateHeard { .. }
+            | Change::PrivateReceived { .. } => {}
         }
     }
 
@@ -358,7 +339,7 @@ impl Checks {
                         && self.rosters.get(audience).is_some_and(|roster| is_member(roster, &me))
                 })
         });
-        if let (Some(missing), true, true) = (missing, PARENTS_BEFORE_CHILDREN, self.is_honest(&kept.entry.author)) {
+        if let (Some(missing), true) = (missing, self.is_honest(&kept.entry.author)) {
             let what = format!("p{who} has {} of {:?} and not {missing:?}", kept.entry.seq, kept.entry.author);
             self.fail("parents come before their children", what);
         }
@@ -377,7 +358,7 @@ impl Checks {
             self.fail("an entry is kept by its audience only", format!("p{who} keeps {at:?}"));
         }
         let (place, _) = *self.places.entry(kept.id).or_insert((kept.place, room));
-        if ONE_PLACE_FOR_AN_ENTRY && place != kept.place {
+        if place != kept.place {
             self.fail("an entry has one place", format!("p{who}: {at:?} at {:?}, elsewhere {place:?}", kept.place));
         }
         self.parents(who, me, room, kept);
@@ -494,10 +475,10 @@ impl Checks {
                     self.fail(rule, format!("p{who} is shown {seq} of {key:?}"));
                 }
                 // A liar's branches have the same numbers.
-                let honest = self.is_honest(key) && LOGS_SURVIVE_COMING_BACK
-                    || room.is_some_and(|room| {
-                        self.is_honest(key) && !self.came_back(key, &room) && !self.came_back(&me, &room)
-                    });
+                // What fills a hole comes late to those who met again.
+                let honest = room.is_some_and(|room| {
+                    self.is_honest(key) && !self.came_back(key, &room) && !self.came_back(&me, &room)
+                });
                 let seen = &mut self.seen[who];
                 let new = seen.told.insert(*id);
                 let last = room.and_then(|room| seen.last_told.insert((*key, room), *seq)).unwrap_or(0);

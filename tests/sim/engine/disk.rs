@@ -103,6 +103,11 @@ impl Disk {
                     self.past.entry((room, roster.epoch, roster.hash())).or_insert(roster);
                 }
             }
+            // Nobody here speaks in private, and whom one has met changes nothing but what is shown.
+            Change::Acquaintance { .. }
+            | Change::PrivateSaid { .. }
+            | Change::PrivateHeard { .. }
+            | Change::PrivateReceived { .. } => {}
             Change::Addresses { room, addresses } => {
                 self.addresses.retain(|(of, _), _| *of != room);
                 self.addresses.extend(addresses.into_iter().map(|(key, addresses)| ((room, key), addresses)));
@@ -150,7 +155,8 @@ impl Disk {
         let past = self.past.values().cloned().collect();
         let addresses =
             self.addresses.iter().map(|((room, key), addresses)| (*room, *key, addresses.clone())).collect();
-        Kept { rooms: rooms.collect(), logs: logs.collect(), past, rules: rules.collect(), addresses }
+        let (rooms, logs) = (rooms.collect(), logs.collect());
+        Kept { rooms, logs, past, rules: rules.collect(), addresses, ..Kept::default() }
     }
 
     /// Up to 64 entries of one author, from a number on.

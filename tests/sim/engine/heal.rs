@@ -6,15 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use p2pchat::core::event::Command;
 use p2pchat::wire::{EntryId, RoomId, RosterHash};
 
-use super::check::{
-    FORKS_STALL_NOBODY, HALVES_MEET, HOPELESS_RUNS_END, KNOCKS_REACH_EVERYBODY, LOGS_SURVIVE_COMING_BACK,
-    OLD_ENTRIES_ARE_CARRIED, THOSE_WHO_STAY_AGREE,
-};
+use super::check::{HALVES_MEET, HOPELESS_RUNS_END};
 use super::people::lobby;
 use super::world::{What, World};
 
 /// Seconds for the room to become whole, beyond what its own timeouts take.
 const WHOLE_WITHIN_S: u64 = 900;
+
+/// Seconds for what was said to reach everybody: members that can't link are waited for a minute in each log with a hole,
+/// and what comes after it is sent again after up to a minute.
+const SAME_WITHIN_S: u64 = 300;
 
 /// Seconds in which nobody speaks, after which nothing must be on its way.
 const QUIET_S: u64 = 60;
@@ -34,7 +35,7 @@ impl World {
         self.clear_up();
         let timeouts = self.plan.consent_s * 6 + self.plan.grace_s * 4;
         let end = self.now + 1000 * (WHOLE_WITHIN_S + timeouts);
-        let (before, began) = (self.frames, self.now);
+        let before = self.frames;
         while self.checks.broken.is_none() && !self.is_whole() {
             if self.now >= end && !HALVES_MEET && self.is_in_halves() {
                 return;
@@ -44,9 +45,6 @@ impl World {
                 return self.checks.fail("the room becomes whole", how);
             }
             self.run_until(self.now + 5_000);
-            if !KNOCKS_REACH_EVERYBODY && (self.now - began).is_multiple_of(60_000) {
-                self.shake_links();
-            }
         }
         let honest = self.honest();
         for who in &honest {
@@ -59,7 +57,9 @@ impl World {
             waited += 5;
             match missing {
                 None => break,
-                Some(missing) if waited >= 90 => return self.checks.fail("everybody has the same transcript", missing),
+                Some(missing) if waited >= SAME_WITHIN_S => {
+                    return self.checks.fail("everybody has the same transcript", missing);
+                }
                 Some(_) => {}
             }
         }
@@ -67,15 +67,13 @@ impl World {
         if self.frames - before > HEAL_FRAMES_PER_PAIR_MAX * pairs {
             self.checks.fail("repair is bounded", format!("{} frames among {}", self.frames - before, honest.len()));
         }
-        // What was broken in the storm may still be on its way to be noticed.
-        self.run_until(self.now + 45_000);
+        // What was broken in the storm may still be on its way to be noticed, and what was asked in it to be answered.
+        self.run_until(self.now + 1000 * (2 * self.plan.consent_s + 5).max(45));
         let (before, then) = (self.frames, self.events);
         self.run_until(self.now + QUIET_S * 1000);
         let rooms = self.checks.rooms_of(honest[0]);
         let parted = rooms.iter().any(|room| self.people.iter().any(|person| self.checks.came_back(&person.id, room)));
-        let hopeless = parted
-            || (!OLD_ENTRIES_ARE_CARRIED && !self.net.apart.is_empty())
-            || self.people.iter().any(|person| person.liar);
+        let hopeless = parted || self.people.iter().any(|person| person.liar);
         if self.frames - before > QUIET_FRAMES_MAX && (HOPELESS_RUNS_END || !hopeless) {
             let what = format!("{} frames in {QUIET_S} s of silence", self.frames - before);
             self.checks.fail("silence when idle", what);
@@ -95,7 +93,7 @@ impl World {
     fn leave_without_a_server(&mut self, honest: &[usize]) {
         let [cut_off, stay @ .., leaver] = honest else { return };
         let apart = !self.net.apart.is_empty();
-        if stay.is_empty() || apart || !THOSE_WHO_STAY_AGREE || self.checks.broken.is_some() {
+        if stay.is_empty() || apart || self.checks.broken.is_some() {
             return;
         }
         self.stop_server();
@@ -120,19 +118,6 @@ impl World {
     fn rosters_of(&self, who: usize) -> Vec<(RosterHash, usize)> {
         let rosters = self.checks.rooms_of(who).into_iter().filter_map(|room| self.checks.roster_of(who, &room));
         rosters.map(|roster| (roster.hash(), roster.members.len())).collect()
-    }
-
-    /// Every link between clients breaks, once.
-    fn shake_links(&mut self) {
-        let server = self.server_place();
-        for who in 0..server {
-            for (conn, side) in self.net.held_by(who) {
-                if self.net.conns.get(&conn).is_some_and(|conn| !conn.ends.contains(&server)) {
-                    self.side_down(conn, side);
-                    self.after(10, What::Down(conn, 1 - side));
-                }
-            }
-        }
     }
 
     fn honest(&self) -> Vec<usize> {
@@ -201,12 +186,6 @@ impl World {
 
     /// An entry that one member has and another lacks, although it is for both.
     fn missing(&self) -> Option<String> {
-        if !OLD_ENTRIES_ARE_CARRIED && !self.net.apart.is_empty() {
-            return None;
-        }
-        if !FORKS_STALL_NOBODY && self.member_liar.who.is_some() {
-            return None;
-        }
         let honest = self.honest();
         let rooms = self.checks.rooms_of(*honest.first()?);
         let room: RoomId = *rooms.first()?;
@@ -219,13 +198,12 @@ impl World {
                 let audience = &kept.entry.audience;
                 let author = kept.entry.author;
                 let by_liar = self.people.iter().any(|person| person.liar && person.id == author);
-                if by_liar || (!LOGS_SURVIVE_COMING_BACK && self.checks.came_back(&author, &room)) {
+                if by_liar {
                     continue;
                 }
                 let lacks = honest.iter().find(|other| {
-                    let excused = !LOGS_SURVIVE_COMING_BACK && self.checks.came_back(&self.people[**other].id, &room);
                     !has[other].contains(&kept.id)
-                        && !excused
+                        && self.net.hear(*who, **other)
                         && self.checks.shares(*who, &room, audience)
                         && self.checks.shares(**other, &room, audience)
                 });

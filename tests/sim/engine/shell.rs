@@ -305,7 +305,9 @@ impl World {
                 self.people[who].inbox.push_back(Input::LookedUp { room, asked: ids, found });
             }
             // Nobody here looks back.
-            Output::Recall { .. } => {}
+            Output::Recall { .. } | Output::Conversation { .. } | Output::Invite { .. } => {}
+            // Members that are knocked at are the business of `tests/core/serverless.rs`.
+            Output::ToGuest { .. } | Output::SendAway { .. } | Output::SeekHosts(_) => {}
             Output::Tell(event) => self.tell(who, me, event),
             Output::GiveUpServer => {
                 self.note(|| format!("p{who} gives the server up"));

@@ -8,28 +8,36 @@ use super::super::model::{Model, Standing};
 use super::super::rows::{clock, plain};
 use super::super::theme::Theme;
 use super::put;
-use crate::peer::api::Path;
-use crate::ui::notices;
+use crate::peer::api::{Path, Trust};
 use crate::ui::words::shown;
+use crate::ui::{escape, notices};
 
 /// The room, how many are in it, and where it was found.
 pub fn title(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let tab = model.tab();
     let mut parts = vec![shown(&tab.room)];
+    if let Some(with) = &tab.with {
+        parts = vec![format!("private with {}", shown(&with.name)), format!("key {}", with.key.fingerprint())];
+        return put::bar(buffer, area, &plain(&format!(" {}", parts.join(" │ "))), theme.bar());
+    }
     match &tab.standing {
         Standing::Inside => parts.push(match tab.members.len() {
             0 | 1 => "only you".to_owned(),
             count => format!("{count} members"),
         }),
-        Standing::Outside => parts.push("not in it".to_owned()),
+        Standing::Outside => parts.push("not in it yet".to_owned()),
         Standing::Knocking { yes, of, ends_ms, ahead } => {
             let left = ends_ms.map(|ends| ends.saturating_sub(model.now.mono_ms) / 1000);
             parts.push(notices::knocking(&tab.room, *yes, *of, left, *ahead));
         }
     }
     if tab.standing == Standing::Inside {
-        let others = tab.members.iter().filter(|person| !person.me);
-        let lost = others.filter(|person| matches!(person.path, Path::None)).count();
+        let others = || tab.members.iter().filter(|person| !person.me);
+        let verified = others().filter(|person| person.trust == Trust::Verified).count();
+        if verified > 0 {
+            parts.push(format!("{verified} verified"));
+        }
+        let lost = others().filter(|person| matches!(person.path, Path::None)).count();
         if lost > 0 {
             parts.push(format!("{lost} not reached"));
         }
@@ -41,6 +49,9 @@ pub fn title(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
     }
     if model.ephemeral {
         parts.push("nothing stays on disk".to_owned());
+    }
+    if !tab.topic.is_empty() {
+        parts.push(escape::field(&tab.topic, usize::from(area.width)));
     }
     put::bar(buffer, area, &plain(&format!(" {}", parts.join(" │ "))), theme.bar());
 }
@@ -62,7 +73,13 @@ pub fn banner(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let text = match open.len() {
         1 if area.width < 60 => format!("▲ {name} asks to join: F2"),
         1 => {
-            let known = if first.seen_before { "been here before" } else { "new here" };
+            let known = match (&first.other_key, first.trust, first.seen_before) {
+                (Some(_), ..) => "NOT who you know by this name",
+                (None, Trust::Verified, _) => "verified",
+                (None, _, true) => "been here before",
+                (None, Trust::Known, false) => "met elsewhere",
+                (None, Trust::New, false) => "new to you",
+            };
             let (yes, all) = (first.yes.len(), first.yes.len() + first.no.len() + first.waiting.len());
             format!("▲ {name} asks to join {room} · {known} · {yes} of {all} said yes · {left} s · F2 to review")
         }
@@ -109,7 +126,10 @@ pub fn status(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
 /// The rooms in a row, shifted so that the one that is shown is among them.
 fn tabs(model: &Model, columns: usize) -> String {
     let label = |(index, tab): (usize, &super::super::model::Tab)| {
-        let room = plain(&shown(&tab.room));
+        let room = match &tab.with {
+            Some(with) => format!("@{}", plain(&shown(&with.name))),
+            None => plain(&shown(&tab.room)),
+        };
         let count = match (tab.mentions, tab.unread) {
             (0, 0) => String::new(),
             (0, unread) => format!("({unread})"),

@@ -9,12 +9,12 @@ use super::super::model::{Model, Tab};
 use super::super::rows::{Role, plain};
 use super::super::theme::Theme;
 use super::put;
-use crate::peer::api::{Path, Person};
+use crate::peer::api::{Path, Person, Trust};
 use crate::ui::escape;
 use crate::ui::words::shown;
 
 /// Columns of a name.
-const NAME_COLUMNS: usize = 10;
+const NAME_COLUMNS: usize = 9;
 
 /// Draws it.
 pub fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
@@ -43,6 +43,10 @@ pub fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
     if tab.members.len() > fitting {
         line(vec![(format!("and {} more: /members", tab.members.len() - fitting), Role::Dim)]);
     }
+    let signs = |trust: Trust| tab.members.iter().any(|person| !person.me && person.trust == trust);
+    if signs(Trust::Verified) || signs(Trust::New) {
+        line(vec![("✓ verified  ? new key".to_owned(), Role::Dim)]);
+    }
     for request in model.requests.open().filter(|request| request.room == tab.room) {
         let left = request.ends_ms.saturating_sub(model.now.mono_ms) / 1000;
         line(vec![
@@ -57,7 +61,14 @@ fn member(model: &Model, tab: &Tab, person: &Person) -> Vec<(String, Role)> {
     let how = if person.me { "you".to_owned() } else { how(model, tab, person) };
     let lost = !person.me && matches!(person.path, Path::None);
     let role = if lost { Role::Warning } else { Role::Dim };
-    vec![(format!("{label} "), Role::Author(person.key)), (how, role)]
+    let sign = match (person.me, person.trust) {
+        (true, _) | (_, Trust::Known) => "  ",
+        (_, Trust::Verified) => "✓ ",
+        (_, Trust::New) => "? ",
+    };
+    let how = if person.away.is_some() && !lost { "away".to_owned() } else { how };
+    let how = if person.ignored { "ignored".to_owned() } else { how };
+    vec![(sign.to_owned(), Role::Dim), (format!("{label} "), Role::Author(person.key)), (how, role)]
 }
 
 fn how(model: &Model, tab: &Tab, person: &Person) -> String {

@@ -66,6 +66,9 @@ pub fn bar(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
     if area.height == 0 {
         return;
     }
+    for x in area.x..area.right() {
+        buffer[(x, area.y)].reset();
+    }
     buffer.set_style(Rect { height: 1, ..area }, style);
     row(buffer, area, std::iter::once((text, style)));
 }

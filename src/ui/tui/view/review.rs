@@ -10,7 +10,7 @@ use super::super::review::Review;
 use super::super::rows::{Role, plain};
 use super::super::theme::Theme;
 use super::put;
-use crate::peer::api::{Answer, Name};
+use crate::peer::api::{Answer, Name, Trust};
 use crate::ui::words::shown;
 use crate::ui::wrap;
 
@@ -77,18 +77,28 @@ fn whole(model: &Model, request: &Request, roomy: bool, lines: &mut Vec<(String,
         let same = if request.name.to_string() == member { "has the name of" } else { "has a name that looks like" };
         say(format!("WARNING: {name} {same} {member}, but another key: a new person"), Role::Warning);
     }
+    if let Some(known) = &request.other_key {
+        let name = plain(&shown(&known.name));
+        say(
+            format!("WARNING: this is NOT the {name} you know, whose key is {}", known.key.fingerprint()),
+            Role::Warning,
+        );
+    }
     if roomy {
         say(String::new(), Role::Text);
     }
     let key = if roomy { "key     " } else { "" };
     say(format!("{key}{}", request.key.fingerprint()), Role::Text);
-    let known = match (request.seen_before, roomy) {
-        (true, true) => "known   this key has been in this room before",
-        (false, true) => "known   this key was never seen in this room",
-        (true, false) => "key was here before",
-        (false, false) => "key never seen here",
+    let known = match (request.trust, request.seen_before) {
+        (Trust::Verified, _) => "VERIFIED: you compared the words of this key",
+        (_, true) => "this key has been in this room before",
+        (Trust::Known, false) => "you met this key before; it is new to this room",
+        (Trust::New, false) => "this key is new to this room, and to you",
     };
-    say(known.to_owned(), Role::Text);
+    say(format!("{}{known}", if roomy { "known   " } else { "" }), Role::Text);
+    if model.compared.iter().any(|(at, key)| *at == request.room && *key == request.key) {
+        say("you have just compared the words: they are the same".to_owned(), Role::Notice);
+    }
     if roomy {
         say(format!("yes     {}", names(&request.yes)), Role::Text);
         say(format!("no      {}", names(&request.no)), Role::Text);

@@ -1,0 +1,471 @@
+//! Newcomers who knock through us: every member is a rendezvous for its own rooms (DESIGN.md §3, serverless).
+//!
+//! There is no second copy of a room here. What a newcomer is shown, how its knock stands and when it is let in is read off our
+//! own seat, and a knock is put to the others over links, as members pass knocks on anyway. A newcomer is told hashes and
+//! counts; where we are, and where others are, only once its key has a seat.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Node, ctx};
+use crate::core::consent::roster::is_member;
+use crate::core::io::{GuestId, Output};
+use crate::core::rendezvous::introduce::usable;
+use crate::core::rendezvous::pace::Pace;
+use crate::core::room::{Ctx, Room, Standing};
+use crate::core::time::Now;
+use crate::identity::{Name, PeerId, RoomName, Signed, Signer, signing_bytes};
+use crate::limits::{GUEST_KNOCKS_MAX, GUESTS_MAX, KNOCKS_WAITING_MAX};
+use crate::wire::{
+    Few, FromServer, Hello, Knock, KnockEnd, KnockPhase, Pass, Proposal, ProposalHash, RefusalCode, RoomId, RoomTag,
+    RosterHash, Text, ToServer,
+};
+
+/// Everybody who is connected to knock through us.
+#[derive(Debug, Default)]
+pub(super) struct Hosting {
+    /// By connection.
+    guests: BTreeMap<GuestId, Guest>,
+    /// Rooms that anybody is shown who knows their name.
+    open: BTreeSet<RoomId>,
+    /// Who knocked how often of late.
+    pace: Pace,
+    /// How many knocks have come, for their order.
+    came: u64,
+    /// When they were last gone through.
+    looked_at: u64,
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Guest {
+    /// Where it is seen.
+    observed: SocketAddr,
+    /// What its hello must name.
+    exporter: [u8; 32],
+    /// Who, once proven; `None` for somebody who only looks.
+    who: Option<Who>,
+    /// Their knocks, by room.
+    knocks: BTreeMap<RoomId, Asking>,
+}
+
+/// Whether somebody has proven who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Who {
+    /// They only look.
+    Visitor,
+    /// They have.
+    Known(PeerId, Name),
+}
+
+/// One knock.
+#[derive(Debug)]
+struct Asking {
+    /// What was signed.
+    knock: Signed<Knock>,
+    /// Its hash.
+    hash: ProposalHash,
+    /// Its place among all.
+    place: u64,
+    /// Whether the members were asked.
+    put: bool,
+    /// Whether it is a member's, who has to have left before anybody can be asked.
+    held: bool,
+    /// What its newcomer was told last.
+    told: Option<KnockPhase>,
+}
+
+/// Why something a guest asked for is refused.
+type Refused = (Option<RoomName>, RefusalCode, &'static str);
+
+impl Hosting {
+    /// Opens a room to whoever knows its name.
+    pub(super) fn open(&mut self, room: RoomId) {
+        self.open.insert(room);
+    }
+
+    /// Whether anybody waits for an answer.
+    pub(super) fn is_idle(&self) -> bool {
+        self.guests.values().all(|guest| guest.knocks.is_empty())
+    }
+}
+
+/// What only we could have made of a room and a time, and can make again after any restart: signatures of Ed25519 are always the
+/// same.
+pub(super) fn pass(signer: &dyn Signer, room: &RoomId, expires_unix_s: u64) -> Pass {
+    let signature = signer.sign(&signing_bytes("ticket pass", &(room, expires_unix_s)));
+    let digest = Sha256::digest(signature.to_bytes());
+    Pass { expires_unix_s, token: std::array::from_fn(|at| digest[at]) }
+}
+
+impl Node {
+    /// Somebody connected.
+    pub(super) fn guest_came(
+        &mut self,
+        guest: GuestId,
+        observed: SocketAddr,
+        exporter: [u8; 32],
+        out: &mut Vec<Output>,
+    ) {
+        if self.hosting.guests.len() >= GUESTS_MAX || self.quitting.is_some() {
+            return out.push(Output::SendAway { guest, why: RefusalCode::TooMany });
+        }
+        self.hosting.guests.insert(guest, Guest { observed, exporter, who: None, knocks: BTreeMap::new() });
+    }
+
+    /// A connection is gone. What was put to the members stays with them: its newcomer may come back by another of us.
+    pub(super) fn guest_gone(&mut self, guest: GuestId) {
+        self.hosting.guests.remove(&guest);
+    }
+
+    /// A guest says something.
+    pub(super) fn guest_says(&mut self, now: Now, guest: GuestId, message: ToServer, out: &mut Vec<Output>) {
+        let Some(known) = self.hosting.guests.get(&guest) else { return };
+        let who = known.who.clone();
+        let refused = match (who, message) {
+            (None, ToServer::Hello((hello, _))) => match self.guest_hello(guest, hello, out) {
+                Ok(()) => return,
+                Err(refused) => refused,
+            },
+            (None, ToServer::Visit(_)) => return self.welcome_guest(guest, Who::Visitor, out),
+            (None, _) => {
+                (None, RefusalCode::Invalid, "say hello first: the first message of a connection proves your key")
+            }
+            (Some(who), message) => {
+                if let Err((room, code, why)) = self.guest_asks(now, guest, &who, message, out) {
+                    out.push(Output::ToGuest { guest, message: FromServer::Refused((room, code, Text::cut(why))) });
+                }
+                return;
+            }
+        };
+        let (room, code, why) = refused;
+        out.push(Output::ToGuest { guest, message: FromServer::Refused((room, code, Text::cut(why))) });
+        self.hosting.guests.remove(&guest);
+        out.push(Output::SendAway { guest, why: code });
+    }
+
+    fn guest_hello(&mut self, guest: GuestId, hello: Signed<Hello>, out: &mut Vec<Output>) -> Result<(), Refused> {
+        let bad = (
+            None,
+            RefusalCode::Invalid,
+            "the proof of your key is wrong; connect anew, and suspect what is in between",
+        );
+        let hello = hello.verify(&*self.scheme).map_err(|_| bad.clone())?;
+        if self.hosting.guests.get(&guest).is_none_or(|guest| guest.exporter != hello.exporter) {
+            return Err(bad);
+        }
+        let of_key = |one: &Guest| matches!(&one.who, Some(Who::Known(key, _)) if *key == hello.key);
+        let older: Vec<GuestId> =
+            self.hosting.guests.iter().filter(|(_, one)| of_key(one)).map(|(id, _)| *id).collect();
+        for guest in older {
+            self.hosting.guests.remove(&guest);
+            out.push(Output::SendAway { guest, why: RefusalCode::TooMany });
+        }
+        self.welcome_guest(guest, Who::Known(hello.key, hello.name.clone()), out);
+        Ok(())
+    }
+
+    fn welcome_guest(&mut self, guest: GuestId, who: Who, out: &mut Vec<Output>) {
+        let Some(known) = self.hosting.guests.get_mut(&guest) else { return };
+        known.who = Some(who);
+        out.push(Output::ToGuest { guest, message: FromServer::Welcome(known.observed) });
+    }
+
+    fn guest_asks(
+        &mut self,
+        now: Now,
+        guest: GuestId,
+        who: &Who,
+        message: ToServer,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refused> {
+        match (message, who) {
+            (ToServer::List(()), _) => {
+                let open = self.rooms.iter().filter(|(id, _)| self.hosting.open.contains(*id));
+                let rooms = Few::first_of(open.map(|(_, room)| room.line(now.mono_ms)));
+                out.push(Output::ToGuest { guest, message: FromServer::Rooms((rooms, Few::default())) });
+            }
+            (ToServer::LookUp(name), _) => {
+                let room = self.rooms.values().find(|room| room.name == name);
+                let room = room.filter(|room| self.hosting.open.contains(&room.id())).ok_or_else(|| no_such(&name))?;
+                self.show_room(guest, room, out);
+            }
+            (ToServer::Ask((name, tag, pass)), who) => {
+                let room = self.rooms.values().find(|room| room.name == name && RoomTag::of(&room.id()) == tag);
+                let room = room.filter(|room| self.may_see(now, room, who, pass)).ok_or_else(|| no_such(&name))?;
+                self.show_room(guest, room, out);
+            }
+            (ToServer::Knock(knock), Who::Known(key, name)) => self.guest_knocks(now, guest, *key, name, knock, out)?,
+            (ToServer::Withdraw((id, hash)), Who::Known(key, _)) => {
+                self.guest_withdraws(now, guest, id, hash, key, out)
+            }
+            (message, Who::Known(key, _)) => self.seated_guest_says(now, guest, *key, message, out),
+            (_, Who::Visitor) => return Err((None, RefusalCode::Invalid, "a visitor may only list and look up")),
+        }
+        Ok(())
+    }
+
+    /// Whether somebody is shown a room: with our own ticket, or because they had a seat in it, or because anybody is.
+    fn may_see(&self, now: Now, room: &Room, who: &Who, shown: Option<Pass>) -> bool {
+        let id = room.id();
+        let seated = |key: &PeerId| is_member(room.chain().current(), key) || room.is_acquainted(key);
+        let by_pass = |shown: Pass| {
+            let holds = shown.expires_unix_s == 0 || now.wall_ms / 1000 <= shown.expires_unix_s;
+            holds && pass(&*self.signer, &id, shown.expires_unix_s) == shown
+        };
+        self.hosting.open.contains(&id)
+            || matches!(who, Who::Known(key, _) if seated(key))
+            || shown.is_some_and(by_pass)
+    }
+
+    fn show_room(&self, guest: GuestId, room: &Room, out: &mut Vec<Output>) {
+        let linked = room.others(&self.id()).iter().filter(|key| self.links.contains_key(*key)).count();
+        out.push(Output::ToGuest { guest, message: FromServer::Shown(room.shown(linked)) });
+    }
+
+    /// Puts a knock in line. Whoever names a roster has been shown the room.
+    fn guest_knocks(
+        &mut self,
+        now: Now,
+        guest: GuestId,
+        key: PeerId,
+        name: &Name,
+        knock: Signed<Knock>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refused> {
+        let asked = knock.unverified().clone();
+        let hash = Proposal::Admit(knock.clone()).hash();
+        if asked.key != key || asked.name != *name || knock.clone().verify(&*self.scheme).is_err() {
+            return Err((None, RefusalCode::Invalid, "you knock under the key and the name you said hello with"));
+        }
+        let over = |end| Output::ToGuest { guest, message: FromServer::KnockOver((hash, end)) };
+        let Some(room) = self.rooms.get_mut(&asked.room) else {
+            out.push(over(KnockEnd::Stale));
+            return Ok(());
+        };
+        let titled = Some(room.name.clone());
+        let current = room.chain().current();
+        let mut held = false;
+        if is_member(current, &key) {
+            // Let in and missed it, perhaps; entering by an older knock it leaves again (DESIGN.md §4 rule 9).
+            held = asked.roster == room.chain().head();
+            if let Some(admission) =
+                room.admission_of(&key).filter(|one| asked.roster != room.chain().head() || one.knock == knock)
+            {
+                out.push(Output::ToGuest { guest, message: FromServer::Admitted(admission) });
+                return Ok(());
+            }
+        }
+        if asked.roster != room.chain().head() {
+            out.push(over(KnockEnd::Stale));
+            return Ok(());
+        }
+        if !held && current.members.iter().any(|member| member.name == *name) {
+            let why = "a member of this room has that name; take another one, and knock again";
+            return Err((titled, RefusalCode::NameTaken, why));
+        }
+        if !held && current.members.len() >= usize::from(room.chain().genesis().size) {
+            return Err((titled, RefusalCode::RoomFull, "the room is full; try again when somebody has left"));
+        }
+        if self.hosting.pace.knock(now, key).is_err() {
+            return Err((titled, RefusalCode::TooMany, "you knocked too often; wait a minute before you knock again"));
+        }
+        let waiting = self.hosting.guests.values().filter(|guest| guest.knocks.contains_key(&asked.room)).count();
+        let Some(known) = self.hosting.guests.get_mut(&guest) else { return Ok(()) };
+        let newer = known.knocks.contains_key(&asked.room);
+        if !newer && (waiting > KNOCKS_WAITING_MAX || known.knocks.len() >= GUEST_KNOCKS_MAX) {
+            return Err((titled, RefusalCode::TooMany, "too many are waiting at this room; try again in a minute"));
+        }
+        self.hosting.came += 1;
+        let place = self.hosting.came;
+        // What the members were asked already by somebody else goes on being asked.
+        let put = room.has_knock(&hash);
+        known.knocks.insert(asked.room, Asking { knock, hash, place, put, held, told: None });
+        if held {
+            let mut ctx = ctx!(self, now, out);
+            if let Some(room) = self.rooms.get_mut(&asked.room) {
+                room.knocked_as_member(&mut ctx, key);
+            }
+        }
+        Ok(())
+    }
+
+    fn guest_withdraws(
+        &mut self,
+        now: Now,
+        guest: GuestId,
+        id: RoomId,
+        hash: ProposalHash,
+        key: &PeerId,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(known) = self.hosting.guests.get_mut(&guest) else { return };
+        known.knocks.retain(|_, asking| asking.hash != hash);
+        let mut ctx = ctx!(self, now, out);
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.withdraw_knock(&mut ctx, hash, key);
+        }
+    }
+
+    /// Somebody who has, or had, a seat says what it would say to a server, until its links stand.
+    fn seated_guest_says(&mut self, now: Now, guest: GuestId, key: PeerId, message: ToServer, out: &mut Vec<Output>) {
+        let id = match &message {
+            ToServer::Attach((room, _)) | ToServer::Step((room, _)) | ToServer::Candidates((room, ..)) => *room,
+            ToServer::Drop(drop) => drop.room,
+            ToServer::Consent(consent) => consent.unverified().room,
+            _ => return,
+        };
+        let observed = self.hosting.guests.get(&guest).map(|guest| guest.observed);
+        let own = Few::first_of(self.own_candidates());
+        let me = self.id();
+        let mut ctx = ctx!(self, now, out);
+        let Some(room) = self.rooms.get_mut(&id).filter(|room| room.has(&key) || room.is_acquainted(&key)) else {
+            return;
+        };
+        let seated = room.has(&key);
+        match message {
+            ToServer::Attach((_, at)) => {
+                attach(room, guest, at, ctx.out);
+                if seated {
+                    ctx.out.push(Output::ToGuest { guest, message: FromServer::Introduce((id, me, own)) });
+                }
+            }
+            ToServer::Candidates((_, at, offered)) if seated && at == room.chain().head() => {
+                let known = observed.map(|observed| usable(observed, &offered).into_vec()).unwrap_or_default();
+                room.learn_addresses(now, key, known);
+                self.dial_soon(now, key);
+            }
+            ToServer::Step((_, step)) => room.on_step(&mut ctx, step, None),
+            ToServer::Drop(drop) if seated => room.on_drop(&mut ctx, drop, None),
+            ToServer::Consent(consent) if seated && consent.unverified().by == key => {
+                room.on_consent(&mut ctx, consent, None);
+            }
+            _ => {}
+        }
+    }
+
+    /// Goes through all knocks: puts the next one to the members where none is open, and tells each newcomer what has changed.
+    pub(super) fn attend_guests(&mut self, now: Now, out: &mut Vec<Output>) {
+        if self.hosting.is_idle() {
+            return;
+        }
+        self.hosting.looked_at = now.mono_ms;
+        let asking =
+            self.hosting.guests.iter().flat_map(|(guest, one)| {
+                one.knocks.iter().map(|(room, asking)| (asking.place, *guest, *room, one.key()))
+            });
+        let mut asking: Vec<_> = asking.collect();
+        asking.sort_unstable_by_key(|(place, ..)| *place);
+        let mut ahead: BTreeMap<RoomId, u16> = BTreeMap::new();
+        for (_, guest, id, key) in asking {
+            let Some(key) = key else { continue };
+            let before = ahead.entry(id).or_default();
+            if let Some(over) = self.attend(now, guest, id, &key, *before, out) {
+                if over == KnockEnd::Stale {
+                    self.hosting.pace.refund(&key);
+                }
+            } else {
+                *before += 1;
+            }
+        }
+    }
+
+    /// One knock; how it ended, if it did. An admission is no end that gives anybody another try, and counts as an answer.
+    fn attend(
+        &mut self,
+        now: Now,
+        guest: GuestId,
+        id: RoomId,
+        key: &PeerId,
+        ahead: u16,
+        out: &mut Vec<Output>,
+    ) -> Option<KnockEnd> {
+        let asking = self.hosting.guests.get_mut(&guest)?.knocks.get_mut(&id)?;
+        let (hash, mut end, mut phase) = (asking.hash, None, None);
+        let mut ctx = ctx!(self, now, out);
+        match self.rooms.get_mut(&id) {
+            None => end = Some(KnockEnd::Stale),
+            Some(room) if room.chain().took(&hash) => {
+                if let Some(admission) = room.admission_of(key) {
+                    ctx.out.push(Output::ToGuest { guest, message: FromServer::Admitted(admission) });
+                }
+                self.hosting.guests.get_mut(&guest)?.knocks.remove(&id);
+                return Some(KnockEnd::Denied);
+            }
+            Some(room) if room.chain().head() != asking.knock.unverified().roster => end = Some(KnockEnd::Stale),
+            Some(_) if asking.held => phase = Some(KnockPhase::Waiting { ahead }),
+            Some(room) => {
+                if !asking.put && room.deciding_until(now.mono_ms).is_none() {
+                    asking.put = true;
+                    if !room.host_knock(&mut ctx, asking.knock.clone()) {
+                        end = Some(KnockEnd::Expired);
+                    }
+                }
+                // Putting it may have been all that it took, where rules answer: the next round tells.
+                match room.standing(&ctx, &hash).filter(|_| asking.put) {
+                    Some(Standing::Over(how)) => end = Some(how),
+                    Some(Standing::Open(open)) => phase = Some(open),
+                    None if room.chain().took(&hash) => {
+                        let admission = room.admission_of(key);
+                        out.extend(admission.map(|one| Output::ToGuest { guest, message: FromServer::Admitted(one) }));
+                        self.hosting.guests.get_mut(&guest)?.knocks.remove(&id);
+                        return Some(KnockEnd::Denied);
+                    }
+                    None => phase = Some(KnockPhase::Waiting { ahead: ahead.max(u16::from(!asking.put)) }),
+                }
+            }
+        }
+        if let Some(end) = end {
+            out.push(Output::ToGuest { guest, message: FromServer::KnockOver((hash, end)) });
+            self.hosting.guests.get_mut(&guest)?.knocks.remove(&id);
+            return Some(end);
+        }
+        if let Some(phase) = phase.filter(|phase| asking.told.is_none_or(|told| is_news(told, *phase))) {
+            asking.told = Some(phase);
+            out.push(Output::ToGuest { guest, message: FromServer::KnockState((hash, phase)) });
+        }
+        None
+    }
+
+    /// When a knock that is open is given up, so that the next one's turn comes.
+    pub(super) fn hosting_due(&self) -> Option<u64> {
+        if self.hosting.is_idle() {
+            return None;
+        }
+        let rooms = self.hosting.guests.values().flat_map(|guest| guest.knocks.keys());
+        rooms.filter_map(|id| self.rooms.get(id)?.deciding_until(self.hosting.looked_at)).min()
+    }
+}
+
+impl Guest {
+    fn key(&self) -> Option<PeerId> {
+        match &self.who {
+            Some(Who::Known(key, _)) => Some(*key),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a newcomer is told how its knock stands: not of every second that passes.
+fn is_news(told: KnockPhase, now: KnockPhase) -> bool {
+    match (told, now) {
+        (KnockPhase::Open { yes, of, .. }, KnockPhase::Open { yes: now, of: of_now, .. }) => (yes, of) != (now, of_now),
+        (told, now) => told != now,
+    }
+}
+
+/// What somebody is told who comes with a roster: how the room went on from there, and where it is.
+fn attach(room: &Room, guest: GuestId, at: RosterHash, out: &mut Vec<Output>) {
+    let id = room.id();
+    for step in room.chain().steps_after(&at).unwrap_or_default() {
+        out.push(Output::ToGuest { guest, message: FromServer::Step((id, step.clone())) });
+    }
+    out.push(Output::ToGuest { guest, message: FromServer::RosterIs((id, room.chain().head())) });
+}
+
+fn no_such(name: &RoomName) -> Refused {
+    let why = "no room of that name is open here; ask a member for a new ticket";
+    (Some(name.clone()), RefusalCode::NoSuchRoom, why)
+}

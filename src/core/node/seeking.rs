@@ -1,0 +1,281 @@
+//! Knocking through a member, where no server does it: whom to look for, what to say there, and how a ticket is made.
+//!
+//! A host takes the server's place in this client's one connection of that kind, and is told less: nothing about rooms in
+//! which it has no seat, and nothing that a link says better. Once a link stands it is let go.
+
+use std::collections::BTreeMap;
+
+use super::hosting::pass;
+use super::{Node, ctx};
+use crate::core::event::{Event, Failure};
+use crate::core::io::{Output, Seek};
+use crate::core::room::{Ctx, Fate};
+use crate::core::time::Now;
+use crate::identity::{PeerId, RoomName};
+use crate::limits::TICKET_ADDRESSES_MAX;
+use crate::wire::{Few, KeyTag, Pass, RoomId, RoomTag, Settings, Ticket, TicketHost, ToServer};
+
+/// Milliseconds after which somebody who takes their seat again without any server, and whom nobody has contradicted, is told to
+/// be in: alone, for now.
+const SETTLED_AFTER_MS: u64 = 5_000;
+
+/// Members that can be knocked at for one room, at most.
+const HOSTS_MAX: usize = 16;
+
+/// Somebody to knock at, and what a ticket says to show them.
+type Way = (Seek, Option<Pass>);
+
+/// Whom we knock through.
+#[derive(Debug, Default)]
+pub(super) struct Seeking {
+    /// For each room by name: its tag, and who may answer.
+    ways: BTreeMap<RoomName, (RoomTag, Vec<Way>)>,
+    /// What the driver was told to look for.
+    told: Vec<Seek>,
+    /// Who is connected.
+    host: Option<PeerId>,
+    /// Whether they have welcomed us.
+    welcomed: bool,
+    /// Whether there is no server to wait for.
+    serverless: bool,
+    /// When rooms that nobody has confirmed are ours all the same.
+    settle_at: Option<u64>,
+}
+
+impl Seeking {
+    /// Whether a host is connected, rather than a server.
+    pub(super) fn has_host(&self) -> bool {
+        self.host.is_some()
+    }
+
+    /// Whether it has welcomed us.
+    pub(super) fn is_welcomed(&self) -> bool {
+        self.welcomed
+    }
+
+    /// When the next thing is due.
+    pub(super) fn due(&self) -> Option<u64> {
+        self.settle_at
+    }
+}
+
+impl Node {
+    /// Founds a room without a server, or takes our seat in it again, and opens it.
+    pub(super) fn host(
+        &mut self,
+        now: Now,
+        name: RoomName,
+        size: u16,
+        settings: Settings,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        self.seeking.serverless = true;
+        let ours = self.dormant.iter().chain(&self.rooms).find(|(_, room)| room.name == name).map(|(id, _)| *id);
+        match ours {
+            Some(id) => {
+                self.hosting.open(id);
+                if self.rooms.contains_key(&id) { Ok(()) } else { self.join(now, name, out) }
+            }
+            None => {
+                let id = self.found_alone(now, name, size, settings, out)?;
+                self.hosting.open(id);
+                Ok(())
+            }
+        }
+    }
+
+    /// Knocks by a ticket.
+    pub(super) fn enter_by(&mut self, now: Now, ticket: Ticket, out: &mut Vec<Output>) -> Result<(), Failure> {
+        let name = ticket.name.clone();
+        if ticket.expires_unix_s().is_some_and(|expires| expires < now.wall_ms / 1000) {
+            return Err(Failure::TicketExpired(name));
+        }
+        if ticket.server.is_none() {
+            self.seeking.serverless = true;
+        }
+        let ways = ticket.hosts.iter().map(|host| {
+            let addresses = host.addresses.iter().copied().collect();
+            (Seek { key: host.key, addresses }, Some(host.pass))
+        });
+        self.seeking.ways.insert(name.clone(), (ticket.room, ways.collect()));
+        let another = |room: &RoomId| RoomTag::of(room) != ticket.room;
+        let dormant = self.dormant.iter().find(|(_, room)| room.name == name).map(|(id, _)| *id);
+        match dormant {
+            // Another room of that name, in which we have a seat: the ticket's is the one that is asked for.
+            Some(id) if another(&id) => self.knock_anew(name, out),
+            _ => self.join(now, name, out)?,
+        }
+        Ok(())
+    }
+
+    /// Which room a wish must lead to, by its ticket.
+    pub(super) fn is_another_room(&self, name: &RoomName, room: &RoomId) -> bool {
+        self.seeking.ways.get(name).is_some_and(|(tag, _)| RoomTag::of(room) != *tag)
+    }
+
+    /// Takes note of how to knock at a room that we are about to lose: at anybody in it.
+    pub(super) fn remember_ways(&mut self, id: RoomId) {
+        let me = self.id();
+        let Some(room) = self.rooms.get(&id) else { return };
+        let lost = room.lost.iter().map(|(key, lost)| (*key, lost.addresses.clone()));
+        let known = room.addresses.iter().map(|(key, addresses)| (*key, addresses.clone())).chain(lost);
+        let known: BTreeMap<PeerId, _> = known.filter(|(key, at)| *key != me && !at.is_empty()).collect();
+        let ways = known.into_iter().map(|(key, addresses)| (Seek { key: KeyTag::of(&key), addresses }, None));
+        let mut ways: Vec<Way> = ways.collect();
+        let (tag, name) = (RoomTag::of(&id), room.name.clone());
+        if let Some((_, by_ticket)) = self.seeking.ways.remove(&name) {
+            ways.extend(
+                by_ticket
+                    .into_iter()
+                    .filter(|(seek, _)| !ways.iter().any(|(known, _)| known.key == seek.key))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        ways.truncate(HOSTS_MAX);
+        self.seeking.ways.insert(name, (tag, ways));
+    }
+
+    /// Our seat is taken up without a server: if nobody says otherwise, it is ours.
+    pub(super) fn settle_soon(&mut self, now: Now) {
+        if self.seeking.serverless {
+            self.seeking.settle_at = Some(now.after_ms(SETTLED_AFTER_MS));
+        }
+    }
+
+    /// The time has come.
+    pub(super) fn settle_alone(&mut self, now: Now, out: &mut Vec<Output>) {
+        if self.seeking.settle_at.take_if(|at| *at <= now.mono_ms).is_some() {
+            let mut ctx = ctx!(self, now, out);
+            self.rooms.values_mut().filter(|room| room.fate() == Fate::On).for_each(|room| room.confirm_seat(&mut ctx));
+        }
+    }
+
+    /// A host answered: proves our key to it.
+    pub(super) fn host_connected(&mut self, host: PeerId, exporter: [u8; 32], out: &mut Vec<Output>) {
+        self.server_lost();
+        self.seeking.host = Some(host);
+        self.greet_server(exporter, out);
+    }
+
+    /// The host is gone, if it was one.
+    pub(super) fn host_lost(&mut self) {
+        self.seeking.host = None;
+        self.seeking.welcomed = false;
+        for room in self.rooms.values_mut() {
+            room.looking = false;
+            room.look_at = 0;
+        }
+    }
+
+    /// The host knows who we are: it is told of the rooms that it has a seat in, and asked about those we want to be in.
+    pub(super) fn host_welcomed(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.seeking.welcomed = true;
+        let wished: Vec<RoomName> = self.joining.keys().cloned().collect();
+        for name in wished {
+            self.ask_host(&name, out);
+        }
+        let common: Vec<RoomId> = self.rooms.keys().copied().collect();
+        for id in common {
+            self.attach_at_host(now, id, out);
+        }
+    }
+
+    /// Tells the host that we are a member, and where we are, if it is one too.
+    pub(super) fn attach_at_host(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
+        let own = Few::first_of(self.own_candidates());
+        let Some(host) = self.seeking.host.filter(|_| self.seeking.welcomed) else { return };
+        let Some(room) = self.rooms.get_mut(&id).filter(|room| room.has(&host)) else { return };
+        out.push(Output::ToServer(ToServer::Attach((id, room.chain().head()))));
+        out.push(Output::ToServer(ToServer::Candidates((id, room.chain().head(), own))));
+        if room.fate() == Fate::Doubtful {
+            room.looking = true;
+            room.look_at = now.after_ms(1);
+            let name = room.name.clone();
+            self.ask_host(&name, out);
+        }
+    }
+
+    /// Asks the host to show a room, if it may know it; `false` if there is no host to ask.
+    pub(super) fn ask_host(&mut self, name: &RoomName, out: &mut Vec<Output>) -> bool {
+        let Some(host) = self.seeking.host.filter(|_| self.seeking.welcomed) else { return false };
+        let tag = KeyTag::of(&host);
+        out.push(Output::ToServer(match self.seeking.ways.get(name) {
+            Some((room, ways)) => {
+                let way = ways.iter().find(|(seek, _)| seek.key == tag);
+                ToServer::Ask((name.clone(), *room, way.and_then(|(_, pass)| *pass)))
+            }
+            // Somebody that was named by address only shows what is open to all.
+            None => ToServer::LookUp(name.clone()),
+        }));
+        true
+    }
+
+    /// Tells the driver whom to look for, when that has changed: somebody for each wish, and for each room in which nobody is
+    /// linked with us, or in which the others seem to have gone on.
+    pub(super) fn seek_hosts(&mut self, out: &mut Vec<Output>) {
+        let wanted = if self.server_up || self.quitting.is_some() { Vec::new() } else { self.hosts_wanted() };
+        if wanted != self.seeking.told {
+            self.seeking.told.clone_from(&wanted);
+            out.push(Output::SeekHosts(wanted));
+        }
+    }
+
+    /// Whether somebody to knock at is needed: something is wished for, or nobody is linked with us who should be.
+    pub fn needs_rendezvous(&self) -> bool {
+        let me = self.id();
+        let alone = |others: &[PeerId]| !others.is_empty() && !others.iter().any(|key| self.links.contains_key(key));
+        // Between an admission and its room there is nothing to be seen of either.
+        self.rooms.is_empty() || !self.joining.is_empty() || self.rooms.values().any(|room| alone(&room.others(&me)))
+    }
+
+    fn hosts_wanted(&mut self) -> Vec<Seek> {
+        let wished: Vec<RoomName> = self.joining.keys().cloned().collect();
+        let me = self.id();
+        let doubtful = |room: &&crate::core::room::Room| room.fate() == Fate::Doubtful;
+        let doubtful: Vec<RoomId> = self.rooms.values().filter(doubtful).map(|room| room.id()).collect();
+        for id in &doubtful {
+            self.remember_ways(*id);
+        }
+        let alone = self.rooms.values().filter(|room| {
+            let others = room.others(&me);
+            doubtful.contains(&room.id())
+                || !others.is_empty() && !others.iter().any(|key| self.links.contains_key(key))
+        });
+        let names = wished.iter().chain(alone.map(|room| &room.name));
+        let ways = names.filter_map(|name| self.seeking.ways.get(name)).flat_map(|(_, ways)| ways);
+        let mut wanted: Vec<Seek> = Vec::new();
+        for (seek, _) in ways {
+            if !wanted.iter().any(|known| known.key == seek.key) && wanted.len() < HOSTS_MAX {
+                wanted.push(seek.clone());
+            }
+        }
+        wanted
+    }
+
+    /// Shows a ticket for a room, to be knocked at through us.
+    pub(super) fn show_ticket(
+        &mut self,
+        now: Now,
+        name: RoomName,
+        expires_in_s: Option<u64>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Failure> {
+        let id = self.room_named(&name).ok_or_else(|| Failure::NotInRoom(name.clone()))?;
+        let expires_unix_s = expires_in_s.map_or(0, |left| (now.wall_ms / 1000).saturating_add(left).max(1));
+        let mut addresses = self.own_candidates();
+        // Those that others see us under say most to somebody far away, the first of our own to somebody near.
+        if addresses.len() > TICKET_ADDRESSES_MAX {
+            let seen = addresses.split_off(self.addresses.len().min(addresses.len()));
+            addresses.truncate(TICKET_ADDRESSES_MAX.saturating_sub(seen.len()));
+            addresses.extend(seen);
+        }
+        let host = TicketHost {
+            key: KeyTag::of(&self.id()),
+            pass: pass(&*self.signer, &id, expires_unix_s),
+            addresses: Few::first_of(addresses),
+        };
+        let ticket = Ticket { room: RoomTag::of(&id), name: name.clone(), hosts: Few::first_of([host]), server: None };
+        out.push(Output::Tell(Event::Ticket { room: name, ticket }));
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! A whole chat in bad weather: server, knock, consent and talk over real sockets, whose packets are late or lost.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use super::stage::Stage;
+use crate::net::shim::Weather;
+use crate::peer::api::{Chat, Command, Event, KnockRef, RoomName, Settings};
+use crate::peer::start_under;
+
+/// Only a failure takes this long.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// One way between two peers. The server's own packets are not held up, so it is half as far away.
+const ONE_WAY: Duration = Duration::from_millis(100);
+
+fn lobby() -> RoomName {
+    "lobby".parse().unwrap()
+}
+
+/// Takes events until one fits.
+async fn until<T>(chat: &mut Chat, mut fits: impl FnMut(&Event) -> Option<T>) -> T {
+    let mut heard = Vec::new();
+    let found = timeout(DEADLINE, async {
+        while let Some(event) = chat.events.recv().await {
+            if let Some(found) = fits(&event) {
+                return Some(found);
+            }
+            heard.push(event);
+        }
+        None
+    });
+    found.await.ok().flatten().unwrap_or_else(|| panic!("it never came; heard {heard:?}"))
+}
+
+fn text(event: &Event) -> Option<String> {
+    match event {
+        Event::Message { text, mine: false, .. } => Some(text.clone()),
+        _ => None,
+    }
+}
+
+async fn say(chat: &Chat, text: &str) {
+    chat.commands.send(Command::Say { room: lobby(), text: text.to_owned() }).await.unwrap();
+}
+
+/// Both leave in an orderly way.
+async fn quit(chats: [Chat; 2]) {
+    for mut chat in chats {
+        chat.commands.send(Command::Quit).await.unwrap();
+        until(&mut chat, |event| matches!(event, Event::Ended(_)).then_some(())).await;
+    }
+}
+
+/// A founder, and a newcomer whose knock the founder sees; the knock.
+async fn knocking(stage: &Stage, lost_percent: u32) -> (Chat, Chat, KnockRef) {
+    let weather = |seed| Weather { delay: ONE_WAY, lost_percent, rate: None, seed };
+    let mut ann = start_under(stage.options("ann"), weather(1)).await.unwrap();
+    let settings = Settings { consent_timeout_s: 60, grace_s: 120 };
+    until(&mut ann, |event| matches!(event, Event::ServerUp { .. }).then_some(())).await;
+    ann.commands.send(Command::Create { room: lobby(), size: 8, settings }).await.unwrap();
+    until(&mut ann, |event| matches!(event, Event::Joined { .. }).then_some(())).await;
+    let mut ben = start_under(stage.options("ben"), weather(2)).await.unwrap();
+    until(&mut ben, |event| matches!(event, Event::ServerUp { .. }).then_some(())).await;
+    ben.commands.send(Command::Join(lobby())).await.unwrap();
+    let knock = until(&mut ann, |event| match event {
+        Event::Knock { knock, .. } => Some(KnockRef::Id(*knock)),
+        _ => None,
+    });
+    let knock = knock.await;
+    (ann, ben, knock)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_at_two_hundred_milliseconds_and_one_packet_in_ten_lost_loses_nothing() {
+    let stage = Stage::set().map_err(|_| "no stage").unwrap();
+    let (mut ann, mut ben, knock) = knocking(&stage, 10).await;
+    ann.commands.send(Command::Approve(knock)).await.unwrap();
+    until(&mut ben, |event| matches!(event, Event::Joined { .. }).then_some(())).await;
+    for nth in 0..20 {
+        say(&ann, &format!("ann {nth}")).await;
+        say(&ben, &format!("ben {nth}")).await;
+    }
+    for nth in 0..20 {
+        assert_eq!(until(&mut ann, text).await, format!("ben {nth}"));
+        assert_eq!(until(&mut ben, text).await, format!("ann {nth}"));
+    }
+    quit([ann, ben]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_message_is_there_four_round_trips_after_the_last_approval() {
+    let stage = Stage::set().map_err(|_| "no stage").unwrap();
+    let (mut ann, mut ben, knock) = knocking(&stage, 0).await;
+    let began = Instant::now();
+    ann.commands.send(Command::Approve(knock)).await.unwrap();
+    say(&ann, "welcome").await;
+    until(&mut ben, |event| matches!(event, Event::Joined { .. }).then_some(())).await;
+    say(&ben, "thank you").await;
+    let to_founder = async {
+        until(&mut ann, text).await;
+        began.elapsed()
+    };
+    let to_newcomer = async {
+        until(&mut ben, text).await;
+        began.elapsed()
+    };
+    let (founder, newcomer) = tokio::join!(to_founder, to_newcomer);
+    println!(
+        "from the last approval, at 200 ms a round trip: newcomer hears after {newcomer:?}, founder after {founder:?}"
+    );
+    // Half a one each for the admission, the addresses, the introduction and the text, one for the handshake, and half a one
+    // until each knows what the other has. What is beyond four is this machine's.
+    let most = 8 * ONE_WAY + Duration::from_millis(300);
+    assert!(newcomer.max(founder) <= most, "{newcomer:?} and {founder:?}");
+    quit([ann, ben]).await;
+}

@@ -1,0 +1,92 @@
+//! Tickets for the eye: what to type on the other computer, and a code to point a telephone at. And what somebody means who
+//! types one after `join`: a room, a ticket, or an address.
+
+use std::str::FromStr;
+
+use super::args::server_address;
+use super::qr;
+use super::words::shown;
+use crate::peer::api::{RoomName, Ticket, TicketError};
+
+/// What `join` is told to go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A room, at the server.
+    Room(RoomName),
+    /// Where a ticket leads.
+    Ticket(Box<Ticket>),
+    /// The one room that is open at this address.
+    Address(String),
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if Ticket::is_meant(text) {
+            return text
+                .parse()
+                .map(|ticket| Target::Ticket(Box::new(ticket)))
+                .map_err(|why: TicketError| why.to_string());
+        }
+        // No room's name has a colon in it.
+        if text.contains(':') {
+            return server_address(text).map(Target::Address);
+        }
+        text.parse().map(Target::Room).map_err(|why: crate::peer::api::NameError| why.to_string())
+    }
+}
+
+/// What is said of a ticket, in words.
+pub fn lines(room: &RoomName, ticket: &Ticket) -> Vec<String> {
+    let addresses: Vec<String> =
+        ticket.hosts.iter().flat_map(|host| host.addresses.iter().map(ToString::to_string)).collect();
+    let server = ticket.server.as_ref().map(|server| format!("the server {}", shown(server.address.as_str())));
+    let through = addresses.into_iter().chain(server).collect::<Vec<_>>().join(", ");
+    let until = ticket.expires_unix_s().and_then(|at| {
+        let at = jiff::Timestamp::from_second(i64::try_from(at).ok()?).ok()?;
+        Some(format!(", until {}", at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M")))
+    });
+    vec![
+        format!("a ticket for {}, through you at {through}{}:", shown(room), until.unwrap_or_default()),
+        format!("p2pchat join {ticket}"),
+        "It admits nobody by itself: whoever knocks with it is asked about like anybody.".to_owned(),
+    ]
+}
+
+/// The same as a code for telephones and cameras; nothing where it would not fit.
+pub fn code(ticket: &Ticket, columns: usize) -> Vec<String> {
+    let rows = qr::blocks(&ticket.to_string().to_ascii_uppercase());
+    let fits = rows.iter().all(|row| row.chars().count() + 2 <= columns);
+    if fits { rows } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::corpus;
+
+    #[test]
+    fn a_room_a_ticket_and_an_address_are_told_apart() {
+        assert_eq!("lobby".parse(), Ok(Target::Room(corpus::lobby())));
+        assert_eq!("p2pfans".parse(), Ok(Target::Room("p2pfans".parse().unwrap())));
+        assert_eq!("192.168.1.5:4433".parse(), Ok(Target::Address("192.168.1.5:4433".into())));
+        assert_eq!("[::1]:4433".parse(), Ok(Target::Address("[::1]:4433".into())));
+        let ticket = corpus::ticket().to_string();
+        assert_eq!(ticket.parse(), Ok(Target::Ticket(Box::new(corpus::ticket()))));
+        let mut slipped = ticket;
+        slipped.replace_range(20..21, if &slipped[20..21] == "a" { "b" } else { "a" });
+        assert!(slipped.parse::<Target>().unwrap_err().contains("letter"));
+        assert!("a b".parse::<Target>().is_err());
+        assert!("host:port".parse::<Target>().is_err());
+    }
+
+    #[test]
+    fn a_ticket_is_a_line_to_type_and_a_code_that_fits_a_terminal() {
+        let lines = lines(&corpus::lobby(), &corpus::ticket());
+        assert_eq!(lines[1], format!("p2pchat join {}", corpus::ticket()));
+        let code = code(&corpus::ticket(), 80);
+        assert!(!code.is_empty() && code.len() < 40, "{} rows", code.len());
+        assert!(super::code(&corpus::ticket(), 20).is_empty());
+    }
+}
