@@ -14,7 +14,7 @@ fn room_with_holes(people: u8, seed: u64) -> World {
     let mut world = World::of(people);
     for one in 0..usize::from(people) {
         for other in one + 1..usize::from(people) {
-            if random(&mut state) % 3 == 0 {
+            if random(&mut state).is_multiple_of(3) {
                 world.apart.insert((one, other));
             }
         }

@@ -121,6 +121,7 @@ fn direct(face: &Face) -> usize {
 }
 
 #[test]
+#[ignore = "takes a minute or two: cargo test --release --test overlay -- --include-ignored"]
 fn seventy_two_chats_on_one_machine_get_every_line_once_over_few_links() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(chat_in_a_large_room());

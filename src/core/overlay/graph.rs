@@ -134,9 +134,8 @@ mod tests {
 
     #[test]
     fn everybody_within_reach_gets_each_authors_entries_from_exactly_one() {
-        let links: Vec<(u8, u8)> =
-            (0..40u8).flat_map(|n| [(n, (n + 1) % 40), (n, (n * 7 + 3) % 40), (n, (n * 11 + 5) % 40)]).collect();
-        let links: Vec<(u8, u8)> = links.into_iter().filter(|(one, other)| one != other).collect();
+        let row = |n: u16| [n + 1, n * 7 + 3, n * 11 + 5].map(|other| (n as u8, (other % 40) as u8));
+        let links: Vec<(u8, u8)> = (0..40).flat_map(row).filter(|(one, other)| one != other).collect();
         let graph = graph(&links);
         for author in 0..40 {
             let mut givers: BTreeMap<PeerId, usize> = BTreeMap::new();
