@@ -519,8 +519,9 @@ pub const HOST_IDLE_S: u64 = 6;
 /// Hosts of one room's name that are found on the local network.
 pub const LAN_FOUND_MAX: usize = 8;
 
-/// Milliseconds for which the local network is asked for a room.
-pub const LAN_SEARCH_MS: u64 = 4_000;
+/// Milliseconds for which the local network is asked for a room; the first answer ends it. An announcement that has only just begun
+/// takes some seconds to be heard.
+pub const LAN_SEARCH_MS: u64 = 10_000;
 
 /// Seconds that a ticket's server has to answer before its members are tried.
 pub const TICKET_SERVER_WITHIN_S: u64 = 3;

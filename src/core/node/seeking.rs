@@ -108,9 +108,12 @@ impl Node {
         Ok(())
     }
 
-    /// Which room a wish must lead to, by its ticket.
+    /// Whether this isn't the room that a wish must lead to: the one of its ticket; and that of a host that was looked for
+    /// because it had a seat there. A server's room of that name may have become another one.
     pub(super) fn is_another_room(&self, name: &RoomName, room: &RoomId) -> bool {
-        self.seeking.ways.get(name).is_some_and(|(tag, _)| RoomTag::of(room) != *tag)
+        let Some((tag, ways)) = self.seeking.ways.get(name) else { return false };
+        let by_ticket = ways.is_empty() || ways.iter().any(|(_, pass)| pass.is_some());
+        RoomTag::of(room) != *tag && (by_ticket || self.seeking.has_host())
     }
 
     /// Takes note of how to knock at a room that we are about to lose: at anybody in it.
@@ -132,7 +135,9 @@ impl Node {
             );
         }
         ways.truncate(HOSTS_MAX);
-        self.seeking.ways.insert(name, (tag, ways));
+        if !ways.is_empty() {
+            self.seeking.ways.insert(name, (tag, ways));
+        }
     }
 
     /// Our seat is taken up without a server: if nobody says otherwise, it is ours.

@@ -37,6 +37,13 @@ pub fn title(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
         if verified > 0 {
             parts.push(format!("{verified} verified"));
         }
+        // Where there is no panel, this is all that is seen of the paths.
+        if !model.panel || area.width < super::PANEL_FROM_COLUMNS {
+            let direct = others().filter(|person| matches!(person.path, Path::Direct { .. })).count();
+            let relayed = others().filter(|person| matches!(person.path, Path::Relayed { .. })).count();
+            let named = [(direct, "direct"), (relayed, "relayed")].into_iter().filter(|(count, _)| *count > 0);
+            parts.extend(named.map(|(count, how)| format!("{count} {how}")));
+        }
         let lost = others().filter(|person| matches!(person.path, Path::None)).count();
         if lost > 0 {
             parts.push(format!("{lost} not reached"));
