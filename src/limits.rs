@@ -34,6 +34,18 @@ pub const ROOM_NAME_COLUMNS_MAX: usize = 32;
 /// Most members a room may have: an admission (the roster and one signature each) must fit one frame.
 pub const ROOM_SIZE_MAX: u16 = 256;
 
+/// Most members with whom every pair keeps a link; in a larger room each has some eight neighbours (DESIGN.md §5): 63 links
+/// cost two keep-alives a second and hold some 2 MiB.
+pub const MESH_MEMBERS_MAX: usize = 64;
+
+/// Links that a member of a large room keeps as a favour to others who can't link with their own neighbours: twice as many as
+/// its own.
+pub const GUEST_LINKS_MAX: usize = 16;
+
+/// Statements of links that are kept of keys that have no seat yet by this member's roster: those of the seconds between two
+/// members' adoptions.
+pub const LINK_STATES_EARLY_MAX: usize = 64;
+
 /// Members a room may have unless its creator says otherwise: up to here every pair keeps a link (DESIGN.md §5).
 pub const ROOM_SIZE_DEFAULT: u16 = 64;
 

@@ -266,6 +266,8 @@ pub enum CloseReason {
     Duplicate,
     /// The peer shares no room with us.
     NotMember,
+    /// We have other neighbours, in a room where not everybody has a link with everybody.
+    Surplus,
     /// We are leaving.
     GoingAway,
 }

@@ -21,6 +21,7 @@ pub mod log;
 pub mod marks;
 pub mod mentions;
 pub mod node;
+pub mod overlay;
 pub mod private;
 pub mod rendezvous;
 mod room;

@@ -21,6 +21,8 @@ pub enum CloseCode {
     Duplicate = 1,
     /// The other side is in no room with this one.
     NotMember = 3,
+    /// Neither side needs a link with the other, in a room where not everybody has one with everybody.
+    Surplus = 4,
     /// The other side broke a rule of the protocol.
     ProtocolError = 5,
     /// Too much at once, or too slow in taking what it asked for.

@@ -74,6 +74,7 @@ pub(super) async fn close(wire: Wire, why: CloseReason) {
     let (code, reason) = match why {
         CloseReason::Duplicate => (CloseCode::Duplicate, "there is a better connection"),
         CloseReason::NotMember => (CloseCode::NotMember, "we share no room"),
+        CloseReason::Surplus => (CloseCode::Surplus, "others are closer"),
         CloseReason::GoingAway => (CloseCode::GoingAway, "leaving"),
     };
     wire.writer.finish().await;

@@ -25,8 +25,8 @@ pub use kind::{FromServerKind, PeerKind, ToServerKind};
 pub use peer::PeerMessage;
 pub use private::{Carry, Letter, Parcel, Private, PrivateId, Sealed, SealingKey, Series};
 pub use record::{
-    Consent, Decision, Deletion, Drop, DropReason, Genesis, Head, Hello, Knock, Member, Proposal, ProposalHash, Reform,
-    RoomId, Roster, RosterHash, Settings, Step,
+    Consent, Decision, Deletion, Drop, DropReason, Genesis, Head, Hello, KEY_START_BYTES, Knock, LinkState, Member,
+    Proposal, ProposalHash, Reform, RoomId, Roster, RosterHash, Settings, Step,
 };
 pub use rendezvous::{Admission, FromServer, KnockEnd, KnockPhase, RefusalCode, RoomLine, RoomShown, ToServer};
 pub use ticket::{KeyTag, Pass, RoomTag, Ticket, TicketError, TicketHost, TicketServer};

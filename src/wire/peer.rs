@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use super::codec::messages;
 use super::kind::PeerKind;
 use super::{
-    Carry, Consent, Drop, EntryId, Few, Head, Knock, Private, Reform, RoomId, Roster, RosterHash, Run, Step, Text,
+    Carry, Consent, Drop, EntryId, Few, Head, Knock, LinkState, Private, Reform, RoomId, Roster, RosterHash, Run, Step,
+    Text,
 };
 use crate::identity::{PeerId, Signed};
 use crate::limits::{CANDIDATES_MAX, REASON_BYTES_MAX, ROOM_SIZE_MAX, WANTED_MAX};
@@ -28,8 +29,6 @@ messages! {
         Frontier((RoomId, Few<(PeerId, u64), { ROOM_SIZE_MAX as usize }>)),
         /// Entries.
         Run(Run),
-        /// Which members of this roster I have a link with: bit `i % 8` of byte `i / 8` stands for its member `i`.
-        Links((RoomId, RosterHash, Few<u8, { (ROOM_SIZE_MAX as usize).div_ceil(8) }>)),
         /// Where I can be reached.
         Candidates((RoomId, Few<SocketAddr, CANDIDATES_MAX>)),
         /// I am going, and why, for people.
@@ -46,6 +45,13 @@ messages! {
         Lacks((RoomId, Few<EntryId, WANTED_MAX>)),
         /// A proposal to found the room anew without some of its members, to those who would be in it.
         Reform(Signed<Reform>),
+        /// With whom a member has links: the sender, or somebody whose word it passes on.
+        LinkState(Signed<LinkState>),
+        /// Give me these authors' logs up to these numbers: you have them, and whoever was to give them has not.
+        Pull((RoomId, Few<(PeerId, u64), { ROOM_SIZE_MAX as usize }>)),
+        /// How far these members, with whom the author has no link, have that author's log. For the author, over whoever is on
+        /// the way.
+        Arrived((RoomId, PeerId, Few<(PeerId, u64), { ROOM_SIZE_MAX as usize }>)),
         /// For you alone, of those in this room.
         Private((RoomId, Private)),
         /// From one member to another that it has no link with; or such a one, carried.

@@ -180,10 +180,21 @@ fn messages_between_peers_have_these_bytes() {
          body: 02 6869
          signature: aa*32 bb*32",
     );
-    let links = vec![0b101].try_into().unwrap();
+    let (links, by) = (vec![[2; 8], [3; 8]].try_into().unwrap(), key());
+    let state = LinkState { room: room(), roster: roster_hash(), counter: 300, turn: 2, links, by };
     pinned(
-        PeerMessage::Links((room(), roster_hash(), links)),
-        "kind: 08 \n room: 11*32 \n roster: 22*32 \n bytes: 01 \n members 0 and 2: 05",
+        PeerMessage::LinkState(signed(state)),
+        &format!(
+            "kind: 15 \n room: 11*32 \n roster: 22*32 \n counter: ac02 \n turn: 02 \n links: 02 \n one: 02*8 \n other: 03*8
+             by: 01*32 \n {SIGNATURE}"
+        ),
+    );
+    let logs = vec![(key(), 128)].try_into().unwrap();
+    pinned(PeerMessage::Pull((room(), logs)), "kind: 16 \n room: 11*32 \n authors: 01 \n author: 01*32 \n seq: 8001");
+    let readers = vec![(PeerId([2; 32]), 128)].try_into().unwrap();
+    pinned(
+        PeerMessage::Arrived((room(), key(), readers)),
+        "kind: 17 \n room: 11*32 \n author: 01*32 \n readers: 01 \n reader: 02*32 \n seq: 8001",
     );
     pinned(PeerMessage::Candidates((room(), addresses())), &format!("kind: 09 \n room: 11*32 \n {ADDRESSES}"));
     pinned(PeerMessage::Bye(Text::cut("bye")), "kind: 0a \n reason: 03 627965");
@@ -337,6 +348,7 @@ fn purposes_never_change() {
         Tip::PURPOSE,
         "entry",
         Reform::PURPOSE,
+        LinkState::PURPOSE,
         SealingKey::PURPOSE,
         "private",
         "sealed",
@@ -353,6 +365,7 @@ fn purposes_never_change() {
         "tip",
         "entry",
         "reform",
+        "link state",
         "sealing key",
         "private",
         "sealed",

@@ -296,6 +296,34 @@ impl Record for Head {
     }
 }
 
+/// Bytes of a key by which a [`LinkState`] names a member: whoever makes a key that begins like another's gains nothing, since
+/// a link counts only when both its ends state it.
+pub const KEY_START_BYTES: usize = 8;
+
+/// With whom a member has links in a room. It is passed on to all who have no link with the signer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkState {
+    /// Which room.
+    pub room: RoomId,
+    /// The roster the signer is on.
+    pub roster: RosterHash,
+    /// The counter of the signer's newest [`Head`].
+    pub counter: u64,
+    /// Grows with each of these within one run of the signer's program; the counter before it grows with each run.
+    pub turn: u32,
+    /// The beginnings of the keys of those the signer has links with, ascending.
+    pub links: Few<[u8; KEY_START_BYTES], MEMBERS>,
+    /// Who says so.
+    pub by: PeerId,
+}
+
+impl Record for LinkState {
+    const PURPOSE: &'static str = "link state";
+    fn signer(&self) -> PeerId {
+        self.by
+    }
+}
+
 /// The proposal to found a room anew without some of its members. Each of the rest answers by a [`Consent`] whose
 /// proposal is this record's digest; it changes nothing in the old room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,6 +10,7 @@ mod holes;
 mod liars;
 mod losses;
 mod outbox;
+mod partial;
 mod paths;
 mod people;
 mod privates;

@@ -47,10 +47,12 @@ const STRANGER_MESSAGES_MAX: usize = 16;
 /// A peer we are trying to reach.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Dialling {
+    /// Since when we want a link.
+    pub(super) since: u64,
     /// When to dial next.
     next_at: u64,
     /// Attempts in a row that failed.
-    failed: u32,
+    pub(super) failed: u32,
     /// Whether an attempt is under way.
     busy: bool,
 }
@@ -218,7 +220,9 @@ impl Node {
             PeerMessage::Consent(consent) => room.on_consent(&mut ctx, consent, Some(peer)),
             PeerMessage::Frontier((_, frontier)) => room.on_frontier(&mut ctx, peer, &frontier),
             PeerMessage::Run(run) => room.on_run(&mut ctx, peer, run),
-            PeerMessage::Links((_, roster, bits)) => room.on_links(&mut ctx, peer, roster, &bits),
+            PeerMessage::LinkState(state) => room.on_link_state(&mut ctx, peer, state),
+            PeerMessage::Arrived((_, author, readers)) => room.on_arrived(&mut ctx, peer, author, &readers),
+            PeerMessage::Pull((_, logs)) => room.on_pull(&mut ctx, peer, &logs),
             PeerMessage::Floor((_, floors)) => room.on_floor(&mut ctx, peer, &floors),
             PeerMessage::Trace((_, hash)) => room.on_trace(&mut ctx, peer, hash),
             PeerMessage::Past((_, roster)) => room.on_past(&mut ctx, peer, roster),
@@ -274,31 +278,35 @@ impl Node {
             // Whom we looked for may not have heard us, or have moved since: they are looked for again.
             self.dial_failed(now, stranger.peer);
         }
-        let wanted: BTreeSet<PeerId> = self.everybody().map(|member| member.key).collect();
-        for (_, link) in self.links.extract_if(.., |peer, _| !wanted.contains(peer)) {
+        let known: BTreeSet<PeerId> = self.everybody().map(|member| member.key).collect();
+        for (_, link) in self.links.extract_if(.., |peer, _| !known.contains(peer)) {
             self.peers.remove(&link.id);
             out.push(Output::Close { link: link.id, why: CloseReason::NotMember });
         }
         for room in self.rooms.values_mut() {
             room.lost.retain(|_, lost| now.mono_ms < lost.until);
         }
+        let wanted = self.wanted_links(now);
+        self.let_go_of_surplus(now, &wanted, out);
         let lost = |peer: &PeerId| self.rooms.values().any(|room| room.lost.contains_key(peer));
         let me = self.id();
-        self.hurried.retain(|peer, _| wanted.contains(peer) || *peer == me);
+        self.hurried.retain(|peer, _| known.contains(peer) || *peer == me);
         self.dialling.retain(|peer, _| (wanted.contains(peer) || lost(peer)) && !self.links.contains_key(peer));
         if self.quitting.is_some() {
             return;
         }
         self.renewals_due(now, out);
-        self.look_for_lost(now, &wanted, out);
+        self.look_for_lost(now, &known, out);
         for peer in wanted.iter().filter(|peer| !self.links.contains_key(peer)) {
             let candidates = candidates(self.rooms.values(), peer);
-            let dialling = self.dialling.entry(*peer).or_default();
+            let first = Dialling { since: now.mono_ms, ..Dialling::default() };
+            let dialling = self.dialling.entry(*peer).or_insert(first);
             if !dialling.busy && dialling.next_at <= now.mono_ms && !candidates.is_empty() {
                 dialling.busy = true;
                 out.push(Output::Dial { peer: *peer, candidates });
             }
         }
+        self.note_unknown(now);
     }
 
     /// Tries to reach those we parted with because nobody reached them: what parted us may be over.
@@ -307,7 +315,7 @@ impl Node {
         let lost: BTreeMap<PeerId, Vec<SocketAddr>> =
             lost.map(|(peer, lost)| (*peer, lost.addresses.clone())).collect();
         for (peer, candidates) in lost {
-            let first = Dialling { next_at: now.after_ms(LOOK_AFTER_MS), failed: 3, busy: false };
+            let first = Dialling { since: now.mono_ms, next_at: now.after_ms(LOOK_AFTER_MS), failed: 3, busy: false };
             let dialling = self.dialling.entry(peer).or_insert(first);
             if !dialling.busy && dialling.next_at <= now.mono_ms {
                 dialling.busy = true;
@@ -324,7 +332,7 @@ impl Node {
         let reachable = |peer: &PeerId| self.quitting.is_none() && known(peer);
         let dials = self.dialling.iter().filter(|(peer, dialling)| !dialling.busy && reachable(peer));
         let strangers = self.strangers.values().map(|stranger| stranger.until);
-        dials.map(|(_, dialling)| dialling.next_at).chain(strangers).min()
+        dials.map(|(_, dialling)| dialling.next_at).chain(strangers).chain(self.overlay_due()).min()
     }
 }
 
@@ -347,10 +355,12 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         PeerMessage::Drop(drop) => Some(drop.room),
         PeerMessage::Consent(consent) => Some(consent.unverified().room),
         PeerMessage::Reform(reform) => Some(reform.unverified().room),
+        PeerMessage::LinkState(state) => Some(state.unverified().room),
         PeerMessage::Run(run) => run.entries.first().map(|entry| entry.room),
         PeerMessage::Step((room, _))
         | PeerMessage::Frontier((room, _))
-        | PeerMessage::Links((room, _, _))
+        | PeerMessage::Pull((room, _))
+        | PeerMessage::Arrived((room, _, _))
         | PeerMessage::Private((room, _))
         | PeerMessage::Floor((room, _))
         | PeerMessage::Trace((room, _))

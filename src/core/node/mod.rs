@@ -7,6 +7,7 @@ mod commands;
 mod hosting;
 mod joining;
 mod links;
+mod overlay;
 mod reforming;
 mod renewing;
 mod seeking;
@@ -102,6 +103,10 @@ pub struct Node {
     dialling: BTreeMap<PeerId, Dialling>,
     /// Links in doubt, which are dialled anew while they stand.
     renewals: BTreeMap<PeerId, Renewal>,
+    /// Links that we need no more, and since when.
+    surplus: BTreeMap<PeerId, u64>,
+    /// When the address of somebody we should have a link with has been unknown for too long.
+    unknown_until: Option<u64>,
     /// When news of each peer, or of ourselves, last made us dial before it was time.
     hurried: BTreeMap<PeerId, VecDeque<u64>>,
     /// Our own addresses.
@@ -205,6 +210,8 @@ impl Node {
             strangers: BTreeMap::new(),
             dialling: BTreeMap::new(),
             renewals: BTreeMap::new(),
+            surplus: BTreeMap::new(),
+            unknown_until: None,
             hurried: BTreeMap::new(),
             addresses: Vec::new(),
             observed: BTreeMap::new(),
@@ -333,6 +340,9 @@ impl Node {
                 room.resend_due(&mut ctx);
                 room.past_due(&mut ctx);
                 room.wants_due(&mut ctx);
+                room.link_states_due(&mut ctx);
+                room.pulls_due(&mut ctx);
+                room.arrivals_due(&mut ctx);
                 room.privates_due(&mut ctx);
                 room.level_due(&mut ctx);
                 room.keep_addresses_due(&mut ctx);

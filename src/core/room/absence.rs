@@ -8,7 +8,7 @@ use crate::core::consent::seat::Due;
 use crate::core::event::{Event, Path};
 use crate::core::time::left_s;
 use crate::identity::PeerId;
-use crate::wire::{Decision, Few, PeerMessage, Roster, RosterHash, Step};
+use crate::wire::{Decision, PeerMessage, Roster, Step};
 
 /// Milliseconds a lost link has to come back before people are told: a link that is replaced by a better one flickers.
 pub(super) const QUIET_MS: u64 = 2_000;
@@ -40,23 +40,24 @@ impl Room {
         u64::from(self.seat.chain().genesis().settings.grace_s) * 1000
     }
 
-    /// The members we reach: over our own links, or over those that linked members say they have.
+    /// The members we reach: over our own links, or over any number of others' that both their ends state.
     fn reachable(&self, ctx: &Ctx<'_>) -> BTreeSet<PeerId> {
         let direct = self.linked().filter(|peer| ctx.links.contains_key(*peer));
-        let relayed = self.adverts.values().flatten();
+        let relayed = self.web.ways(&ctx.me()).keys();
         direct.chain(relayed).copied().filter(|key| self.has(key)).collect()
     }
 
     /// The members who have told us over a link of ours which roster they are on. A bare connection is no member: whoever
     /// has left, or has yet to come back, holds it for a moment as a stranger's.
-    fn linked(&self) -> impl Iterator<Item = &PeerId> {
+    pub(super) fn linked(&self) -> impl Iterator<Item = &PeerId> {
         self.readers.iter().filter(|(_, reader)| reader.greeted).map(|(peer, _)| peer)
     }
 
     /// Something about links or seats changed: starts and ends absences, and tells the others about our own links.
     pub(super) fn reach_changed(&mut self, ctx: &mut Ctx<'_>) {
-        if !self.linked().eq(&self.advertised) {
-            self.advertise(ctx);
+        let stated = self.web.graph().stated_by(&ctx.me());
+        if !self.linked().eq(stated.into_iter().flatten()) {
+            self.links_changed(ctx);
         }
         let reachable = self.reachable(ctx);
         self.note_detours(ctx, &reachable);
@@ -84,49 +85,16 @@ impl Room {
         }
     }
 
-    /// Tells the linked members which members we have links with. A new roster renumbers the bits, so it is told anew then
-    /// even when the links stay.
-    pub(super) fn advertise(&mut self, ctx: &mut Ctx<'_>) {
-        self.advertised = self.linked().copied().collect();
-        let message = self.links_message();
-        self.tell_all(ctx, &message);
-    }
-
-    /// Our links, as a bitmap over the current roster.
-    pub(super) fn links_message(&self) -> PeerMessage {
-        let members = &self.seat.chain().current().members;
-        let mut bits = vec![0u8; members.len().div_ceil(8)];
-        for (at, member) in members.iter().enumerate() {
-            if self.readers.get(&member.key).is_some_and(|reader| reader.greeted) {
-                bits[at / 8] |= 1 << (at % 8);
-            }
-        }
-        PeerMessage::Links((self.id(), self.seat.chain().head(), Few::first_of(bits)))
-    }
-
-    /// A linked member says which links they have.
-    pub fn on_links(&mut self, ctx: &mut Ctx<'_>, from: PeerId, roster: RosterHash, bits: &[u8]) {
-        let Some(roster) = self.seat.chain().roster(&roster) else { return };
-        let linked =
-            |(at, _): &(usize, &crate::wire::Member)| bits.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1);
-        let linked = roster.members.iter().enumerate().filter(linked).map(|(_, member)| member.key).collect();
-        if self.adverts.insert(from, linked) != self.adverts.get(&from).cloned() {
-            self.reach_changed(ctx);
-            self.privates_reach(ctx, None);
-        }
-        self.feed(ctx, from);
-    }
-
     /// Seats were given or taken: those who came have the grace to link, those who went are forgotten.
     pub(super) fn seats_changed(&mut self, ctx: &mut Ctx<'_>, after: &Roster) {
         self.absent.retain(|key, _| is_member(after, key));
         self.readers.retain(|key, _| is_member(after, key));
-        self.adverts.retain(|key, _| is_member(after, key));
         self.online.retain(|key| is_member(after, key));
         self.addresses.retain(|key, _| is_member(after, key));
         self.delivered.retain(|key, _| is_member(after, key));
         // Whoever comes back begins to count anew (rule 7).
         self.heads.retain(|key, _| is_member(after, key));
+        self.web_follows(ctx);
         for key in self.others(&ctx.me()) {
             if ctx.links.contains_key(&key) && !self.readers.contains_key(&key) {
                 self.link_up(ctx, key);

@@ -35,7 +35,7 @@ impl Room {
 
     /// Whether two members say to have no link with each other.
     fn are_apart(&self, one: &PeerId, other: &PeerId) -> bool {
-        self.adverts.get(one).is_some_and(|links| !links.contains(other))
+        self.web.lacks_link(one, other)
     }
 
     /// Takes a proposal; `true` when it is new and sound. One over another roster is ignored: who proposed it is behind

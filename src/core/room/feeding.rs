@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use sha2::{Digest as _, Sha256};
-
 use super::{Ctx, Fate, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::io::Output;
@@ -18,6 +16,9 @@ const FRONTIER_WAIT_MS: u64 = 20;
 
 /// Milliseconds after which members are told of what they need not know at once.
 const GOSSIP_WAIT_MS: u64 = 10_000;
+
+/// And of authors with whom somebody has no link: whoever was passed over on the way of an entry finds out by this.
+const GOSSIP_APART_MS: u64 = 1_000;
 
 impl Room {
     pub(super) fn frontier_soon(&mut self, ctx: &Ctx<'_>) {
@@ -35,10 +36,9 @@ impl Room {
         }
     }
 
-    /// Tells linked members what is new in our logs since we last told them: an author at once, and everybody at once of
-    /// an author whom somebody has no link with, since then it matters who has what. Otherwise everybody gets an author's
-    /// entries from the author, and the others are told in their own time: in a room of 32, each line would be followed by
-    /// a thousand frontiers.
+    /// Tells linked members what is new in our logs since we last told them: an author and whoever gave it to us at once,
+    /// who are waiting for it; the others in their own time, sooner if the author has no link with everybody: in a room of
+    /// 32, each line would be followed by a thousand frontiers.
     pub fn frontier_flush(&mut self, ctx: &mut Ctx<'_>) {
         let passed = |due: Option<u64>| due.is_some_and(|due| due <= ctx.now.mono_ms);
         let all = passed(self.gossip_due);
@@ -51,9 +51,11 @@ impl Room {
         let grown: Vec<(PeerId, u64)> = grown.collect();
         let mut whom = std::mem::take(&mut self.told_wrong);
         whom.extend(grown.iter().map(|(author, _)| *author));
-        if all || grown.iter().any(|(author, _)| *author != me && !self.all_hear(author)) {
+        whom.append(&mut self.givers);
+        if all {
             whom.extend(self.readers.keys());
         }
+        let all_hear = grown.iter().all(|(author, _)| *author == me || self.all_hear(author));
         self.told_soon.extend(grown.iter().copied());
         let room = self.seat.chain().room();
         // More than one frontier may name is left for the next.
@@ -69,14 +71,19 @@ impl Room {
             }
         }
         let due = self.gossip_due.filter(|_| !all);
-        self.gossip_due = due.or_else(|| later.then(|| ctx.now.after_ms(GOSSIP_WAIT_MS)));
+        let wait = ctx.now.after_ms(if all_hear { GOSSIP_WAIT_MS } else { GOSSIP_APART_MS });
+        self.gossip_due = due.into_iter().chain(later.then_some(wait)).min();
     }
 
     /// Whether all members that we are linked with have a link with this author, as we do.
     fn all_hear(&self, author: &PeerId) -> bool {
         let linked = |links: &BTreeSet<PeerId>| links.contains(author);
         self.readers.contains_key(author)
-            && self.readers.keys().filter(|key| *key != author).all(|key| self.adverts.get(key).is_some_and(linked))
+            && self
+                .readers
+                .keys()
+                .filter(|key| *key != author)
+                .all(|key| self.web.graph().stated_by(key).is_some_and(linked))
     }
 
     /// A member says what they have.
@@ -96,6 +103,8 @@ impl Room {
             reader.acknowledge(*author, *seq, forked, ctx.now);
             if *author == ctx.signer.id() {
                 delivered = delivered.max(*seq);
+            } else if *seq > self.log.head_seq(author) && !forked {
+                self.note_lacking(ctx, *author);
             }
         }
         if first {
@@ -119,9 +128,8 @@ impl Room {
 
     /// Passes on what is new of one author to those who have no link with them.
     pub(super) fn pass_on(&mut self, ctx: &mut Ctx<'_>, author: PeerId) {
-        let apart =
-            |peer: &&PeerId| **peer != author && self.adverts.get(peer).is_some_and(|links| !links.contains(&author));
-        let peers: Vec<PeerId> = self.readers.keys().filter(apart).copied().collect();
+        self.note_arrival(ctx, author);
+        let peers: Vec<PeerId> = self.web.children(&author, &ctx.me()).iter().copied().collect();
         for peer in peers {
             self.feed(ctx, peer);
         }
@@ -143,7 +151,7 @@ impl Room {
             if given >= self.log.head_seq(&author) || !reader.takes(&author, self.window()) {
                 return;
             }
-            if !reader.asks_for_more(&author) && !self.is_mine_to_give(ctx, &peer, &author) {
+            if !reader.asks_for_more(&author) && !self.is_mine_to_give(&ctx.me(), &peer, &author) {
                 return;
             }
             let Some(log) = self.log.author(&author) else { return };
@@ -210,25 +218,10 @@ impl Room {
         self.feed(ctx, reader);
     }
 
-    /// Whether a member is to get an author's entries from us: our own always; another's when the two have no link and,
-    /// of all who have the entries and a link to the reader, we have the highest hash. Everybody computes the same.
-    fn is_mine_to_give(&self, ctx: &Ctx<'_>, reader: &PeerId, author: &PeerId) -> bool {
-        let me = ctx.me();
-        if *author == me {
-            return true;
-        }
-        let Some(readers_links) = self.adverts.get(reader) else { return false };
-        if readers_links.contains(author) {
-            return false;
-        }
-        let wanted = self.log.head_seq(author);
-        let rank =
-            |key: &PeerId| Sha256::new().chain_update(author.0).chain_update(reader.0).chain_update(key.0).finalize();
-        let mine = rank(&me);
-        let rivals = self.readers.iter().filter(|(key, state)| {
-            *key != reader && readers_links.contains(key) && (*key == author || state.has(author) >= wanted)
-        });
-        rivals.map(|(key, _)| rank(key)).all(|rival| rival < mine)
+    /// Whether a member is to get an author's entries from us without asking: our own always; another's when the way of that
+    /// author's entries leads over us to them. Everybody computes the same.
+    fn is_mine_to_give(&mut self, me: &PeerId, reader: &PeerId, author: &PeerId) -> bool {
+        author == me || self.web.children(author, me).contains(reader)
     }
 
     /// Time passed: what was sent and never acknowledged is sent again.
@@ -243,9 +236,11 @@ impl Room {
     /// The earliest moment at which a frontier, a resend or a question is due.
     pub(super) fn talk_due(&self) -> Option<u64> {
         let resends = self.readers.values().filter_map(super::reader::Reader::resend_due);
+        let catching_up = self.readers.values().filter_map(|reader| reader.catch_up_at);
         let later =
             self.wanted_due().into_iter().chain(self.unlevel_due()).chain(self.gossip_due).chain(self.private_due());
-        resends.chain(self.frontier_due).chain(self.early_until).chain(later).min()
+        let overlay = self.web.due().into_iter().chain(self.arrivals_at).chain(self.pulls_next()).chain(catching_up);
+        resends.chain(self.frontier_due).chain(self.early_until).chain(later).chain(overlay).min()
     }
 
     /// The earliest moment at which anything in this room is due.

@@ -31,6 +31,7 @@ impl Room {
                 if let Some(reader) = self.readers.get_mut(&from).filter(|_| from == author) {
                     reader.acknowledge(author, last, false, ctx.now);
                 }
+                self.givers.insert(from);
                 if self.log.is_accused(&author) {
                     self.say_where_we_are(&from, &author);
                 }
@@ -150,12 +151,14 @@ impl Room {
         }
     }
 
-    /// A member is new on a link: they get the ends of every branch that is not a log here.
+    /// A member is new on a link: they get the ends of every branch that is not a log here, and ours beside them.
     pub(super) fn show_forks(&self, ctx: &mut Ctx<'_>, peer: &PeerId) {
         for author in self.log.accused().filter(|author| *author != peer) {
             let Some(log) = self.log.author(author) else { continue };
             for run in log.forks().ends().iter().filter_map(|end| log.forks().run_with(end)) {
-                self.show(ctx, peer, &run);
+                // Our own branch beside it: nobody else may be there to give it to them.
+                let ours = run.entries.iter().find_map(|entry| log.run_from(entry.seq));
+                ours.iter().chain([&run]).for_each(|run| self.show(ctx, peer, run));
             }
         }
     }

@@ -48,7 +48,7 @@ impl Room {
 
     /// Whether two members say to have a link with each other.
     pub fn are_linked(&self, one: &PeerId, other: &PeerId) -> bool {
-        let says = |who: &PeerId, whom| self.adverts.get(who).is_some_and(|links| links.contains(whom));
+        let says = |who: &PeerId, whom| self.web.graph().stated_by(who).is_some_and(|links| links.contains(whom));
         says(one, other) || says(other, one)
     }
 

@@ -6,6 +6,7 @@
 mod absence;
 mod addresses;
 mod answers;
+mod arrivals;
 mod feeding;
 mod hearing;
 mod holes;
@@ -19,6 +20,7 @@ mod past;
 mod paths;
 mod people;
 mod privates;
+mod pulling;
 mod reader;
 mod record;
 mod reforming;
@@ -27,6 +29,7 @@ mod rules;
 mod saying;
 mod telling;
 mod wanting;
+mod web;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -57,12 +60,14 @@ use absence::Absence;
 use meeting::Lost;
 use numbers::Unlevel;
 use paths::Detour;
+use pulling::Lacking;
 use reader::Reader;
 use record::Heard;
 use reforming::Reforming;
 pub(super) use rules::Rules;
 use saying::Pending;
 use wanting::Wanted;
+use web::Web;
 
 /// What a room needs of the node around it, for the time of one input.
 pub(super) struct Ctx<'n> {
@@ -153,12 +158,18 @@ pub(super) struct Room {
     pub online: BTreeSet<PeerId>,
     /// Members we can reach by no path, and since when.
     absent: BTreeMap<PeerId, Absence>,
+    /// Who has links with whom.
+    web: Web,
+    /// Logs of which linked members have more than we do.
+    lacking: BTreeMap<PeerId, Lacking>,
+    /// How far others have each author's log, to be handed on to the author.
+    arrivals: BTreeMap<PeerId, BTreeMap<PeerId, u64>>,
+    /// When.
+    arrivals_at: Option<u64>,
+    /// Linked members who gave us something since we last told them how far we are.
+    givers: BTreeSet<PeerId>,
     /// Members we reach through others only.
     detours: BTreeMap<PeerId, Detour>,
-    /// With whom each linked member says to have links.
-    adverts: BTreeMap<PeerId, BTreeSet<PeerId>>,
-    /// What we last told the others about our own links.
-    advertised: BTreeSet<PeerId>,
     /// Where members can be reached.
     pub addresses: BTreeMap<PeerId, Vec<SocketAddr>>,
     /// Those of them that are on disk.
@@ -244,9 +255,12 @@ impl Room {
             readers: BTreeMap::new(),
             online: BTreeSet::new(),
             absent: BTreeMap::new(),
+            web: Web::default(),
+            lacking: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
+            arrivals_at: None,
+            givers: BTreeSet::new(),
             detours: BTreeMap::new(),
-            adverts: BTreeMap::new(),
-            advertised: BTreeSet::new(),
             addresses: BTreeMap::new(),
             addresses_kept: BTreeMap::new(),
             addresses_due: None,
@@ -339,7 +353,6 @@ impl Room {
         let Some(link) = ctx.links.get(&peer) else { return };
         let rtt_ms = link.rtt_ms;
         let replaced = self.readers.insert(peer, Reader::default()).is_some();
-        self.adverts.remove(&peer);
         // A better connection to somebody who is linked already is no news.
         if let (Some(name), false) = (self.name_of(&peer), replaced) {
             let path = Path::Direct { rtt_ms: Some(rtt_ms) };
@@ -353,7 +366,6 @@ impl Room {
     /// The link with a member is gone.
     pub fn link_down(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
         if self.readers.remove(&peer).is_some() {
-            self.adverts.remove(&peer);
             ctx.tell_server(ToServer::Report((self.id(), peer)));
             self.reach_changed(ctx);
         }
@@ -366,7 +378,8 @@ impl Room {
         for message in self.open_decisions() {
             ctx.tell_peer(&peer, message);
         }
-        ctx.tell_peer(&peer, self.links_message());
+        let links = self.links_message(ctx);
+        ctx.tell_peer(&peer, links);
         self.send_frontier(ctx, peer);
     }
 
@@ -394,11 +407,7 @@ impl Room {
             true => HeadMeans::Ahead,
         };
         match means {
-            HeadMeans::Level => {
-                self.confirm_seat(ctx);
-                // Links are told by their places in a roster: who has only just come to this one could not read ours.
-                ctx.tell_peer(&from, self.links_message());
-            }
+            HeadMeans::Level => self.confirm_seat(ctx),
             HeadMeans::Behind => {
                 let (room, steps) = (self.id(), self.seat.chain().steps_after(&head.roster).unwrap_or_default());
                 for step in steps {
@@ -416,6 +425,7 @@ impl Room {
         let greeted = self.readers.get_mut(&from).map(|reader| std::mem::replace(&mut reader.greeted, true));
         if greeted == Some(false) {
             self.greet(ctx, from);
+            self.catch_up_soon(ctx.now, &from);
             self.reach_changed(ctx);
         }
     }

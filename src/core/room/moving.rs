@@ -70,7 +70,6 @@ impl Room {
         self.ask_server_at = ctx.server_up.then(|| ctx.now.after_ms(SERVER_FOLLOWS_MS));
         let head = self.sign_head(ctx);
         self.tell_all(ctx, &PeerMessage::Head(head));
-        self.advertise(ctx);
         self.replay_orphans(ctx, None);
         self.replay_early(ctx);
         self.feed_all(ctx);

@@ -20,14 +20,17 @@ pub(super) struct Detour {
 }
 
 impl Room {
-    /// Through whom a member is reached who has no link with us: a linked member that says to have one with them.
+    /// Through whom a member is reached who has no link with us: a linked member that says to have one with them, or is
+    /// nearer to them.
     fn via(&self, ctx: &Ctx<'_>, key: &PeerId) -> Option<PeerId> {
+        let graph = self.web.graph();
         let carries = |via: &PeerId| {
-            ctx.links.contains_key(via) && self.adverts.get(via).is_some_and(|linked| linked.contains(key))
+            ctx.links.contains_key(via) && graph.stated_by(via).is_some_and(|linked| linked.contains(key))
         };
         // Whom people were told of stays the one, as long as it is true.
         let told = self.detours.get(key).and_then(|detour| detour.told).filter(carries);
-        told.or_else(|| self.adverts.keys().find(|via| carries(via)).copied())
+        let way = || self.web.way(&ctx.me(), key).filter(|via| via != key && ctx.links.contains_key(via));
+        told.or_else(way)
     }
 
     /// How a member is reached.
@@ -41,7 +44,8 @@ impl Room {
 
     /// Something about links has changed: notes who is reached through others only, as of now.
     pub(super) fn note_detours(&mut self, ctx: &Ctx<'_>, reachable: &BTreeSet<PeerId>) {
-        let others = self.others(&ctx.me());
+        // In a large room that is so with nearly everybody, and no news.
+        let others = if self.is_large() { Vec::new() } else { self.others(&ctx.me()) };
         let round: BTreeSet<PeerId> =
             others.into_iter().filter(|key| !ctx.links.contains_key(key) && reachable.contains(key)).collect();
         self.detours.retain(|key, _| round.contains(key));

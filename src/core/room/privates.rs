@@ -135,7 +135,7 @@ impl Room {
     }
 
     fn reaches(&self, via: &PeerId, to: &PeerId) -> bool {
-        self.adverts.get(via).is_some_and(|linked| linked.contains(to))
+        self.web.graph().stated_by(via).is_some_and(|linked| linked.contains(to))
     }
 
     /// Our key in this room, made when it is needed first.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::web::Turn;
 use crate::core::time::Now;
 use crate::identity::PeerId;
 use crate::wire::EntryId;
@@ -33,6 +34,12 @@ pub(super) struct Reader {
     pub sought: BTreeSet<EntryId>,
     /// What we last told them of each author's log.
     pub told: BTreeMap<PeerId, u64>,
+    /// How new the statements of others' links are that they have: they sent them to us, or we to them.
+    pub states: BTreeMap<PeerId, Turn>,
+    /// When they are sent those that they seem to lack.
+    pub catch_up_at: Option<u64>,
+    /// Up to where we asked them for each author's log, beyond what they are to give.
+    pub pulled: BTreeMap<PeerId, u64>,
 }
 
 /// How far one linked member is with one author's log.

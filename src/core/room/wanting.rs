@@ -18,6 +18,9 @@ use crate::wire::{EntryId, Few, PeerMessage};
 /// Milliseconds before a missing entry is asked for: most often it is on its way, over another link.
 const WANT_AFTER_MS: u64 = 100;
 
+/// And in a large room, where it is some members farther.
+const WANT_AFTER_LARGE_MS: u64 = 600;
+
 /// First and longest time to wait for an answer, in milliseconds; doubled each time, each time with another member.
 const WANT_AGAIN_MS: (u64, u64) = (5_000, 60_000);
 
@@ -48,7 +51,8 @@ impl Room {
             ctx.out.push(Output::LookUp { room: self.id(), ids: look_up, numbers });
         }
         self.wanted.retain(|id, _| ask.contains(id));
-        let (at, since) = (ctx.now.after_ms(WANT_AFTER_MS), ctx.now.mono_ms);
+        let wait = if self.is_large() { WANT_AFTER_LARGE_MS } else { WANT_AFTER_MS };
+        let (at, since) = (ctx.now.after_ms(wait), ctx.now.mono_ms);
         for id in ask {
             let new = || Wanted { of: from, at, wait_ms: WANT_AGAIN_MS.0, since, lack: BTreeMap::new() };
             self.wanted.entry(id).or_insert_with(new);

@@ -294,8 +294,12 @@ fn twisted(signer: &dyn Signer, rng: &mut Rng, message: PeerMessage) -> PeerMess
             let more = frontier.iter().map(|(author, seq)| (*author, seq + rng.below(1_000)));
             PeerMessage::Frontier((room, Few::first_of(more)))
         }
-        PeerMessage::Links((room, roster, bits)) => {
-            PeerMessage::Links((room, roster, Few::first_of(bits.iter().map(|_| rng.next() as u8))))
+        PeerMessage::LinkState(state) if state.unverified().by == signer.id() => {
+            let mut state = state.unverified().clone();
+            // Links that are there are kept back.
+            state.links = Few::first_of(state.links.into_vec().into_iter().filter(|_| rng.below(2) == 0));
+            state.turn += 1;
+            PeerMessage::LinkState(Verified::sign(state, signer).into_signed())
         }
         other => other,
     }
