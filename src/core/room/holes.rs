@@ -9,6 +9,9 @@ use crate::wire::{Few, PeerMessage, Roster, Run};
 /// Milliseconds that members who have a seat and no link with us have to come with what is missing.
 const COMES_WITHIN_MS: u64 = 60_000;
 
+/// Milliseconds before those who have what is missing are asked again.
+const ASK_AGAIN_MS: u64 = 5_000;
+
 /// Milliseconds after which members that have more, by their own word, and give nothing are not waited for.
 const SILENT_MS: u64 = 300_000;
 
@@ -75,13 +78,21 @@ impl Room {
 
     /// Whoever gave us this can't give what is before it: members that say they have it are asked, since they leave the
     /// giving to whoever did.
-    pub(super) fn ask_past_gap(&self, ctx: &mut Ctx<'_>, run: &Run) {
+    pub(super) fn ask_past_gap(&mut self, ctx: &mut Ctx<'_>, run: &Run) {
         let Some(first) = run.entries.first() else { return };
         let head = self.log.head_seq(&first.author);
+        // The answer may be the very same run: each would be followed by the next question, for ever.
+        let lately = |(at, asked): &(u64, u64)| *at == head && ctx.now.mono_ms < asked.saturating_add(ASK_AGAIN_MS);
+        if self.gaps_asked.get(&first.author).is_some_and(lately) {
+            return;
+        }
         let lacks =
             |reader: &Reader| reader.floors.get(&first.author).is_some_and(|floor| *floor > head.saturating_add(1));
         if !self.readers.values().any(lacks) {
             return;
+        }
+        if self.has(&first.author) || self.log.author(&first.author).is_some() {
+            self.gaps_asked.insert(first.author, (head, ctx.now.mono_ms));
         }
         // Whatever they have for us up to there comes with it.
         let question = PeerMessage::Want((self.id(), Few::first_of([first.id()])));

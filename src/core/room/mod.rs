@@ -188,6 +188,8 @@ pub(super) struct Room {
     wanted: BTreeMap<EntryId, Wanted>,
     /// Where each log goes on after a gap: how far we had it, and since when.
     gaps: BTreeMap<PeerId, (u64, u64)>,
+    /// At which number, and when, those who have more of a log were asked for what is missing.
+    gaps_asked: BTreeMap<PeerId, (u64, u64)>,
     /// Who told us last of something that waits.
     wanted_from: PeerId,
     /// Which roster from before our chain was asked for last, and when.
@@ -270,6 +272,7 @@ impl Room {
             early: VecDeque::new(),
             wanted: BTreeMap::new(),
             gaps: BTreeMap::new(),
+            gaps_asked: BTreeMap::new(),
             wanted_from: me,
             traced: None,
             early_until: None,
