@@ -83,7 +83,7 @@ impl Room {
         }
         let me = ctx.me();
         // Before anything that may return: [`Room::membership_due`] wakes us for the oldest of them, again and again.
-        while self.prompts.front().is_some_and(|at| at + 60_000 <= ctx.now.mono_ms) {
+        while self.prompts.front().is_some_and(|(at, _)| at + 60_000 <= ctx.now.mono_ms) {
             self.prompts.pop_front();
         }
         let waiting = |ballot: &Ballot| ballot.prompted && ballot.answer(&me).is_none() && ballot.refused().is_none();
@@ -109,7 +109,7 @@ impl Room {
         };
         let next = self.seat.ballots().iter().find(|(_, ballot)| askable(ballot)).map(|(hash, _)| *hash);
         let Some(hash) = next else { return };
-        self.prompts.push_back(ctx.now.mono_ms);
+        self.prompts.push_back((ctx.now.mono_ms, hash));
         if let Some(ballot) = self.seat.ballots_mut().get_mut(&hash) {
             ballot.prompted = true;
         }
@@ -161,7 +161,7 @@ impl Room {
     /// The earliest moment at which [`Room::lapse`] or a prompt is due.
     pub(super) fn membership_due(&self) -> Option<u64> {
         let next_prompt = self.prompts.front().filter(|_| self.prompts.len() + 1 >= PROMPTS_PER_MINUTE_MAX);
-        let next_prompt = next_prompt.map(|at| at + 60_000);
+        let next_prompt = next_prompt.map(|(at, _)| at + 60_000);
         self.seat.ballots().next_deadline().into_iter().chain(next_prompt).min()
     }
 }

@@ -209,7 +209,7 @@ pub(super) struct Room {
     /// How often each newcomer was denied here, and until when they are muted.
     denials: BTreeMap<PeerId, (u32, u64)>,
     /// When the user was last asked, for the limit per minute.
-    prompts: VecDeque<u64>,
+    prompts: VecDeque<(u64, ProposalHash)>,
     /// Counter of our newest head.
     head_counter: u64,
     /// Counter of each member's newest head.

@@ -56,9 +56,8 @@ impl Room {
         ctx.persist(Change::Moved { room: self.id(), epoch: adopted.after.epoch, step: step.clone(), note });
         self.heard.clear();
         // Somebody whom everybody let in was no nuisance: friends who come one after the other are all asked about.
-        if adopted.overtaken.get(&step.proposal.hash()).is_some_and(|ballot| ballot.prompted) {
-            self.prompts.pop_back();
-        }
+        let proposal = step.proposal.hash();
+        self.prompts.retain(|(_, asked)| *asked != proposal);
         self.tell_moved(ctx, &adopted, step);
         self.look_for_lost(ctx, &adopted, |key| departure(&adopted, step, key));
         let after = adopted.after;
