@@ -2,7 +2,7 @@
 
 use super::model::{Delivery, Effect, Model, Older, Question, Screen, Standing, Tab};
 use super::scrollback::{At, Saying, What};
-use super::{talk, update};
+use super::{pages, talk, update};
 use crate::peer::api::{
     Command, Ending, Event, Failure, Leaving, Manner, Name, Path, Person, Recall, Recalled, ReformState, RoomName,
     mentions,
@@ -56,6 +56,13 @@ pub fn on_event(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
         | Event::Whois { .. }
         | Event::Verify { .. }
         | Event::Ignoring { .. } => talk::on_event(model, event, out),
+        Event::Ticket { room, ticket } => {
+            tell(model, Some(room), notice(event));
+            // Nobody who is typing is interrupted.
+            if model.tab().draft.is_empty() && matches!(model.screen, Screen::Chat) {
+                model.screen = Screen::Page(pages::ticket(room, ticket, usize::from(model.size.0)));
+            }
+        }
         Event::History { room, why, messages, more } => on_history(model, room, *why, messages, *more),
         Event::Delivered { room, id, to, of } => on_delivered(model, room, id, *to, *of),
         Event::Knocking { room, yes, of, expires_in_s, ahead } => {

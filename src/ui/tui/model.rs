@@ -215,6 +215,8 @@ pub struct Page {
     pub lines: Vec<(String, String)>,
     /// The first row that is shown; one beyond the last page means that.
     pub top: usize,
+    /// What `c` copies.
+    pub copy: Option<String>,
 }
 
 /// What the screen shows.

@@ -8,9 +8,9 @@ use super::model::{Effect, Model, Page, Screen, Tab};
 use super::rows::{is_link, plain};
 use super::scrollback::What;
 use super::{commands, view};
-use crate::peer::api::{Recall, Recalled, RoomName};
+use crate::peer::api::{Recall, Recalled, RoomName, Ticket};
 use crate::ui::notices::pad;
-use crate::ui::{escape, recall};
+use crate::ui::{escape, recall, tickets};
 
 /// Columns of a command's usage or a key's name.
 const LEFT_COLUMNS: usize = 34;
@@ -31,6 +31,7 @@ pub fn on_key(model: &mut Model, key: &KeyEvent, out: &mut Vec<Effect>) {
         (KeyCode::Esc | KeyCode::Char('q') | KeyCode::F(1), KeyModifiers::NONE)
         | (KeyCode::Char('c'), KeyModifiers::CONTROL) => model.screen = Screen::Chat,
         (KeyCode::Char('l'), KeyModifiers::CONTROL) => out.push(Effect::Repaint),
+        (KeyCode::Char('c'), KeyModifiers::NONE) => out.extend(page.copy.clone().map(Effect::Copy)),
         (KeyCode::Down | KeyCode::Char('j'), _) => page.top = (page.top + 1).min(last),
         (KeyCode::Up | KeyCode::Char('k'), _) => page.top = page.top.saturating_sub(1),
         (KeyCode::PageDown | KeyCode::Char(' '), _) => page.top = (page.top + height).min(last),
@@ -52,7 +53,15 @@ pub fn help() -> Page {
     lines.extend(keys.map(|binding| (format!("  {} ", pad(binding.shown, 12)), binding.help.to_owned())));
     lines.push(line(""));
     lines.push(line("A line that begins with // says the rest with one slash. A paste is never sent by itself."));
-    Page { title: "help".to_owned(), lines, top: 0 }
+    Page { title: "help".to_owned(), lines, top: 0, copy: None }
+}
+
+/// A ticket: what to type elsewhere, whole and to be copied, and its code where the screen is large enough for that.
+pub fn ticket(room: &RoomName, ticket: &Ticket, columns: usize) -> Page {
+    let command = format!("p2pchat join {ticket}");
+    let words = tickets::lines(room, ticket).into_iter().chain(["c copies the line to type, Esc goes back".to_owned()]);
+    let lines = words.chain(tickets::code(ticket, columns)).map(|line| (String::new(), line)).collect();
+    Page { title: "ticket".to_owned(), lines, top: 0, copy: Some(command) }
 }
 
 /// What a search found.
@@ -67,7 +76,7 @@ pub fn found(model: &Model, room: &RoomName, messages: &[Recalled], more: u64) -
         (plain(&recall::lead(message, &label, zone)), plain(&recall::shown_text(message, true)))
     }));
     // The newest are at the end.
-    Page { title: "search".to_owned(), lines, top: usize::MAX }
+    Page { title: "search".to_owned(), lines, top: usize::MAX, copy: None }
 }
 
 /// The messages of all rooms that name us, as far as they are loaded.
@@ -89,7 +98,7 @@ pub fn mentions(model: &Model) -> Page {
         let none = "no message that is loaded names you; /search looks through the whole history";
         lines.push((String::new(), none.to_owned()));
     }
-    Page { title: "mentions".to_owned(), lines, top: 0 }
+    Page { title: "mentions".to_owned(), lines, top: 0, copy: None }
 }
 
 /// The links of the room that is shown, the newest first.
@@ -98,7 +107,7 @@ pub fn links(model: &Model) -> Page {
     let number = |(at, link): (usize, String)| (pad(&(at + 1).to_string(), 5), plain(&escape::text(&link)));
     let mut lines: Vec<_> = links.into_iter().enumerate().map(number).collect();
     lines.push((String::new(), if lines.is_empty() { "no links here" } else { "/copy N copies one" }.to_owned()));
-    Page { title: "links".to_owned(), lines, top: 0 }
+    Page { title: "links".to_owned(), lines, top: 0, copy: None }
 }
 
 /// What in a tab looks like a link, the newest first.

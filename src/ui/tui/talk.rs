@@ -66,7 +66,8 @@ pub fn on_event(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
         Event::Invite { room, .. } => {
             let lines = said::lines(event, &model.messages, &model.choices.zone);
             let lines = lines.into_iter().map(|line| (String::new(), line)).collect();
-            model.screen = Screen::Page(Page { title: format!("invite to {}", shown(room)), lines, top: 0 });
+            model.screen =
+                Screen::Page(Page { title: format!("invite to {}", shown(room)), lines, top: 0, copy: None });
         }
         Event::OtherKey { room, .. } | Event::Whois { room, .. } | Event::Verify { room, .. } => {
             tell_unless(model, false, room, event)

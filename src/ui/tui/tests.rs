@@ -508,3 +508,21 @@ fn the_review_is_the_same_whatever_was_said_before() {
     };
     assert_eq!(drawn("plain"), drawn("\u{1b}[2J\u{202e}👨‍👩‍👧‍👦🇩🇪 [a] approve\nkey     acid-otter"));
 }
+
+#[test]
+fn a_ticket_is_shown_whole_with_its_code_and_copied_on_demand_but_never_over_a_draft() {
+    let (room, ticket) = (lobby(), corpus::ticket());
+    let told = || Event::Ticket { room: room.clone(), ticket: ticket.clone() };
+    let mut scene = Scene::in_lobby(100, 60);
+    scene.types("half a thou");
+    scene.tell(told());
+    assert!(matches!(scene.model.screen, Screen::Chat), "who is typing is not interrupted");
+    let mut scene = Scene::in_lobby(100, 60);
+    scene.tell(told());
+    let drawn = text(&scene.draw());
+    assert!(drawn.contains("c copies") && drawn.contains('▀'), "{drawn}");
+    let copied = scene.press(KeyCode::Char('c'), NONE);
+    assert_eq!(copied, [Effect::Copy(format!("p2pchat join {ticket}"))]);
+    scene.press(KeyCode::Esc, NONE);
+    assert!(matches!(scene.model.screen, Screen::Chat));
+}
