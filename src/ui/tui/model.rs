@@ -1,4 +1,4 @@
-//! Everything that the full-screen face knows. What changes it stands in [`super::update`], what is drawn of it in
+//! Everything that the full-screen face knows. What changes it stands in `super::update`, what is drawn of it in
 //! [`super::view`]; nothing in here waits, reads a clock or writes.
 
 use std::collections::{BTreeMap, VecDeque};
