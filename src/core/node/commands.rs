@@ -31,9 +31,7 @@ impl Node {
             Command::Verify { room, name, fingerprint, same } => {
                 self.in_room(now, room, out, |room, ctx| room.verify(ctx, &name, fingerprint, same))
             }
-            Command::Invite(room) => self.look_at(now, room, out, |room, ctx| {
-                ctx.out.push(Output::Invite { name: room.name.clone() });
-            }),
+            Command::Invite(room) => self.invite(now, room, out),
             Command::Approve(knock) => self.decide(now, knock, true, out),
             Command::Deny(knock) => self.decide(now, knock, false, out),
             Command::Remove { room, who } => self.in_room(now, room, out, |room, ctx| room.remove(ctx, &who)),
@@ -117,7 +115,7 @@ impl Node {
         self.rooms.get_mut(&id).map_or(Ok(()), |room| act(room, &mut ctx))
     }
 
-    fn look_at(
+    pub(super) fn look_at(
         &mut self,
         now: Now,
         name: RoomName,

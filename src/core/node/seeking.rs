@@ -84,6 +84,17 @@ impl Node {
         }
     }
 
+    /// Tells all that a newcomer needs: the command for the server, where there is one, and a ticket, which names no name that
+    /// somebody else could have taken meanwhile.
+    pub(super) fn invite(&mut self, now: Now, name: RoomName, out: &mut Vec<Output>) -> Result<(), Failure> {
+        if !self.seeking.serverless {
+            self.look_at(now, name.clone(), out, |room, ctx| {
+                ctx.out.push(Output::Invite { name: room.name.clone() });
+            })?;
+        }
+        self.show_ticket(now, name, None, out)
+    }
+
     /// Knocks by a ticket.
     pub(super) fn enter_by(&mut self, now: Now, ticket: Ticket, out: &mut Vec<Output>) -> Result<(), Failure> {
         let name = ticket.name.clone();

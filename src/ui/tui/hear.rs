@@ -58,9 +58,17 @@ pub fn on_event(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
         | Event::Ignoring { .. } => talk::on_event(model, event, out),
         Event::Ticket { room, ticket } => {
             tell(model, Some(room), notice(event));
-            // Nobody who is typing is interrupted.
-            if model.tab().draft.is_empty() && matches!(model.screen, Screen::Chat) {
-                model.screen = Screen::Page(pages::ticket(room, ticket, usize::from(model.size.0)));
+            let undisturbed = model.tab().draft.is_empty();
+            let ticket = pages::ticket(room, ticket, usize::from(model.size.0));
+            match &mut model.screen {
+                // The other half of an invitation.
+                Screen::Page(page) if page.title == pages::INVITATION => {
+                    page.lines.extend(ticket.lines);
+                    page.copy = ticket.copy;
+                }
+                // Nobody who is typing is interrupted.
+                Screen::Chat if undisturbed => model.screen = Screen::Page(ticket),
+                _ => {}
             }
         }
         Event::History { room, why, messages, more } => on_history(model, room, *why, messages, *more),

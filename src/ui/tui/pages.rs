@@ -18,6 +18,9 @@ const LEFT_COLUMNS: usize = 34;
 /// Most lines of a page of mentions or links.
 const LINES_MAX: usize = 200;
 
+/// The title of a page for a newcomer, to which the ticket is added when it comes.
+pub const INVITATION: &str = "invitation";
+
 /// Takes a key.
 pub fn on_key(model: &mut Model, key: &KeyEvent, out: &mut Vec<Effect>) {
     let (columns, height) = (usize::from(model.size.0), usize::from(model.size.1).saturating_sub(2).max(1));

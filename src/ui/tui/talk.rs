@@ -4,6 +4,7 @@
 use super::act;
 use super::hear::{note_unread, ring, tab_of, tell};
 use super::model::{Contact, Delivery, Effect, Model, Older, Page, Screen, Standing, Tab};
+use super::pages;
 use super::scrollback::Saying;
 use crate::peer::api::limits::{HISTORY_SHOWN_MAX, TABS_MAX};
 use crate::peer::api::{Command, EntryId, Event, Manner, Name, PeerId, Place, PrivateMessage, RoomName};
@@ -63,11 +64,10 @@ pub fn on_event(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
             }
             tell_unless(model, false, room, event);
         }
-        Event::Invite { room, .. } => {
+        Event::Invite { .. } => {
             let lines = said::lines(event, &model.messages, &model.choices.zone);
             let lines = lines.into_iter().map(|line| (String::new(), line)).collect();
-            model.screen =
-                Screen::Page(Page { title: format!("invite to {}", shown(room)), lines, top: 0, copy: None });
+            model.screen = Screen::Page(Page { title: pages::INVITATION.to_owned(), lines, top: 0, copy: None });
         }
         Event::OtherKey { room, .. } | Event::Whois { room, .. } | Event::Verify { room, .. } => {
             tell_unless(model, false, room, event)

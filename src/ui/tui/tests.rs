@@ -526,3 +526,16 @@ fn a_ticket_is_shown_whole_with_its_code_and_copied_on_demand_but_never_over_a_d
     scene.press(KeyCode::Esc, NONE);
     assert!(matches!(scene.model.screen, Screen::Chat));
 }
+
+#[test]
+fn an_invitation_has_the_command_and_the_ticket_on_one_page() {
+    let mut scene = Scene::in_lobby(100, 60);
+    scene.tell(Event::Invite { room: lobby(), server: "chat.example".into(), pin: None });
+    scene.tell(Event::Ticket { room: lobby(), ticket: corpus::ticket() });
+    let drawn = text(&scene.draw());
+    assert!(
+        drawn.contains("p2pchat join lobby --server chat.example") && drawn.contains("p2pchat join p2p1"),
+        "{drawn}"
+    );
+    assert_eq!(scene.press(KeyCode::Char('c'), NONE).len(), 1);
+}
