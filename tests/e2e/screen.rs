@@ -250,6 +250,13 @@ fn a_knock_while_typing_leaves_the_draft_alone_and_decides_nothing() {
     alice.press("welcome back\r");
     bob.hears("alice", "welcome back");
 
+    alice.press("/msg bob between us\r");
+    let heard = bob.wait("private", |it| it["text"] == "between us");
+    assert_eq!(heard["mine"], false);
+    bob.send(serde_json::json!({"do": "private", "room": "lobby", "to": "alice", "text": "only you"}));
+    alice.shows("only you");
+    assert!(!bob.has_heard("message", |it| it["text"] == "between us"));
+
     alice.press("\x03");
     alice.shows("Ctrl-C again to leave");
     alice.press("\x03");
