@@ -282,7 +282,8 @@ pub enum Change {
         /// Where the chain begins.
         base: Roster,
     },
-    /// A room moved on; earlier consents of this room are over.
+    /// A room moved on. Consents over the last [`PASSED_ROSTERS_MAX`](crate::limits::PASSED_ROSTERS_MAX) rosters stay, earlier
+    /// ones go.
     Moved {
         /// Which room.
         room: RoomId,
@@ -442,7 +443,7 @@ pub struct KeptRoom {
     pub base: Roster,
     /// How it went on.
     pub steps: Vec<(Step, StepNote)>,
-    /// Consents over the last roster, oldest first.
+    /// Consents over the last roster, and those over the ones before it, oldest first.
     pub consents: Vec<(Proposal, Signed<Consent>)>,
     /// Of our newest head.
     pub head_counter: u64,

@@ -308,7 +308,7 @@ impl Book {
         outcome
     }
 
-    /// The same client after a crash: its chain from the disk, and what it had signed and been told over its last roster.
+    /// The same client after a crash: its chain from the disk, what it had signed, and what it was told over its last roster.
     pub fn restarted(&self, seat: &Seat, kept: &[Heard]) -> Seat {
         let chain = seat.chain();
         let steps = chain.steps_after(&chain.base().hash()).unwrap_or_default().to_vec();

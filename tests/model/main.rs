@@ -242,6 +242,13 @@ fn two_and_two_newcomers_with_refusals_and_expiry() {
 }
 
 #[test]
+fn two_and_two_newcomers_with_a_restart() {
+    // A million states, two minutes.
+    let room = Setting { restarts: 1, ..TWO_AND_TWO };
+    if full() { holds_to_the_end("2+2 restart", room) } else { holds("2+2 restart", room) }
+}
+
+#[test]
 fn three_and_a_newcomer_with_refusals_and_expiry() {
     holds("3+1", THREE_AND_ONE);
 }

@@ -52,7 +52,7 @@ pub struct Outcome {
     pub signed: Vec<(ProposalNo, Decision)>,
     /// Rosters adopted, in this order.
     pub adopted: Vec<RosterNo>,
-    /// What went to the disk since the last roster was adopted.
+    /// What went to the disk.
     pub kept: Vec<Heard>,
     /// Whether the others had gone on without us, so that we left to knock again.
     pub abandoned: bool,
@@ -201,7 +201,8 @@ impl Member<'_> {
         }
         let after = self.book.roster(&adopted.after);
         self.out.adopted.push(after);
-        self.out.kept.clear();
+        // The noes of others freed us there, and are of no use any more.
+        self.out.kept.retain(|heard| heard.by == self.who);
         true
     }
 

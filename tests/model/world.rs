@@ -249,8 +249,11 @@ impl World {
         let follows_disk = setting.restarts > 0;
         let client = self.client_mut(who);
         client.seat = after;
-        if after == 0 || !outcome.adopted.is_empty() {
+        if after == 0 {
             client.kept.clear();
+        }
+        if !outcome.adopted.is_empty() {
+            client.kept.retain(|heard| heard.by == who);
         }
         if follows_disk && after != 0 {
             client.kept.extend(outcome.kept.iter().copied());

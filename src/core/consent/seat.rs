@@ -17,13 +17,15 @@ use crate::limits::{PASSED_ROSTERS_MAX, PROPOSALS_FORGOTTEN_MAX};
 use crate::planted::{self, Bug};
 use crate::wire::{Consent, Decision, DropReason, Proposal, ProposalHash, Roster, RosterHash, Step};
 
-/// How members went on without us, by their own signatures.
+/// How members went on without us: by their own signatures, or by what they say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Departed {
     /// They left.
     Left,
     /// They could not reach us.
     WentOn,
+    /// They say that they are on a roster without us, which a newer word of theirs takes back.
+    SaidSo,
     /// Their users decided to go on without us.
     RemovedUs,
 }
@@ -126,7 +128,7 @@ pub struct Seat {
     ballots: Ballots,
     /// Members of it who went on without us.
     left: BTreeMap<PeerId, Departed>,
-    /// Rosters we have moved on from since the start, and what we had answered over each.
+    /// Rosters we have moved on from, the last ones, and what we had answered over each.
     passed: VecDeque<(RosterHash, BTreeMap<ProposalHash, Decision>)>,
     /// A valid step over the current roster that a later signature of ours stands against, in case that one dies: somebody
     /// who had told us no may have told the others yes.
@@ -181,18 +183,38 @@ impl Seat {
         &self.left
     }
 
-    /// Puts back what this client had signed, and what freed it, over the current roster, oldest first: it must never sign
-    /// against itself.
+    /// Puts back what this client had signed, and what freed it, over the current roster and those it passed lately, oldest
+    /// first: it must never sign against itself. What is known of a passed roster is known whole, or not at all.
     pub fn recall(&mut self, consents: Vec<(Proposal, Signed<Consent>)>, scheme: &dyn Scheme) {
         if planted::is(Bug::Forgetful) {
             return;
         }
         for (proposal, consent) in consents {
             let Ok(consent) = consent.verify(scheme) else { continue };
-            // What the last step has overtaken no longer opens, and needs not.
-            if self.open(proposal, None, scheme).is_ok() {
+            if consent.roster != self.chain.head() {
+                self.recall_passed(&consent);
+            } else if self.open(proposal, None, scheme).is_ok() {
                 let _ = self.note(consent);
             }
+        }
+    }
+
+    /// Whoever waits for us on a roster that we have passed is told so after a restart too: only that needs no reminder
+    /// that we answered.
+    fn recall_passed(&mut self, consent: &Consent) {
+        if consent.by != self.me || self.chain.roster(&consent.roster).is_none() {
+            return;
+        }
+        match self.passed.iter_mut().find(|(passed, _)| *passed == consent.roster) {
+            Some((_, answered)) => drop(answered.entry(consent.proposal).or_insert(consent.decision)),
+            None => self.pass(consent.roster, BTreeMap::from([(consent.proposal, consent.decision)])),
+        }
+    }
+
+    fn pass(&mut self, roster: RosterHash, answered: BTreeMap<ProposalHash, Decision>) {
+        self.passed.push_back((roster, answered));
+        if self.passed.len() > PASSED_ROSTERS_MAX {
+            self.passed.pop_front();
         }
     }
 
@@ -248,10 +270,7 @@ impl Seat {
         let unanswered = overtaken.unanswered();
         let mut answered = overtaken.answered();
         answered.extend(unanswered.iter().map(|hash| (*hash, Decision::Late)));
-        self.passed.push_back((from, answered));
-        if self.passed.len() > PASSED_ROSTERS_MAX {
-            self.passed.pop_front();
-        }
+        self.pass(from, answered);
         self.stays = false;
         self.superseded = None;
         let departed = std::mem::take(&mut self.left);
@@ -266,7 +285,7 @@ impl Seat {
         let size = self.chain.genesis().size;
         let Some(base) = self.chain.roster(&roster) else { return false };
         let mine = signers(base, proposal).contains(&self.me) && successor(base, proposal, size, scheme).is_ok();
-        // Only over rosters passed since the start: of earlier ones we can't tell any more what we have signed.
+        // Only over the rosters passed last: of earlier ones we can't tell any more what we have signed.
         let Some((_, answered)) = self.passed.iter_mut().find(|(passed, _)| *passed == roster) else { return false };
         let new = mine && answered.len() < PROPOSALS_FORGOTTEN_MAX && !answered.contains_key(&hash);
         if new {
@@ -351,13 +370,16 @@ impl Seat {
     }
 
     fn departed(&mut self, keys: Vec<PeerId>, how: Departed) -> Heard {
-        let new = |key: &PeerId| !self.left.contains_key(key);
-        let new: Vec<PeerId> = keys.into_iter().filter(new).collect();
-        if new.is_empty() {
-            return Heard::Nothing;
+        let mut new = Vec::new();
+        for key in keys {
+            match self.left.get(&key) {
+                Some(Departed::SaidSo) => {}
+                Some(_) => continue,
+                None => new.push(key),
+            }
+            self.left.insert(key, how);
         }
-        self.left.extend(new.iter().map(|key| (*key, how)));
-        Heard::Departed(new)
+        if new.is_empty() { Heard::Nothing } else { Heard::Departed(new) }
     }
 
     /// Steps that others completed over our roster, in what we noted ourselves, and that take us no further.
@@ -369,8 +391,9 @@ impl Seat {
     /// than what they said before, and that they have a seat.
     pub fn hear_head(&mut self, by: PeerId, at: RosterHash, scheme: &dyn Scheme) -> HeadMeans {
         if at == self.chain.head() {
-            // Whoever had seemed to go on is here: what we heard was old, or they have signed something else since.
-            if self.left.get(&by) == Some(&Departed::WentOn) {
+            // Whoever said that they had gone on is here: what we heard was old. Against a step that they signed it says
+            // no more than that they have not taken it yet.
+            if self.left.get(&by) == Some(&Departed::SaidSo) {
                 self.left.remove(&by);
             }
             return HeadMeans::Level;
@@ -386,7 +409,7 @@ impl Seat {
             return HeadMeans::Ahead;
         }
         // Any roster with us in it that follows one of ours has our signature, and was looked for above.
-        self.left.entry(by).or_insert(Departed::WentOn);
+        self.left.entry(by).or_insert(Departed::SaidSo);
         HeadMeans::GoneOn
     }
 
@@ -418,7 +441,7 @@ impl Seat {
     pub fn fate(&self) -> Fate {
         let mut others = self.chain.current().members.iter().map(|member| member.key).filter(|key| *key != self.me);
         let all_left = self.chain.current().members.len() > 1 && others.all(|key| self.left.contains_key(&key));
-        let went_on = all_left && self.left.values().any(|how| *how == Departed::WentOn);
+        let went_on = all_left && self.left.values().any(|how| matches!(how, Departed::WentOn | Departed::SaidSo));
         if self.better_half.is_some() && self.is_there {
             Fate::Abandoned
         } else if self.better_half.is_some() || went_on && !self.stays {

@@ -348,7 +348,7 @@ fn apply(to: &Connection, change: &Change, mut each: impl FnMut(NewRow, &[KeptEn
     match change {
         Change::Entered { genesis, base } => rows::keep_room(to, genesis, base),
         Change::Moved { room, epoch, step, note } => {
-            to.execute("DELETE FROM consent WHERE room = ?", [&room.0])?;
+            rows::pass_consents(to, room, *epoch)?;
             rows::keep_step(to, room, *epoch, step, note)
         }
         Change::Consented { room, proposal, consent } => rows::keep_consent(to, room, proposal, consent),

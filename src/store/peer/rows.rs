@@ -12,7 +12,7 @@ use crate::core::event::Rule;
 use crate::core::io::{KeptRoom, StepNote};
 use crate::core::log::{KeptEntry, Place};
 use crate::identity::{Name, PeerId, RoomName, Signed};
-use crate::limits::CANDIDATES_MAX;
+use crate::limits::{CANDIDATES_MAX, PASSED_ROSTERS_MAX};
 use crate::store::sqlite::{StoreError, read};
 use crate::wire::{
     Body, Bytes, Consent, Entry, EntryId, Few, Genesis, Proposal, RoomId, Roster, RosterHash, Step, decode, encode,
@@ -250,6 +250,15 @@ pub(super) fn keep_consent(
          SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM room WHERE id = ?1 AND gone = 0)",
         params![room.0, proposal, consent, sealed],
     )?;
+    Ok(())
+}
+
+/// The room has moved on to roster `epoch`: its consents are of the past, and those from long ago go.
+pub(super) fn pass_consents(to: &Connection, room: &RoomId, epoch: u64) -> Result<(), StoreError> {
+    let epoch = as_stored(epoch);
+    to.execute("UPDATE consent SET passed = ? WHERE room = ? AND passed IS NULL", params![epoch, room.0])?;
+    let kept = PASSED_ROSTERS_MAX as i64;
+    to.execute("DELETE FROM consent WHERE room = ? AND passed <= ?", params![room.0, epoch - kept])?;
     Ok(())
 }
 

@@ -4,12 +4,12 @@
 
 use crate::store::sqlite::Schema;
 
-/// Format 4: entries by the run. Those before it, of which a row was an entry, were never released.
-pub(super) const SCHEMA: Schema = Schema { format: 4, create: TABLES };
+/// Format 5: entries by the run, consents over passed rosters. None before it was released.
+pub(super) const SCHEMA: Schema = Schema { format: 5, create: TABLES };
 
 /// A `seal` is a checksum of its row ([`super::rows::seal`]). A `run` is entries of one author in a row; its `id` and `depth` are those of the
 /// last, and one whose `entries` are gone stands for the place of its last. A `forked` one is on another branch than its author's log
-/// here. `letter` has both directions of private conversations. `mark` tells which entries are no texts, and which they are about.
+/// here. `passed` is the number of the roster that made a consent a thing of the past. `letter` has both directions of private conversations. `mark` tells which entries are no texts, and which they are about.
 /// `place`, `words` and `mark` are the indexes ([`super::index`]): they hold no text, only where each entry and each word stands, and
 /// what is deleted from `words` leaves no trace. A `hole` is where damage took entries out of an author's log: what stands behind it
 /// is shown, but the log ends before it, so that the members are asked for the rest, until it has come.
@@ -57,6 +57,7 @@ const TABLES: &str = "
         room BLOB NOT NULL REFERENCES room (id) ON DELETE CASCADE,
         proposal BLOB NOT NULL,
         consent BLOB NOT NULL,
+        passed INTEGER,
         seal BLOB NOT NULL
     );
     CREATE INDEX consent_by_room ON consent (room);

@@ -41,7 +41,11 @@ fn a_room_comes_back_as_it_was_kept() {
     let [kept] = &kept.rooms[..] else { panic!("one room") };
     assert!(kept.genesis.clone().verify(&Ed25519).is_ok());
     assert_eq!((&kept.base, &kept.steps), (&base, &vec![(step.clone(), noted(5))]));
-    assert_eq!(kept.consents, vec![(step.proposal, consent)], "the one before the step is over");
+    assert_eq!(
+        kept.consents,
+        vec![(step.proposal.clone(), consent.clone()), (step.proposal, consent)],
+        "passed, and new"
+    );
     assert_eq!(kept.head_counter, 7);
 }
 

@@ -8,7 +8,7 @@ use p2pchat::core::event::Rule;
 use p2pchat::core::io::{Change, Kept, KeptRoom, StepNote};
 use p2pchat::core::log::{AuthorLog, KeptEntry, Known};
 use p2pchat::identity::{PeerId, Signed};
-use p2pchat::limits::{FORKED_ENTRIES_MAX, RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
+use p2pchat::limits::{FORKED_ENTRIES_MAX, PASSED_ROSTERS_MAX, RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
 use p2pchat::wire::{Consent, EntryId, Genesis, Proposal, RoomId, Roster, RosterHash, Step};
 
 /// Why a change can never be kept, however often it is tried.
@@ -19,7 +19,8 @@ struct Room {
     genesis: Signed<Genesis>,
     base: Roster,
     steps: BTreeMap<u64, (Step, StepNote)>,
-    consents: Vec<(Proposal, Signed<Consent>)>,
+    /// Each with the number of the roster that made it a thing of the past.
+    consents: Vec<(Option<u64>, Proposal, Signed<Consent>)>,
     head_counter: u64,
 }
 
@@ -70,12 +71,15 @@ impl Disk {
                 if room.steps.contains_key(&epoch) {
                     return Err("two steps to one epoch");
                 }
-                room.consents.clear();
+                room.consents.iter_mut().for_each(|(passed, ..)| *passed = passed.or(Some(epoch)));
+                let recent =
+                    |passed: &Option<u64>| passed.is_some_and(|passed| passed + PASSED_ROSTERS_MAX as u64 > epoch);
+                room.consents.retain(|(passed, ..)| recent(passed));
                 room.steps.insert(epoch, (step, note));
             }
             Change::Consented { room, proposal, consent } => {
                 if let Some(room) = self.rooms.get_mut(&room) {
-                    room.consents.push((proposal, consent));
+                    room.consents.push((None, proposal, consent));
                 }
             }
             Change::HeadCounter { room, counter } => {
@@ -132,7 +136,7 @@ impl Disk {
             genesis: room.genesis,
             base: room.base,
             steps: room.steps.into_values().collect(),
-            consents: room.consents,
+            consents: room.consents.into_iter().map(|(_, proposal, consent)| (proposal, consent)).collect(),
             head_counter: room.head_counter,
         });
         let authors: BTreeSet<_> = self.logs.keys().chain(self.forks.keys()).copied().collect();

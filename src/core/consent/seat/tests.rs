@@ -141,7 +141,10 @@ fn a_head_on_a_roster_that_can_not_have_me_in_it_says_that_its_signer_went_on() 
     assert_eq!(table.seats[0].hear_head(other, before, &Ed25519), HeadMeans::Behind);
     assert_eq!(table.seats[0].fate(), Fate::On);
     assert_eq!(table.seats[0].hear_head(other, RosterHash([9; 32]), &Ed25519), HeadMeans::GoneOn);
-    assert_eq!(table.seats[0].left().get(&other), Some(&Departed::WentOn));
+    assert_eq!(table.seats[0].left().get(&other), Some(&Departed::SaidSo));
+    let here = table.seats[0].chain().head();
+    table.seats[0].hear_head(other, here, &Ed25519);
+    assert!(table.seats[0].left().is_empty(), "a newer word takes it back");
 }
 
 #[test]
@@ -185,4 +188,28 @@ fn a_refused_proposal_gets_no_yes() {
     let no = table.sign(1, &knock, Decision::No);
     table.hear(0, &knock, &no);
     assert!(table.seats[0].sign(knock.hash(), Decision::Yes, &table.people[0]).is_none());
+}
+
+#[test]
+fn after_a_restart_whoever_waits_on_a_passed_roster_still_gets_a_no_but_none_against_a_yes() {
+    let mut table = table(2);
+    let base = table.seats[1].chain().current().clone();
+    let (nina, omar) = (knock_at(&base, &person(8), "nina"), knock_at(&base, &person(9), "omar"));
+    let step = step_signed_by(&nina, &table.people);
+    table.seats[1].open(nina.clone(), None, &Ed25519).unwrap();
+    let yes = table.seats[1].sign(nina.hash(), Decision::Yes, &table.people[1]).unwrap();
+    let genesis = table.seats[1].chain().genesis().clone();
+    let chain = Chain::reopen(genesis, base, [step], &Ed25519).unwrap();
+    let restarted = |kept: Vec<_>| {
+        let mut seat = Seat::new(chain.clone(), table.people[1].id());
+        seat.recall(kept, &Ed25519);
+        seat
+    };
+    let mut seat = restarted(vec![(nina.clone(), yes.into_signed())]);
+    assert!(seat.is_late_for(&omar, &Ed25519), "it waits for us, and we have moved on");
+    assert!(!seat.is_late_for(&nina, &Ed25519), "we said yes to that");
+    assert!(
+        !restarted(Vec::new()).is_late_for(&omar, &Ed25519),
+        "of a roster of which nothing is known nothing is said"
+    );
 }
