@@ -2,6 +2,7 @@
 //!
 //!     cargo run --release --example sim -- --seeds 1-10000
 //!     cargo run --release --example sim -- --replay 17 --with people=3,crash=0
+//!     cargo run --release --example sim -- --serverless --seeds 1-10000
 //!     cargo run --release --features planted --example sim -- --planted NoHeads --seeds 1-100
 
 #![allow(clippy::unwrap_used, reason = "a wrong argument may end it")]
@@ -14,8 +15,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use engine::plan::Plan;
-use engine::run::{self, Done, Watch};
+use engine::run::{self, Done, Mode, Watch};
 
 /// Broken seeds of one rule that are listed: enough to mend them all at once, and no screen full of a planted bug's.
 const SEEDS_SHOWN_MAX: usize = 100;
@@ -29,13 +29,14 @@ fn main() {
     let planted = after("--planted");
     std::panic::set_hook(Box::new(|_| {}));
     plant(planted.as_deref());
+    let mode = if arguments.iter().any(|argument| argument == "--serverless") { Mode::Serverless } else { Mode::Server };
     if let Some(seed) = after("--replay") {
-        return replay(seed.parse().unwrap(), after("--with"), arguments.iter().any(|argument| argument == "--frames"));
+        return replay(seed.parse().unwrap(), mode, after("--with"), arguments.iter().any(|argument| argument == "--frames"));
     }
     let seeds = after("--seeds").unwrap_or_else(|| "1-1000".into());
     let (from, to) = seeds.split_once('-').unwrap();
     let threads = after("--threads").map_or(2, |threads| threads.parse().unwrap());
-    std::process::exit(many(from.parse().unwrap(), to.parse().unwrap(), threads, planted.as_deref()));
+    std::process::exit(many(from.parse().unwrap(), to.parse().unwrap(), mode, threads, planted.as_deref()));
 }
 
 #[cfg(feature = "planted")]
@@ -50,8 +51,8 @@ fn plant(name: Option<&str>) {
     assert!(name.is_none(), "--planted needs `--features planted`");
 }
 
-fn replay(seed: u64, with: Option<String>, frames: bool) {
-    let mut plan = Plan::of(seed);
+fn replay(seed: u64, mode: Mode, with: Option<String>, frames: bool) {
+    let mut plan = mode.plan(seed);
     for (name, value) in with.iter().flat_map(|with| with.split(',')).filter_map(|one| one.split_once('=')) {
         assert!(plan.set(name, value.parse().unwrap()), "a plan has no {name}");
     }
@@ -62,7 +63,7 @@ fn replay(seed: u64, with: Option<String>, frames: bool) {
 }
 
 /// Runs seeds on several threads; each run is on one.
-fn many(from: u64, to: u64, threads: usize, planted: Option<&str>) -> i32 {
+fn many(from: u64, to: u64, mode: Mode, threads: usize, planted: Option<&str>) -> i32 {
     let began = Instant::now();
     let next = AtomicU64::new(from);
     let all: Mutex<(Done, BTreeMap<&'static str, Vec<u64>>)> = Mutex::default();
@@ -75,7 +76,7 @@ fn many(from: u64, to: u64, threads: usize, planted: Option<&str>) -> i32 {
                     if seed > to {
                         return;
                     }
-                    let done = run::seed(seed);
+                    let done = run::in_mode(seed, mode);
                     let mut all = all.lock().unwrap();
                     all.0.ms += done.ms;
                     all.0.events += done.events;
@@ -103,7 +104,7 @@ fn many(from: u64, to: u64, threads: usize, planted: Option<&str>) -> i32 {
     let first = broken.values().flatten().min().copied();
     let name = planted.map(|name| format!("--planted {name} ")).unwrap_or_default();
     if let Some(seed) = first {
-        println!("{}", run::report(seed, &name));
+        println!("{}", run::report(seed, mode, &name));
     }
     i32::from(first.is_some())
 }

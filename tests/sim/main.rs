@@ -37,7 +37,7 @@ const FOUND: [(u64, &str); 16] = [
 #[test]
 fn what_was_found_once_does_not_come_back() {
     for (seed, what) in FOUND {
-        assert!(run::seed(seed).broken.is_none(), "{what}\n{}", run::report(seed, ""));
+        assert!(run::seed(seed).broken.is_none(), "{what}\n{}", run::report(seed, run::Mode::Server, ""));
     }
 }
 
@@ -100,7 +100,7 @@ fn whatever_happens_nobody_comes_in_unasked_and_the_room_becomes_whole() {
     let mut open = 0;
     for (rule, seeds) in &broken {
         println!("{rule}: {} of {} seeds: {seeds:?}", seeds.len(), to - from + 1);
-        assert!(OPEN.contains(&rule.as_str()), "\n{}", run::report(seeds[0], ""));
+        assert!(OPEN.contains(&rule.as_str()), "\n{}", run::report(seeds[0], run::Mode::Server, ""));
         open += seeds.len() as u64;
     }
     // Of few seeds, a few more may be such ones by chance.

@@ -461,6 +461,17 @@ impl Checks {
         }
     }
 
+    /// A member says something to somebody who knocks through it.
+    pub fn from_host(&mut self, host: usize, to: PeerId, message: &FromServer) {
+        if let FromServer::Introduce((_, about, _)) = message
+            && self.honest[host]
+            && let Some(whose) = self.keys.get(about).copied()
+            && !(self.seen[host].approved.contains(&to) && (whose == host || self.seen[whose].approved.contains(&to)))
+        {
+            self.fail("addresses are for approved keys", format!("p{host} shows p{whose}'s to {to:?}"));
+        }
+    }
+
     /// A client tells its user something.
     pub fn told(&mut self, who: usize, me: PeerId, disk: &Disk, event: &Event, now: u64) {
         if !self.honest[who] {

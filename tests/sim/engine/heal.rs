@@ -132,7 +132,11 @@ impl World {
             self.stop_server();
             self.server.forget();
         }
-        self.server_start();
+        if self.plan.serverless == 0 {
+            self.server_start();
+        } else if self.server.is_up() {
+            self.server_gone();
+        }
         for who in 0..self.people.len() {
             let person = &mut self.people[who];
             // A client takes the knocks of somebody whose clock differs by more than minutes for past ones.
