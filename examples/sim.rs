@@ -29,9 +29,15 @@ fn main() {
     let planted = after("--planted");
     std::panic::set_hook(Box::new(|_| {}));
     plant(planted.as_deref());
-    let mode = if arguments.iter().any(|argument| argument == "--serverless") { Mode::Serverless } else { Mode::Server };
+    let mode =
+        if arguments.iter().any(|argument| argument == "--serverless") { Mode::Serverless } else { Mode::Server };
     if let Some(seed) = after("--replay") {
-        return replay(seed.parse().unwrap(), mode, after("--with"), arguments.iter().any(|argument| argument == "--frames"));
+        return replay(
+            seed.parse().unwrap(),
+            mode,
+            after("--with"),
+            arguments.iter().any(|argument| argument == "--frames"),
+        );
     }
     let seeds = after("--seeds").unwrap_or_else(|| "1-1000".into());
     let (from, to) = seeds.split_once('-').unwrap();

@@ -46,13 +46,16 @@ impl Node {
         ahead: u16,
         out: &mut Vec<Output>,
     ) -> Option<KnockEnd> {
-        let asking = self.hosting.guests.get_mut(&guest)?.knocks.get_mut(&id)?;
+        let known = self.hosting.guests.get_mut(&guest)?;
+        let observed = known.observed;
+        let asking = known.knocks.get_mut(&id)?;
         let (hash, mut end, mut phase) = (asking.hash, None, None);
         let mut ctx = ctx!(self, now, out);
         match self.rooms.get_mut(&id) {
             None => end = Some(KnockEnd::Stale),
             Some(room) if room.chain().took(&hash) => {
                 if let Some(admission) = room.admission_of(key) {
+                    room.learn_address(now, *key, observed);
                     ctx.out.push(Output::ToGuest { guest, message: FromServer::Admitted(admission) });
                 }
                 self.hosting.guests.get_mut(&guest)?.knocks.remove(&id);
@@ -72,6 +75,7 @@ impl Node {
                     Some(Standing::Over(how)) => end = Some(how),
                     Some(Standing::Open(open)) => phase = Some(open),
                     None if room.chain().took(&hash) => {
+                        room.learn_address(now, *key, observed);
                         let admission = room.admission_of(key);
                         out.extend(admission.map(|one| Output::ToGuest { guest, message: FromServer::Admitted(one) }));
                         self.hosting.guests.get_mut(&guest)?.knocks.remove(&id);

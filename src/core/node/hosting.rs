@@ -42,7 +42,7 @@ pub(super) struct Hosting {
 #[derive(Debug)]
 pub(super) struct Guest {
     /// Where it is seen.
-    observed: SocketAddr,
+    pub(super) observed: SocketAddr,
     /// What its hello must name.
     exporter: [u8; 32],
     /// Who, once proven; `None` for somebody who only looks.
