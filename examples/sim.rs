@@ -72,7 +72,7 @@ fn replay(seed: u64, mode: Mode, with: Option<String>, frames: bool) {
 fn many(from: u64, to: u64, mode: Mode, threads: usize, planted: Option<&str>) -> i32 {
     let began = Instant::now();
     let next = AtomicU64::new(from);
-    let all: Mutex<(Done, BTreeMap<&'static str, Vec<u64>>)> = Mutex::default();
+    let all: Mutex<(Done, u64, BTreeMap<&'static str, Vec<u64>>)> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -87,14 +87,15 @@ fn many(from: u64, to: u64, mode: Mode, threads: usize, planted: Option<&str>) -
                     all.0.ms += done.ms;
                     all.0.events += done.events;
                     all.0.frames += done.frames;
+                    all.1 += u64::from(done.people_decided);
                     if let Some(broken) = done.broken {
-                        all.1.entry(broken.rule).or_default().push(seed);
+                        all.2.entry(broken.rule).or_default().push(seed);
                     }
                 }
             });
         }
     });
-    let (sum, mut broken) = all.into_inner().unwrap();
+    let (sum, decided, mut broken) = all.into_inner().unwrap();
     let (took, hours) = (began.elapsed().as_secs_f64(), sum.ms as f64 / 3_600_000.0);
     println!(
         "{} seeds, {hours:.1} room-hours, {} events, {} frames in {took:.1} s: {:.1} room-hours per second and core",
@@ -103,6 +104,9 @@ fn many(from: u64, to: u64, mode: Mode, threads: usize, planted: Option<&str>) -
         sum.frames,
         hours / took / threads as f64
     );
+    if decided > 0 {
+        println!("people brought halves of the room together by hand in {decided} seeds");
+    }
     for (rule, seeds) in &mut broken {
         seeds.sort_unstable();
         println!("broken {} times: {rule}: {:?}", seeds.len(), &seeds[..seeds.len().min(SEEDS_SHOWN_MAX)]);

@@ -19,6 +19,9 @@ const TICKETS_ABOUT: usize = 3;
 /// Of a thousand tickets, how many expire, and after how many seconds at most.
 const EXPIRING: (u64, u64) = (250, 120);
 
+/// Milliseconds of fine weather after which people bring halves together by hand.
+const LEFT_TO_PEOPLE_AFTER_MS: u64 = 450_000;
+
 /// Of a thousand looks at the screen, how many lead somebody who waits to try another ticket.
 const TRIES_ANOTHER: u64 = 300;
 
@@ -165,12 +168,15 @@ impl World {
     /// One to three tickets that somebody came across, for one room, as one.
     fn some_tickets(&mut self, who: Place) -> Option<Ticket> {
         let main = self.main_room().map(|room| RoomTag::of(&room));
+        let halves = if self.halves_are_left_to_people() { self.main_half() } else { BTreeSet::new() };
         let of = |place: &Place, about: &Vec<Ticket>| -> Vec<Ticket> {
             if !self.healing {
                 return about.clone();
             }
             // In fine weather one asks those who are in.
-            let newest = about.last().filter(|ticket| self.people[*place].user.in_room && Some(ticket.room) == main);
+            let in_half = halves.is_empty() || halves.contains(place);
+            let in_room = self.people[*place].user.in_room && in_half;
+            let newest = about.last().filter(|ticket| in_room && Some(ticket.room) == main);
             newest.cloned().into_iter().collect()
         };
         let about = self.tickets.iter().filter(|(place, _)| **place != who);
@@ -197,11 +203,42 @@ impl World {
         seats.into_iter().max_by_key(|(_, seats)| seats.len()).map(|(room, _)| room)
     }
 
+    /// Whether halves have had all the time they need to meet by themselves: those that both grew stay apart, by rule, and so do
+    /// such as have no address in common.
+    fn halves_are_left_to_people(&self) -> bool {
+        self.healing && self.now >= self.cleared_at + LEFT_TO_PEOPLE_AFTER_MS
+    }
+
+    /// The people of the larger half of the room.
+    fn main_half(&self) -> BTreeSet<Place> {
+        let mut halves: BTreeMap<_, BTreeSet<Place>> = BTreeMap::new();
+        for who in (0..self.people.len()).filter(|who| !self.people[*who].liar && self.people[*who].user.in_room) {
+            let roster = self.main_room().and_then(|room| self.checks.roster_of(who, &room));
+            if let Some(roster) = roster {
+                halves.entry(roster.hash()).or_default().insert(who);
+            }
+        }
+        halves.into_values().max_by_key(BTreeSet::len).unwrap_or_default()
+    }
+
+    /// Whether somebody is in another half than most, and nobody of those is on their roster.
+    fn is_of_another_half(&self, who: Place) -> bool {
+        let roster = self.main_room().and_then(|room| self.checks.roster_of(who, &room));
+        self.halves_are_left_to_people()
+            && roster.is_some_and(|roster| {
+                let main = self.main_half();
+                !roster.members.iter().any(|member| main.iter().any(|one| self.people[*one].id == member.key))
+            })
+    }
+
     /// What people do in fine weather that only rooms without a server need.
     pub fn act_at_door(&mut self, who: Place) {
         let in_room = self.people[who].user.in_room;
         let elsewhere = self.main_room().is_some_and(|main| !self.checks.rooms_of(who).contains(&main));
-        if in_room && elsewhere && !self.checks.rooms_of(who).is_empty() {
+        let elsewhere = elsewhere && !self.checks.rooms_of(who).is_empty();
+        let of_another_half = !elsewhere && self.is_of_another_half(who);
+        self.people_decided |= in_room && of_another_half;
+        if in_room && (elsewhere || of_another_half) {
             self.command(who, Command::Leave(lobby()));
         } else if in_room && self.people.iter().any(|person| !person.liar && !person.user.in_room) {
             self.show_ticket(who);

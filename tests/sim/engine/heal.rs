@@ -126,7 +126,7 @@ impl World {
 
     fn clear_up(&mut self) {
         self.note(|| "the weather clears".into());
-        self.healing = true;
+        (self.healing, self.cleared_at) = (true, self.now);
         self.unblock_all();
         if self.plan.server_lies > 0 && self.server.is_up() {
             self.stop_server();

@@ -14,6 +14,8 @@ pub struct Done {
     pub ms: u64,
     pub events: u64,
     pub frames: u64,
+    /// Whether people had to bring halves of the room together by hand.
+    pub people_decided: bool,
     pub digest: Option<u64>,
     pub trace: Vec<String>,
 }
@@ -97,6 +99,7 @@ pub fn with(seed: u64, plan: Plan, watch: Watch) -> Done {
         ms: world.now,
         events: world.events,
         frames: world.frames,
+        people_decided: world.people_decided,
         digest: world.digest,
         trace: world.trace.unwrap_or_default(),
     }

@@ -120,6 +120,10 @@ pub struct World {
     pub tickets: BTreeMap<Place, Vec<Ticket>>,
     /// Whether the weather has cleared.
     pub healing: bool,
+    /// When.
+    pub cleared_at: u64,
+    /// Whether people had to bring halves together by hand.
+    pub people_decided: bool,
     /// Denials so far: whoever is denied twice by one client is not heard for a day.
     pub denied: BTreeSet<(usize, usize)>,
     /// What happened, for people, if wanted.
@@ -168,6 +172,8 @@ impl World {
             member_liar: MemberLiar::new(liar),
             tickets: BTreeMap::new(),
             healing: false,
+            cleared_at: 0,
+            people_decided: false,
             denied: BTreeSet::new(),
             trace: None,
             trace_frames: false,
