@@ -47,7 +47,8 @@ fn main() {
 
 #[cfg(feature = "planted")]
 fn plant(name: Option<&str>) {
-    let bug = p2pchat::planted::Bug::ALL.into_iter().find(|bug| Some(format!("{bug:?}").as_str()) == name);
+    let mut bugs = p2pchat::planted::Bug::ALL.into_iter().chain(p2pchat::planted::Bug::SERVERLESS);
+    let bug = bugs.find(|bug| Some(format!("{bug:?}").as_str()) == name);
     assert_eq!(bug.is_some(), name.is_some(), "there is no such bug: {name:?}");
     p2pchat::planted::plant(bug);
 }

@@ -4,16 +4,16 @@
 //! which it has no seat, and nothing that a link says better. Once a link stands it is let go.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use super::hosting::pass;
 use super::{Node, ctx};
 use crate::core::event::{Event, Failure};
 use crate::core::io::{Output, Seek};
+use crate::core::rendezvous::introduce::is_unicast;
 use crate::core::room::{Ctx, Fate, Room};
 use crate::core::time::Now;
 use crate::identity::{PeerId, RoomName};
-use crate::limits::TICKET_ADDRESSES_MAX;
+use crate::limits::{TICKET_ADDRESSES_MAX, TICKET_OTHERS_ADDRESSES_MAX, TICKET_WRITTEN_HOSTS_MAX};
 use crate::wire::{Few, KeyTag, Pass, RoomId, RoomTag, Settings, Ticket, TicketHost, ToServer};
 
 /// Milliseconds after which somebody who takes their seat again without any server, and whom nobody has contradicted, is told to
@@ -115,7 +115,7 @@ impl Node {
         }
         let ways = ticket.hosts.iter().map(|host| {
             let addresses = host.addresses.iter().copied().collect();
-            Way { seek: Seek { key: host.key, addresses }, pass: Some(host.pass), said_no: false }
+            Way { seek: Seek { key: host.key, addresses }, pass: ticket.pass_of(host), said_no: false }
         });
         self.seeking.ways.insert(name.clone(), (ticket.room, ways.collect()));
         let another = |room: &RoomId| RoomTag::of(room) != ticket.room;
@@ -329,13 +329,49 @@ impl Node {
             addresses.truncate(TICKET_ADDRESSES_MAX.saturating_sub(seen.len()));
             addresses.extend(seen);
         }
-        let host = TicketHost {
-            key: KeyTag::of(&self.id()),
-            pass: pass(&*self.signer, &id, expires_unix_s),
-            addresses: Few::first_of(addresses),
-        };
-        let ticket = Ticket { room: RoomTag::of(&id), name: name.clone(), hosts: Few::first_of([host]), server: None };
+        let own = TicketHost { key: KeyTag::of(&self.id()), pass: 0, addresses: Few::first_of(addresses) };
+        let hosts = Few::first_of([own].into_iter().chain(self.others_for_ticket(&id)));
+        let passes = Few::first_of([Pass::sign(id, expires_unix_s, &*self.signer)]);
+        let ticket = Ticket { room: RoomTag::of(&id), name: name.clone(), passes, hosts, server: None };
         out.push(Output::Tell(Event::Ticket { room: name, ticket }));
         Ok(())
+    }
+
+    /// Members for a ticket besides ourselves: of those that we have a link with, such first as can be reached from far away.
+    fn others_for_ticket(&self, id: &RoomId) -> Vec<TicketHost> {
+        let Some(room) = self.rooms.get(id) else { return Vec::new() };
+        let others = room.others(&self.id()).into_iter().filter_map(|key| {
+            let link = self.links.get(&key)?;
+            let known = room.addresses.get(&key).into_iter().flatten().copied();
+            // Where the link leads comes first of its kind: there somebody has answered.
+            let mut addresses: Vec<SocketAddr> = Vec::new();
+            for address in [link.remote].into_iter().chain(known) {
+                if is_unicast(address) && !addresses.contains(&address) {
+                    addresses.push(address);
+                }
+            }
+            addresses.sort_by_key(|address| !is_from_afar(address));
+            // One of each kind, where there are both.
+            if let Some(near) = addresses.iter().position(|address| !is_from_afar(address)).filter(|at| *at > 1) {
+                addresses.swap(1, near);
+            }
+            let afar = addresses.first().is_some_and(is_from_afar);
+            let addresses = Few::first_of(addresses.into_iter().take(TICKET_OTHERS_ADDRESSES_MAX));
+            Some((afar, TicketHost { key: KeyTag::of(&key), pass: 0, addresses }))
+        });
+        let mut others: Vec<(bool, TicketHost)> = others.collect();
+        others.sort_by_key(|(afar, _)| !afar);
+        others.into_iter().map(|(_, host)| host).take(TICKET_WRITTEN_HOSTS_MAX - 1).collect()
+    }
+}
+
+/// Whether an address says something to somebody far away.
+fn is_from_afar(address: &SocketAddr) -> bool {
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            let shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
+            !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || shared)
+        }
+        IpAddr::V6(ip) => !(ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()),
     }
 }

@@ -125,6 +125,11 @@ impl Checks {
         self.seen[who].approved.insert(key);
     }
 
+    /// What a client asks its user now, it may have wanted to ask long ago.
+    pub fn prompts_are_late(&mut self, who: usize) {
+        self.seen[who].prompts.clear();
+    }
+
     /// A client starts.
     pub fn started(&mut self, who: usize) {
         self.seen[who].prompts.clear();

@@ -146,7 +146,12 @@ impl World {
         let honest: Vec<Place> = (0..self.people.len()).filter(|one| !self.people[*one].liar).collect();
         let nobody = !honest.iter().any(|one| seated(*one));
         let founder = honest.iter().find(|one| self.people[**one].is_up()).copied();
-        if seated(who) || (nobody && founder == Some(who)) {
+        let own = seated(who);
+        if self.people[who].user.joining && nobody && self.healing {
+            // They wait for a server that is gone, or for somebody who is.
+            self.command(who, Command::Leave(lobby()));
+        }
+        if own || (nobody && founder == Some(who)) {
             self.people[who].user.joining = true;
             return self.command(who, host);
         }
