@@ -99,6 +99,7 @@ pub fn ready(who: &str) -> Event {
 }
 
 pub fn ticket() -> Ticket {
+    use crate::identity::Signature;
     use crate::wire::{Few, KeyTag, Pass, RoomTag, TicketHost};
     let addresses = ["192.168.1.5:40000", "[2001:db8::5]:40000"].map(|text| text.parse().unwrap());
     let by = KeyTag::of(&PeerId([2; 32]));

@@ -36,6 +36,9 @@ impl World {
         let timeouts = self.plan.consent_s * 6 + self.plan.grace_s * 4;
         let end = self.now + 1000 * (WHOLE_WITHIN_S + timeouts);
         let before = self.frames;
+        if self.plan.serverless == 1 {
+            self.run_until(self.now + 1000 * (self.plan.grace_s + 5));
+        }
         while self.checks.broken.is_none() && !self.is_whole() {
             if self.now >= end && !HALVES_MEET && self.is_in_halves() {
                 return;
@@ -45,6 +48,10 @@ impl World {
                 return self.checks.fail("the room becomes whole", how);
             }
             self.run_until(self.now + 5_000);
+            if self.plan.serverless == 1 && self.is_whole() {
+                // On one roster, and never introduced: without a server they part again when the grace is over.
+                self.run_until(self.now + 1000 * (self.plan.grace_s + 5));
+            }
         }
         let honest = self.honest();
         for who in &honest {
