@@ -278,11 +278,11 @@ impl Node {
         let place = self.hosting.came;
         // What the members were asked already by somebody else goes on being asked.
         let put = room.has_knock(&hash);
-        known.knocks.insert(asked.room, Asking { knock, hash, place, put, held, told: None });
+        known.knocks.insert(asked.room, Asking { knock: knock.clone(), hash, place, put, held, told: None });
         if held {
             let mut ctx = ctx!(self, now, out);
             if let Some(room) = self.rooms.get_mut(&asked.room) {
-                room.knocked_as_member(&mut ctx, key);
+                room.knocked_as_member(&mut ctx, &knock, None);
             }
         }
         Ok(())

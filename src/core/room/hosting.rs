@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Ctx, Room};
 use crate::core::consent::ballots::Ballot;
 use crate::core::consent::roster::is_member;
-use crate::core::event::{Event, Refusal};
+use crate::core::event::{Event, Misdeed, Refusal};
 use crate::core::time::left_ms;
 use crate::identity::{PeerId, Signed};
 use crate::limits::KNOCK_SLACK_MS;
@@ -134,10 +134,20 @@ impl Room {
         }
     }
 
-    /// A member knocks at the very roster it is in: by its own signature it sits nowhere in the room any more.
-    pub fn knocked_as_member(&mut self, ctx: &mut Ctx<'_>, key: PeerId) {
-        self.seat.hear_knock_of_member(key);
-        self.weigh_drops(ctx);
+    /// A member knocks at the very roster it is in: by its own signature it sits nowhere in the room any more. All others have to hear
+    /// that, since each may take the member for one that comes and goes. `false` if it is another's knock, or at another roster.
+    pub fn knocked_as_member(&mut self, ctx: &mut Ctx<'_>, knock: &Signed<Knock>, from: Option<PeerId>) -> bool {
+        let (key, at) = (knock.unverified().key, knock.unverified().roster);
+        if at != self.seat.chain().head() || !self.has(&key) || key == ctx.me() {
+            return false;
+        }
+        if knock.clone().verify(ctx.scheme).is_err() {
+            self.blame(ctx, from, Misdeed::BadSignature);
+        } else if self.seat.hear_knock_of_member(key) {
+            self.pass_proposal(ctx, &PeerMessage::Knock(knock.clone()), from);
+            self.weigh_drops(ctx);
+        }
+        true
     }
 
     /// Two newcomers have knocked at two of us, and both have a yes: nobody may say yes to both, so one of them has to wait.
