@@ -19,6 +19,8 @@ mod prompt;
 mod stage;
 #[cfg(test)]
 mod weather;
+#[cfg(test)]
+mod haste;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;

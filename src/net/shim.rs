@@ -18,6 +18,9 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+/// What an endpoint can be put on.
+pub(crate) type Plug = Arc<dyn AsyncUdpSocket>;
+
 /// What happens to packets on their way out.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Weather {

@@ -228,11 +228,15 @@ impl Node {
         room.recall_notes(notes);
         room.rules = self.rules.remove(&id).unwrap_or_default();
         room.recall_privates(self.privates.remove(&id).unwrap_or_default());
+        room.just_entered(&me);
         let mut ctx = ctx!(self, now, out);
         room.tell_joined(&mut ctx, how);
         ctx.tell_server(ToServer::Attach((id, room.chain().head())));
-        room.offer_addresses(&mut ctx, &self.addresses);
+        room.offer_addresses(&mut ctx);
         room.seats_taken_up(&mut ctx);
+        if self.newborn {
+            room.own_log_is_known();
+        }
         self.rooms.insert(id, room);
         self.attach_at_host(now, id, out);
         self.leave_reformed(now, id, out);

@@ -10,6 +10,7 @@ mod links;
 mod overlay;
 mod reforming;
 mod renewing;
+mod rivals;
 mod seeking;
 mod server;
 mod whereabouts;
@@ -37,6 +38,7 @@ use crate::wire::{PeerMessage, RoomId};
 use hosting::Hosting;
 use joining::Joining;
 use links::{Dialling, Stranger};
+use rivals::Retiring;
 use renewing::Renewal;
 use seeking::Seeking;
 
@@ -109,6 +111,8 @@ pub struct Node {
     unknown_until: Option<u64>,
     /// When news of each peer, or of ourselves, last made us dial before it was time.
     hurried: BTreeMap<PeerId, VecDeque<u64>>,
+    /// Connections that lost to a rival, until all that was on its way on them has been read.
+    retiring: BTreeMap<LinkId, Retiring>,
     /// Our own addresses.
     addresses: Vec<SocketAddr>,
     /// Where members see us, by whom.
@@ -125,6 +129,8 @@ pub struct Node {
     quitting: Option<u64>,
     /// When the user was last told of broken rules.
     blamed: VecDeque<u64>,
+    /// Whether nobody can have a log of ours that we don't know, our key being new.
+    newborn: bool,
     /// Whether [`Output::End`] was given.
     ended: bool,
 }
@@ -140,6 +146,7 @@ macro_rules! ctx {
             out: $out,
             links: &$node.links,
             server_up: $node.server_up,
+            addresses: &$node.addresses,
             known: &mut $node.known,
         }
     };
@@ -213,6 +220,7 @@ impl Node {
             surplus: BTreeMap::new(),
             unknown_until: None,
             hurried: BTreeMap::new(),
+            retiring: BTreeMap::new(),
             addresses: Vec::new(),
             observed: BTreeMap::new(),
             hosting: Hosting::default(),
@@ -221,6 +229,7 @@ impl Node {
             server_up: false,
             quitting: None,
             blamed: VecDeque::new(),
+            newborn: kept.newborn,
             ended: false,
         }
     }

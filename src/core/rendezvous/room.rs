@@ -57,6 +57,8 @@ impl Turn<'_> {
 pub(super) struct Attachment {
     /// Where it can be reached, once it told, for members of the roster it told it at.
     pub(super) addresses: Option<Addresses>,
+    /// When it last told.
+    pub(super) told_at: Option<u64>,
     /// Whether it said since then that it is on a roster that this server doesn't know.
     pub(super) elsewhere: bool,
     /// Members it reported unreachable since it, or they, attached.
@@ -220,6 +222,12 @@ impl Room {
     /// How many members it has.
     pub(super) fn members(&self) -> u16 {
         count(self.roster.members.len())
+    }
+
+    /// Who came in by the roster that the room is on.
+    pub(super) fn newcomer(&self) -> Option<PeerId> {
+        let key = self.admission.as_ref().map(|admission| admission.knock.unverified().key);
+        key.filter(|key| self.is_staying(key))
     }
 
     /// Whether somebody is a member that hasn't left.
