@@ -7,7 +7,7 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, timeout};
 
 use super::stage::Stage;
-use crate::net::shim::{Net, Plug, Router, Weather, under};
+use crate::net::shim::{Net, Plug, Router, Weather};
 use crate::peer::api::{Chat, Command, Event, KnockRef, Options, RoomName, Settings};
 use crate::peer::start_over;
 
@@ -34,7 +34,7 @@ async fn until<T>(chat: &mut Chat, mut fits: impl FnMut(&Event) -> Option<T>) ->
 }
 
 fn socket(net: &Net, nth: u8, router: Router) -> Plug {
-    under(Weather { delay: ONE_WAY, lost_percent: 0, rate: None, seed: 0 }, net.host(nth, router).0)
+    net.host_under(nth, router, Weather { delay: ONE_WAY, lost_percent: 0, rate: None, seed: 0 }).0
 }
 
 /// What somebody starts with whose socket is number `nth` of the net.
@@ -87,4 +87,13 @@ async fn the_first_words_are_there_three_round_trips_after_the_last_approval() {
     // founder sees the link by then, and half a one later the newcomer hears them.
     let (newcomer, founder) = LocalSet::new().run_until(first_words([Router::None, Router::None])).await;
     assert!(newcomer <= 3.0 && founder <= 3.0, "{newcomer:.2} and {founder:.2} round trips");
+    // A router before the newcomer is opened by its own dial.
+    let (newcomer, founder) = LocalSet::new().run_until(first_words([Router::None, Router::Home])).await;
+    assert!(newcomer <= 3.0 && founder <= 3.0, "{newcomer:.2} and {founder:.2} round trips");
+}
+
+#[tokio::test(start_paused = true)]
+async fn across_two_routers_the_first_words_take_a_round_trip_more_since_both_must_open_theirs() {
+    let (newcomer, founder) = LocalSet::new().run_until(first_words([Router::Home, Router::Home])).await;
+    assert!(newcomer <= 4.0 && founder <= 4.0, "{newcomer:.2} and {founder:.2} round trips");
 }

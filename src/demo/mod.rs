@@ -14,13 +14,13 @@
 
 mod actor;
 mod alone;
+#[cfg(test)]
+mod haste;
 mod live;
 mod prompt;
 mod stage;
 #[cfg(test)]
 mod weather;
-#[cfg(test)]
-mod haste;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;

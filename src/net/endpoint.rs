@@ -132,6 +132,7 @@ impl PeerEndpoint {
         let mut config = ClientConfig::new(tls);
         config.transport_config(Arc::new(transport::between_peers()));
         let far = punch::across_routers(&addresses, &ours);
+        self.socket.dial(&addresses);
         let mut dials = JoinSet::new();
         let mut why = None;
         for address in addresses {

@@ -63,7 +63,7 @@ impl Puncher {
         };
         let packet = Transmit { destination: to, ecn: None, contents: &PROBE, segment_size: None, src_ip: None };
         match (hops, &self.raw) {
-            (None, _) => self.socket.try_send(&packet),
+            (None, _) => self.socket.send_once(&packet),
             (Some(hops), Some(raw)) => send_so_far(raw, to, hops),
             (Some(_), None) => Ok(()),
         }

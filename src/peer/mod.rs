@@ -60,10 +60,7 @@ pub(crate) async fn start_under(options: Options, weather: crate::net::shim::Wea
 
 /// As [`start`], on any socket. On a runtime with one thread all runs on that one, in a local set: so a test may stop the clock.
 #[cfg(test)]
-pub(crate) async fn start_over(
-    options: Options,
-    socket: crate::net::shim::Plug,
-) -> Result<Chat, StartError> {
+pub(crate) async fn start_over(options: Options, socket: crate::net::shim::Plug) -> Result<Chat, StartError> {
     start_on(options, |_, identity| PeerEndpoint::over(Arc::clone(&socket), identity)).await
 }
 

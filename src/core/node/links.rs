@@ -339,7 +339,12 @@ impl Node {
         let reachable = |peer: &PeerId| self.quitting.is_none() && known(peer);
         let dials = self.dialling.iter().filter(|(peer, dialling)| !dialling.busy && reachable(peer));
         let strangers = self.strangers.values().map(|stranger| stranger.until);
-        dials.map(|(_, dialling)| dialling.next_at).chain(strangers).chain(self.overlay_due()).chain(self.retired_next()).min()
+        dials
+            .map(|(_, dialling)| dialling.next_at)
+            .chain(strangers)
+            .chain(self.overlay_due())
+            .chain(self.retired_next())
+            .min()
     }
 }
 

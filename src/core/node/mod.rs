@@ -38,8 +38,8 @@ use crate::wire::{PeerMessage, RoomId};
 use hosting::Hosting;
 use joining::Joining;
 use links::{Dialling, Stranger};
-use rivals::Retiring;
 use renewing::Renewal;
+use rivals::Retiring;
 use seeking::Seeking;
 
 /// Milliseconds without any progress after which a quitting client stops waiting for acknowledgements.

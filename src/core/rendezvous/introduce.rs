@@ -54,7 +54,9 @@ impl Room {
     /// hear when these hear of them.
     fn tell_newcomer(&self, turn: &mut Turn<'_>, client: &Client, offered: &[SocketAddr], addresses: &Addresses) {
         let Some(newcomer) = self.newcomer().filter(|key| *key != client.key && !self.holds(key)) else { return };
-        let is_observed = |address: &SocketAddr| (address.ip().to_canonical(), address.port()) == (client.observed.ip(), client.observed.port());
+        let is_observed = |address: &SocketAddr| {
+            (address.ip().to_canonical(), address.port()) == (client.observed.ip(), client.observed.port())
+        };
         if offered.iter().any(is_observed) {
             turn.send(&newcomer, FromServer::Introduce((self.id(), client.key, addresses.clone())));
         }
