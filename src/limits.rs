@@ -32,7 +32,12 @@ pub const NAME_COLUMNS_MAX: usize = 20;
 pub const ROOM_NAME_COLUMNS_MAX: usize = 32;
 
 /// Most members a room may have: an admission (the roster and one signature each) must fit one frame.
+#[cfg(not(feature = "thousand"))]
 pub const ROOM_SIZE_MAX: u16 = 256;
+
+/// For measuring rooms of a thousand, which are there from the start: nobody could be admitted to one.
+#[cfg(feature = "thousand")]
+pub const ROOM_SIZE_MAX: u16 = 1_024;
 
 /// Most members with whom every pair keeps a link; in a larger room each has some eight neighbours (DESIGN.md §5): 63 links
 /// cost two keep-alives a second and hold some 2 MiB.
@@ -538,5 +543,6 @@ pub const HOST_DIALS_MAX: usize = 32;
 pub const HOSTS_SILENT_S: u64 = 10;
 
 // The admission of a full room: per member a key, a name with its length and a signature; around it genesis and knock.
+#[cfg(not(feature = "thousand"))]
 const _: () = assert!(ROOM_SIZE_MAX as usize * (32 + 1 + NAME_BYTES_MAX + 64) + 2048 <= FRAME_BYTES_MAX);
 const _: () = assert!(RUN_BYTES_MAX + 1024 <= FRAME_BYTES_MAX);

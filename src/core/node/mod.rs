@@ -250,7 +250,7 @@ impl Node {
             return;
         }
         let begun = out.len();
-        let is_talk = is_talk(&input);
+        let is_talk = is_talk(&input) || self.is_gossip(&input);
         match input {
             Input::Command(command) => self.command(now, command, out),
             Input::Say { room, texts } => self.say(now, &room, texts, out),
@@ -302,6 +302,12 @@ impl Node {
         self.attend_guests(now, out);
         self.try_to_end(now, out);
         self.blame_in_moderation(now, out, begun);
+    }
+
+    /// Whether an input says who has links with whom in a large room, which is weighed later, together with what else is said of it.
+    fn is_gossip(&self, input: &Input) -> bool {
+        let Input::FromPeer { message: PeerMessage::LinkState(state), .. } = input else { return false };
+        self.rooms.get(&state.unverified().room).is_some_and(Room::is_large)
     }
 
     /// Somebody who breaks a rule a thousand times is told of a few times a minute: a screen full of blame hides the chat.
@@ -458,7 +464,12 @@ fn is_talk(input: &Input) -> bool {
         Input::FromPeer { message, .. } => {
             matches!(
                 message,
-                PeerMessage::Run(_) | PeerMessage::Frontier(_) | PeerMessage::Want(_) | PeerMessage::Floor(_)
+                PeerMessage::Run(_)
+                    | PeerMessage::Frontier(_)
+                    | PeerMessage::Want(_)
+                    | PeerMessage::Floor(_)
+                    | PeerMessage::Arrived(_)
+                    | PeerMessage::Pull(_)
             )
         }
         _ => false,
