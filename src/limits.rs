@@ -312,7 +312,7 @@ pub const COPIES_MAX: usize = 16;
 /// Hops that the first of them goes: through the own router and on to the next one, never as far as the other side's.
 pub const PROBE_HOPS: i32 = 2;
 
-/// Milliseconds that a handshake across two routers waits behind that first packet: more than the two sides differ in when
+/// Milliseconds that a handshake with somebody behind a router waits for their packets, or, across two, behind that first one: more than the two sides differ in when
 /// they hear of each other from the server, less than anybody notices.
 pub const PUNCH_HOLD_MS: u64 = 20;
 

@@ -42,6 +42,7 @@ impl Room {
         }
         attachment.told_at = Some(now_ms);
         attachment.addresses = Some(addresses.clone());
+        self.expected.take_if(|key| *key == client.key);
         self.tell_newcomer(turn, client, offered, &addresses);
         self.tell_others(turn, &client.key, &FromServer::Introduce((self.id(), client.key, addresses)));
         // A newcomer hears of it when it has told its own: both then dial at the same moment, which is what routers need.
@@ -53,7 +54,7 @@ impl Room {
     /// there is nothing to open from the inside, so they need not wait until that member can dial them too. Of all others they
     /// hear when these hear of them.
     fn tell_newcomer(&self, turn: &mut Turn<'_>, client: &Client, offered: &[SocketAddr], addresses: &Addresses) {
-        let Some(newcomer) = self.newcomer().filter(|key| *key != client.key && !self.holds(key)) else { return };
+        let Some(newcomer) = self.expected.filter(|key| *key != client.key) else { return };
         let is_observed = |address: &SocketAddr| {
             (address.ip().to_canonical(), address.port()) == (client.observed.ip(), client.observed.port())
         };

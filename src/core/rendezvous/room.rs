@@ -87,6 +87,8 @@ pub(super) struct Room {
     pub(super) leaving: BTreeSet<PeerId>,
     /// The admission behind the roster, if that is one: its newcomer may have missed it.
     pub(super) admission: Option<Admission>,
+    /// Its newcomer, who has yet to say where it is.
+    pub(super) expected: Option<PeerId>,
     /// Newcomers.
     pub(super) line: Line,
     /// Proposals over the roster, with the answers.
@@ -148,6 +150,7 @@ impl Room {
             gone: BTreeSet::new(),
             leaving: BTreeSet::new(),
             admission: None,
+            expected: None,
             line: Line::default(),
             ballots: Ballots::default(),
             empty_until: None,
@@ -222,12 +225,6 @@ impl Room {
     /// How many members it has.
     pub(super) fn members(&self) -> u16 {
         count(self.roster.members.len())
-    }
-
-    /// Who came in by the roster that the room is on.
-    pub(super) fn newcomer(&self) -> Option<PeerId> {
-        let key = self.admission.as_ref().map(|admission| admission.knock.unverified().key);
-        key.filter(|key| self.is_staying(key))
     }
 
     /// Whether somebody is a member that hasn't left.
@@ -321,7 +318,10 @@ impl Room {
         for other in self.attached.keys().filter(|other| **other != key) {
             turn.send(&key, FromServer::Presence((id, *other, true)));
         }
-        self.introduce_others(turn, &key);
+        // A newcomer is about to tell where it is, and both then dial at the same moment, which is what routers need.
+        if self.expected != Some(key) {
+            self.introduce_others(turn, &key);
+        }
         self.tell_open_knock(turn, &key);
         for message in self.ballots.replay() {
             turn.send(&key, message);

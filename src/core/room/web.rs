@@ -243,6 +243,8 @@ impl Room {
         }
         if by == from {
             self.feed(ctx, from);
+            // What they said before it was known whom they have no link with has yet to go its way.
+            self.pass_on(ctx, by);
         }
     }
 
