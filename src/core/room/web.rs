@@ -45,6 +45,8 @@ pub(super) struct Web {
     spreading: BTreeSet<PeerId>,
     /// When.
     spread_at: Option<u64>,
+    /// Whether whom we reach has yet to be found out anew.
+    reach_stale: bool,
     /// What we stated last.
     own: Option<Signed<LinkState>>,
     /// How many statements we have made.
@@ -233,11 +235,24 @@ impl Room {
         self.web.spreading.insert(by);
         self.web.spread_at.get_or_insert(ctx.now.after_ms(SPREAD_WAIT_MS));
         if self.web.read(by) {
-            self.reach_changed(ctx);
-            self.privates_reach(ctx, None);
+            // In a large room thousands of statements come at once, and who is reached takes a walk over all of them.
+            self.web.reach_stale = true;
+            if !self.is_large() {
+                self.find_reach(ctx);
+            }
         }
         if by == from {
             self.feed(ctx, from);
+            // What they said before it was known whom they have no link with has yet to go its way.
+            self.pass_on(ctx, by);
+        }
+    }
+
+    /// What is known of links has changed: finds out whom we reach.
+    fn find_reach(&mut self, ctx: &mut Ctx<'_>) {
+        if std::mem::take(&mut self.web.reach_stale) {
+            self.reach_changed(ctx);
+            self.privates_reach(ctx, None);
         }
     }
 
@@ -264,6 +279,7 @@ impl Room {
             self.state_links(ctx);
         }
         if self.web.spread_at.take_if(|at| *at <= now).is_some() {
+            self.find_reach(ctx);
             let spreading = std::mem::take(&mut self.web.spreading);
             let peers: Vec<PeerId> = self.readers.keys().copied().collect();
             peers.iter().for_each(|peer| self.pass_states(ctx, peer, spreading.iter()));
