@@ -7,7 +7,7 @@ use super::escape;
 use super::speak::Which;
 use super::words::shown;
 use crate::peer::api::limits::MESSAGES_REMEMBERED_MAX;
-use crate::peer::api::{EntryId, Event, Failure, Fingerprint, Name, Recalled, RoomName};
+use crate::peer::api::{EntryId, Event, Failure, Fingerprint, Name, PeerId, Recalled, RoomName};
 
 /// Columns of a message's beginning.
 const EXCERPT_COLUMNS: usize = 32;
@@ -24,6 +24,8 @@ pub struct Messages {
 struct Message {
     room: RoomName,
     id: EntryId,
+    /// Whose it is: nobody else changes it or takes it back.
+    key: PeerId,
     from: Option<Name>,
     mine: bool,
     /// Escaped already, and short.
@@ -34,22 +36,23 @@ impl Messages {
     /// Notes what is shown.
     pub fn note(&mut self, event: &Event) {
         match event {
-            Event::Message { room, id, from, mine, text, .. } => {
+            Event::Message { room, id, from, key, mine, text, .. } => {
                 self.push(Message {
                     room: room.clone(),
                     id: *id,
+                    key: *key,
                     from: Some(from.clone()),
                     mine: *mine,
                     excerpt: excerpt(text),
                 });
             }
             Event::History { room, messages, .. } => self.note_history(room, messages),
-            Event::Edited { of, text, .. } => {
-                if let Some(message) = self.all.iter_mut().find(|message| message.id == *of) {
+            Event::Edited { of, key, text, .. } => {
+                if let Some(message) = self.all.iter_mut().find(|message| message.id == *of && message.key == *key) {
                     message.excerpt = excerpt(text);
                 }
             }
-            Event::Unsaid { of, .. } => self.all.retain(|message| message.id != *of),
+            Event::Unsaid { of, key, .. } => self.all.retain(|message| message.id != *of || message.key != *key),
             Event::Verify { room, name, fingerprint, .. } => {
                 self.compared = Some((room.clone(), name.clone(), *fingerprint));
             }
@@ -68,6 +71,7 @@ impl Messages {
             self.all.push_front(Message {
                 room: room.clone(),
                 id: message.id,
+                key: message.key,
                 from: message.from.clone(),
                 mine: message.mine,
                 excerpt: excerpt(&message.text),
@@ -102,6 +106,12 @@ impl Messages {
             Some(message) => Ok(message.id),
             None => Err(Failure::NoSuchMessage),
         }
+    }
+
+    /// Whether this message is known to be somebody else's than `key`'s. The chat lets an edit of an entry through whose author it
+    /// does not know any more; what was shown here tells.
+    pub fn is_anothers(&self, id: &EntryId, key: &PeerId) -> bool {
+        self.all.iter().any(|message| message.id == *id && message.key != *key)
     }
 
     /// The beginning of a message and who said it, as a person may be reminded of it.
@@ -160,6 +170,28 @@ mod tests {
         assert_eq!(find(Which::Id("baba".into()), true), Err(Failure::NotYours));
         assert_eq!(find(Which::Back(4), false), Err(Failure::NoSuchMessage));
         assert_eq!(messages.find(&corpus::annex(), &Which::Back(1), false), Err(Failure::NoSuchMessage));
+    }
+
+    #[test]
+    fn nobody_changes_or_takes_back_the_reminder_of_another() {
+        let (mut messages, room, of) = (some(), lobby(), id(0xaa));
+        let edited = |byte| {
+            let (room, text) = (room.clone(), "new".to_owned());
+            Event::Edited { room, of, from: name("mallory"), key: PeerId([byte; 32]), mine: false, text, sent_at_ms: 0 }
+        };
+        let unsaid = |byte| {
+            let (room, key) = (room.clone(), PeerId([byte; 32]));
+            Event::Unsaid { room, of, from: name("mallory"), key, mine: false }
+        };
+        for event in [edited(0xee), unsaid(0xee)] {
+            assert!(crate::ui::said::lines(&event, &messages, &jiff::tz::TimeZone::UTC).is_empty());
+            messages.note(&event);
+        }
+        assert_eq!(messages.reminder(&of), "bob's \"from bob\"");
+        messages.note(&edited(0xaa));
+        assert_eq!(messages.reminder(&of), "bob's \"new\"");
+        messages.note(&unsaid(0xaa));
+        assert_eq!(messages.reminder(&of), "an earlier message");
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::peer::api::*;
 /// The lines for such an event; none for any other.
 pub fn lines(event: &Event, messages: &Messages, zone: &TimeZone) -> Vec<String> {
     match event {
+        // What is shown as another's stays as it is, and nothing is said about who tried.
+        Event::Edited { of, key, .. } | Event::Unsaid { of, key, .. } if messages.is_anothers(of, key) => Vec::new(),
         Event::Edited { of, from, mine, text, .. } => {
             let who = if *mine { "you".to_owned() } else { shown(from) };
             vec![format!("{who} changed {} to: {}", messages.reminder(of), escape::text(text))]

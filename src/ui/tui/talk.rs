@@ -24,15 +24,15 @@ pub fn on_event(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
                 }
             }
         }
-        Event::Edited { room, of, text, .. } => {
-            let changed = change(model, room, of, |said| {
+        Event::Edited { room, of, key, text, .. } => {
+            let changed = change(model, room, of, Some(key), |said| {
                 said.text.clone_from(text);
                 said.edited = true;
             });
             tell_unless(model, changed, room, event);
         }
-        Event::Unsaid { room, of, .. } => {
-            let changed = change(model, room, of, |said| {
+        Event::Unsaid { room, of, key, .. } => {
+            let changed = change(model, room, of, Some(key), |said| {
                 said.unsaid = true;
                 said.text.clear();
             });
@@ -40,7 +40,7 @@ pub fn on_event(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
         }
         Event::Reaction { room, to, from, sign, on, .. } => {
             let from = from.to_string();
-            let changed = change(model, room, to, |said| mark(said, sign, &from, *on));
+            let changed = change(model, room, to, None, |said| mark(said, sign, &from, *on));
             tell_unless(model, changed, room, event);
         }
         Event::Topic { room, text, .. } => {
@@ -84,9 +84,21 @@ fn tell_unless(model: &mut Model, seen: bool, room: &RoomName, event: &Event) {
     }
 }
 
-/// Changes a text that is loaded; `false` if it isn't.
-fn change(model: &mut Model, room: &RoomName, id: &EntryId, change: impl FnOnce(&mut Saying)) -> bool {
+/// Changes a text that is loaded; `false` if it isn't. One that only its author may change stays as it is if that is not `by`: the
+/// chat does not know any more of every entry whose it is.
+fn change(
+    model: &mut Model,
+    room: &RoomName,
+    id: &EntryId,
+    by: Option<&PeerId>,
+    change: impl FnOnce(&mut Saying),
+) -> bool {
     let Some(index) = model.index_of(room) else { return false };
+    let change = |said: &mut Saying| {
+        if by.is_none_or(|by| *by == said.key) {
+            change(said);
+        }
+    };
     model.tabs[index].lines.said_mut(id).map(change).is_some()
 }
 

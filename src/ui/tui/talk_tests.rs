@@ -91,7 +91,8 @@ fn what_is_changed_signed_or_taken_back_shows_so_where_it_stands() {
     };
     scene.tell(sign("carol", true));
     scene.tell(sign("dana", true));
-    scene.tell(Event::Unsaid { room: room.clone(), of: second, from: corpus::name("carol"), key, mine: false });
+    let carols = PeerId([3; 32]);
+    scene.tell(Event::Unsaid { room: room.clone(), of: second, from: corpus::name("carol"), key: carols, mine: false });
     let topic = Event::Topic { room, from: Some(corpus::name("bob")), key, text: "all of tea".into(), recalled: false };
     scene.tell(topic);
     let screen = text(&scene.draw());
@@ -101,6 +102,26 @@ fn what_is_changed_signed_or_taken_back_shows_so_where_it_stands() {
     scene.tell(sign("carol", false));
     scene.tell(sign("dana", false));
     assert!(!text(&scene.draw()).contains("[+1"));
+}
+
+#[test]
+fn nobody_changes_or_takes_back_what_another_said() {
+    let mut scene = Scene::in_lobby(80, 24);
+    let (of, room) = (scene.says("bob", "lobby", "as bob said it"), lobby());
+    let (from, key) = (corpus::name("carol"), PeerId([3; 32]));
+    let before = text(&scene.draw());
+    let forged = "forged".to_owned();
+    scene.tell(Event::Edited {
+        room: room.clone(),
+        of,
+        from: from.clone(),
+        key,
+        mine: false,
+        text: forged,
+        sent_at_ms: 0,
+    });
+    scene.tell(Event::Unsaid { room, of, from, key, mine: false });
+    assert_eq!(text(&scene.draw()), before);
 }
 
 #[test]
