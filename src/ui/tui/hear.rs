@@ -300,14 +300,16 @@ fn on_new_request(model: &mut Model, room: &RoomName, name: &Name, out: &mut Vec
     let index = tab_of(model, room);
     let (at_ms, named) = (model.now.wall_ms, shown(name));
     let lines = &mut model.tabs[index].lines;
-    match lines.newest_mut().map(|line| &mut line.what) {
-        Some(What::Knocks { names, count }) => {
-            *count += 1;
-            if names.len() < KNOCKS_NAMED && !names.contains(&named) {
-                names.push(named.clone());
-            }
+    let counted = lines.change_newest(|newest| {
+        let What::Knocks { names, count } = newest else { return false };
+        *count += 1;
+        if names.len() < KNOCKS_NAMED && !names.contains(&named) {
+            names.push(named.clone());
         }
-        _ => lines.tell(at_ms, What::Knocks { names: vec![named.clone()], count: 1 }),
+        true
+    });
+    if counted != Some(true) {
+        lines.tell(at_ms, What::Knocks { names: vec![named.clone()], count: 1 });
     }
     if !model.requests.muted {
         ring(model, format!("{named} asks to join {}", shown(room)), out);

@@ -77,11 +77,18 @@ impl Line {
     fn bytes(&self) -> usize {
         size_of::<Line>()
             + match &self.what {
-                What::Said(said) => said.text.len(),
+                What::Said(said) => said.text.len() + said.signs.iter().map(sign_bytes).sum::<usize>(),
                 What::Told(text) => text.len(),
                 What::Knocks { names, .. } => names.iter().map(String::len).sum(),
             }
     }
+}
+
+/// Bytes of a sign and of the names under it.
+fn sign_bytes((sign, by): &(String, Vec<String>)) -> usize {
+    size_of::<(String, Vec<String>)>()
+        + sign.len()
+        + by.iter().map(|name| size_of::<String>() + name.len()).sum::<usize>()
 }
 
 /// The lowest row that is looked at: a line, and which of its rows.
@@ -187,17 +194,36 @@ impl Scrollback {
         self.forget();
     }
 
-    /// The newest line, to be changed.
-    pub fn newest_mut(&mut self) -> Option<&mut Line> {
-        self.lines.back_mut()
+    /// Changes the newest line, if there is one; `None` if not.
+    pub fn change_newest<T>(&mut self, change: impl FnOnce(&mut What) -> T) -> Option<T> {
+        let at = self.lines.len().checked_sub(1)?;
+        Some(self.change_at(at, change))
     }
 
-    /// The text of this id, to be changed.
-    pub fn said_mut(&mut self, id: &EntryId) -> Option<&mut Saying> {
-        self.lines.iter_mut().rev().find_map(|line| match &mut line.what {
-            What::Said(said) if said.id == *id => Some(said),
+    /// Changes the text of this id, if it is here; `None` if not.
+    pub fn change_said<T>(&mut self, id: &EntryId, change: impl FnOnce(&mut Saying) -> T) -> Option<T> {
+        let is_it = |line: &Line| matches!(&line.what, What::Said(said) if said.id == *id);
+        let at = self.lines.iter().rposition(is_it)?;
+        self.change_at(at, |what| match what {
+            What::Said(said) => Some(change(said)),
             _ => None,
         })
+    }
+
+    /// Whether the text of this id is here.
+    pub fn has_said(&self, id: &EntryId) -> bool {
+        self.newest_first().any(|(_, line)| matches!(&line.what, What::Said(said) if said.id == *id))
+    }
+
+    /// The one way to change a line: a text may be as long after it as it was short before, and is counted anew.
+    fn change_at<T>(&mut self, at: usize, change: impl FnOnce(&mut What) -> T) -> T {
+        let line = &mut self.lines[at];
+        let before = line.bytes();
+        let done = change(&mut line.what);
+        let after = line.bytes();
+        self.bytes = self.bytes.saturating_sub(before).saturating_add(after);
+        self.forget();
+        done
     }
 
     /// Adds what was said, in its place, and gives that back; `None` if it is here already.
@@ -270,7 +296,7 @@ impl Scrollback {
     fn forget(&mut self) {
         while self.lines.len() > SCROLLBACK_LINES_MAX || self.bytes > SCROLLBACK_BYTES_MAX {
             let Some(line) = self.lines.pop_front() else { return };
-            self.bytes -= line.bytes();
+            self.bytes = self.bytes.saturating_sub(line.bytes());
             self.first += 1;
             self.full = true;
         }
@@ -357,5 +383,45 @@ mod tests {
         }
         assert_eq!(lines.len(), SCROLLBACK_LINES_MAX);
         assert!(!lines.prepend(vec![(0, said(1, "x"))]), "nothing is added above a full one");
+    }
+
+    fn counted(lines: &Scrollback) -> usize {
+        lines.lines.iter().map(Line::bytes).sum()
+    }
+
+    fn fill(lines: &mut Scrollback, count: u64, text: &str) -> Vec<EntryId> {
+        let all: Vec<Saying> = (0..count).map(|depth| said(depth, text)).collect();
+        all.into_iter().map(|said| (said.id, lines.say(0, said)).0).collect()
+    }
+
+    #[test]
+    fn texts_taken_back_leave_room_for_what_comes_after() {
+        let mut lines = Scrollback::default();
+        let rounds = 2 * SCROLLBACK_BYTES_MAX as u64 / 4096;
+        let text = "x".repeat(4096);
+        for depth in 0..rounds {
+            let said = said(depth, &text);
+            let id = said.id;
+            lines.say(0, said);
+            lines.change_said(&id, |said| said.text.clear());
+        }
+        assert_eq!(lines.bytes, counted(&lines));
+        assert_eq!((lines.len() as u64, lines.full), (rounds, false));
+        lines.tell(0, What::Told("a warning".into()));
+        assert_eq!(texts(&lines).pop().as_deref(), Some("*a warning"));
+    }
+
+    #[test]
+    fn texts_that_grow_or_are_signed_keep_within_the_bounds() {
+        let mut lines = Scrollback::default();
+        let ids = fill(&mut lines, SCROLLBACK_BYTES_MAX as u64 / 6_000, "x");
+        let text = "x".repeat(4096);
+        for id in &ids {
+            lines.change_said(id, |said| said.text.clone_from(&text));
+            lines.change_said(id, |said| said.signs.push((text.clone(), vec![text.clone()])));
+        }
+        assert!(lines.full && counted(&lines) <= SCROLLBACK_BYTES_MAX);
+        assert_eq!(lines.bytes, counted(&lines));
+        assert!(!lines.has_said(&ids[0]) && lines.has_said(&ids[ids.len() - 1]), "the oldest are forgotten");
     }
 }

@@ -99,7 +99,7 @@ fn change(
             change(said);
         }
     };
-    model.tabs[index].lines.said_mut(id).map(change).is_some()
+    model.tabs[index].lines.change_said(id, change).is_some()
 }
 
 fn mark(said: &mut Saying, sign: &str, from: &str, on: bool) {
@@ -233,7 +233,7 @@ fn on_private(model: &mut Model, message: &PrivateMessage, out: &mut Vec<Effect>
 /// Adds a private message behind the others: between two, the order in which they came is the one that there is.
 fn put(tab: &mut Tab, message: &PrivateMessage, me: Option<&Name>, now_ms: u64) -> Option<super::scrollback::At> {
     let id = EntryId(message.id.0);
-    if tab.lines.said_mut(&id).is_some() {
+    if tab.lines.has_said(&id) {
         return None;
     }
     if message.mine && !message.delivered {
