@@ -270,6 +270,8 @@ impl Driver {
                     say_together(inputs, room, text);
                 }
             }
+            // What is said to one alone takes the disk as well.
+            Command::Private { ref room, .. } if self.refuses_own(room).await => {}
             command => inputs.push_back(Input::Command(command)),
         }
     }
@@ -282,7 +284,7 @@ impl Driver {
             Arrival::Dialled(peer, None) => inputs.push_back(Input::DialFailed { peer }),
             Arrival::FromPeer(link, message, permit) => {
                 drop(permit);
-                if !self.refuses(&message).await {
+                if !self.refuses(link, &message).await {
                     inputs.push_back(Input::FromPeer { link, message });
                 }
             }
@@ -345,7 +347,7 @@ impl Driver {
         let (link, reader, writer) = connection.open(|_| {});
         let rtt_ms = u32::try_from(link.rtt().as_millis()).unwrap_or(u32::MAX);
         tokio::spawn(read_peer(link_id, reader, self.to_self.clone(), Arc::clone(&self.may_wait)));
-        self.wires.insert(link_id, Wire { link, writer });
+        self.wires.insert(link_id, Wire { peer, link, writer });
         Input::LinkUp { peer, life, link: link_id, dialled, remote, rtt_ms }
     }
 

@@ -13,18 +13,23 @@ use super::driver::Driver;
 use super::pins::Pins;
 use super::quota::Taken;
 use crate::core::event::{BadSearch, Ending, Event, Failure, PrivateMessage, Recall};
+use crate::core::io::LinkId;
 use crate::core::log::Place;
 use crate::identity::{Ed25519, Name, PeerId, RoomName};
 use crate::limits::{FORGETTING_EVERY_S, FORGETTING_PAUSE_MS, UNINDEXED_WORTH_A_PAUSE};
 use crate::store::StoreError;
 use crate::store::peer::{Forgetting, Keep, KeptLetter, Part, PeerStore, Salvaged};
-use crate::wire::{EntryId, PeerMessage, RoomId};
+use crate::wire::{Carry, EntryId, Parcel, PeerMessage, Private, RoomId};
 
 /// How long nothing else may happen until the indexes are brought up to date.
 const INDEX_AFTER: Duration = Duration::from_secs(10);
 
 /// The same while many entries wait for it: a pause of people who write, or of a program that catches up.
 const INDEX_AFTER_BURST: Duration = Duration::from_millis(50);
+
+/// A sealed message of no more bytes is a receipt: one byte, the series, a number of ten and the seal's tag are 43. A letter has a
+/// hash and a salt beside its series, which are 80 already.
+const SEALED_RECEIVED_BYTES_MAX: usize = 64;
 
 /// What the driver remembers of it.
 pub(super) struct Keeping {
@@ -164,11 +169,11 @@ impl Driver {
     }
 
     /// Whether there is no space for what a member passes on. It is not acknowledged then, and comes again.
-    pub(super) async fn refuses(&mut self, message: &PeerMessage) -> bool {
-        let PeerMessage::Run(run) = message else { return false };
-        let Some(first) = run.entries.first().filter(|entry| entry.author != self.node.id()) else { return false };
-        let Some(name) = self.node.name_of_room(&first.room) else { return false };
-        let (room, author) = self.store.taken(&first.room, &first.author);
+    pub(super) async fn refuses(&mut self, link: LinkId, message: &PeerMessage) -> bool {
+        let linked = self.wires.get(&link).map(|wire| wire.peer);
+        let Some((id, author)) = to_be_kept(message, linked, &self.node.id()) else { return false };
+        let Some(name) = self.node.name_of_room(&id) else { return false };
+        let (room, author) = self.store.taken(&id, &author);
         let Some((what, tell)) = self.space.refuses_others(Instant::now(), &name, Taken { room, author }) else {
             return false;
         };
@@ -277,6 +282,19 @@ impl Driver {
     }
 }
 
+/// In which room, and as whose, a message would be kept: entries, and what is said to us alone, over the link or carried.
+fn to_be_kept(message: &PeerMessage, linked: Option<PeerId>, me: &PeerId) -> Option<(RoomId, PeerId)> {
+    match message {
+        PeerMessage::Run(run) => run.entries.first().map(|entry| (entry.room, entry.author)).filter(|(_, by)| by != me),
+        PeerMessage::Private((room, Private::Letter { .. })) => Some((*room, linked?)),
+        PeerMessage::Carry(Carry { room, from, to, parcel: Parcel::Sealed(sealed) }) => {
+            let letter = sealed.bytes.len() > SEALED_RECEIVED_BYTES_MAX;
+            (to == me && letter).then_some((*room, *from))
+        }
+        _ => None,
+    }
+}
+
 /// What is told of a damaged history.
 pub(super) fn damaged(salvaged: Salvaged) -> Event {
     let Salvaged { why, aside, entries, seats } = salvaged;
@@ -297,4 +315,37 @@ fn wall_ms() -> u64 {
 fn unreadable(error: &StoreError) -> Event {
     tracing::error!(%error, "the history can't be read");
     Event::Failed(Failure::HistoryUnreadable { why: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Bytes, Letter, RosterHash, Sealed, Series, encode};
+
+    const ROOM: RoomId = RoomId([7; 32]);
+
+    fn letter(text: &str) -> Private {
+        let text = text.as_bytes().to_vec().try_into().unwrap();
+        let letter = Letter { number: 1, wall_ms: 0, salt: [0; 16], text };
+        Private::Letter { roster: RosterHash([1; 32]), series: Series([2; 16]), first: 1, letter }
+    }
+
+    fn carried(private: &Private, to: PeerId) -> PeerMessage {
+        // The tag of the seal is 16 bytes.
+        let bytes: Bytes<_> = [encode(private), vec![0; 16]].concat().try_into().unwrap();
+        let parcel = Parcel::Sealed(Sealed { enc: [0; 32], bytes });
+        PeerMessage::Carry(Carry { room: ROOM, from: PeerId([3; 32]), to, parcel })
+    }
+
+    #[test]
+    fn letters_need_space_like_all_else_and_receipts_need_none() {
+        let (me, linked, author) = (PeerId([1; 32]), PeerId([2; 32]), PeerId([3; 32]));
+        let kept = |message: &PeerMessage| to_be_kept(message, Some(linked), &me);
+        let received = Private::Received { series: Series([2; 16]), up_to: u64::MAX };
+        assert_eq!(kept(&PeerMessage::Private((ROOM, letter("")))), Some((ROOM, linked)));
+        assert_eq!(kept(&PeerMessage::Private((ROOM, received.clone()))), None);
+        assert_eq!(kept(&carried(&letter(""), me)), Some((ROOM, author)), "however short");
+        assert_eq!(kept(&carried(&letter("something for another"), linked)), None, "what we only carry is not kept");
+        assert_eq!(kept(&carried(&received, me)), None);
+    }
 }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::driver::Arrival;
 use crate::core::io::{CloseReason, Input, LinkId};
-use crate::identity::RoomName;
+use crate::identity::{PeerId, RoomName};
 use crate::limits::RUN_ENTRIES_MAX;
 use crate::net::{CloseCode, FrameError, Link, Reader, Writer};
 use crate::wire::PeerMessage;
@@ -20,6 +20,8 @@ pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// A connection to a peer.
 pub(super) struct Wire {
+    /// Who is at the other end.
+    pub peer: PeerId,
     pub link: Link,
     pub writer: Writer<PeerMessage>,
 }

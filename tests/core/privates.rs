@@ -264,6 +264,26 @@ fn an_author_who_lost_everything_begins_anew_and_is_heard() {
 }
 
 #[test]
+fn what_an_ignored_author_says_is_acknowledged_and_not_kept() {
+    let mut world = World::in_one_room(2);
+    let (room, p1) = (world.kept(0).rooms[0].base.room, world.people[1].id);
+    let ignore = |on| Command::Ignore { room: lobby(), name: "p1".parse().unwrap(), on };
+    world.command(0, ignore(true));
+    (0..3).for_each(|n| world.whisper(1, 0, &n.to_string()));
+    assert_eq!(world.whispers_delivered(1), 3, "they need not know");
+    assert_eq!(world.store(0).letters(&room, &p1, 10).unwrap().0, []);
+    assert_eq!(world.store(0).taken(&room, &p1).1, 0);
+    // Whoever lost count of it goes on with what comes next.
+    world.kill(0);
+    world.start(0);
+    world.join(0);
+    world.pass(10);
+    world.command(0, ignore(false));
+    world.whisper(1, 0, "heard again");
+    assert_eq!(world.whispers(0), [theirs("heard again", "p1")]);
+}
+
+#[test]
 fn an_idle_conversation_is_silent() {
     let mut world = apart();
     world.whisper(1, 2, "goodbye");

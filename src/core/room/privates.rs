@@ -243,12 +243,11 @@ impl Room {
                 }
                 let with = self.privates.with.entry(from).or_default();
                 let (new, up_to) = with.inbox.take(series, first, letter.number);
-                if new {
+                // Of somebody who is ignored it is acknowledged and gone: nobody would read it, and they need not know.
+                if new && !ctx.known.ignores(&from) {
                     let room = self.id();
                     ctx.persist(Change::PrivateHeard { room, from, me: ctx.me(), series, letter: letter.clone() });
-                    if !ctx.known.ignores(&from) {
-                        self.tell_private(ctx, &from, false, series, &letter);
-                    }
+                    self.tell_private(ctx, &from, false, series, &letter);
                 }
                 self.send_private(ctx, from, &Private::Received { series, up_to });
             }

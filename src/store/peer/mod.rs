@@ -109,6 +109,9 @@ impl PeerStore {
                         ((kept.entry.room, kept.entry.author), retention::bytes_on_disk(bytes, row.len()))
                     }));
             })?;
+            if let Change::PrivateHeard { room, from, letter, .. } = change {
+                taken.push(((*room, *from), retention::letter_bytes_on_disk(letter)));
+            }
             if let Change::Entries { room, entries } = change {
                 let own = entries.iter().filter(|kept| Some(kept.entry.author) == self.own);
                 ends.extend(own.map(|kept| (*room, kept)));

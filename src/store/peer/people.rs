@@ -9,7 +9,7 @@ use super::{PeerStore, rows_of};
 use crate::core::acquaintances::Acquaintance;
 use crate::core::private::KeptConversation;
 use crate::identity::{Name, PeerId};
-use crate::limits::NAMES_PER_KEY_MAX;
+use crate::limits::{NAMES_PER_KEY_MAX, SERIES_PER_AUTHOR_MAX};
 use crate::store::sqlite::{StoreError, read};
 use crate::wire::{Few, Letter, PrivateId, RoomId, Series, decode, encode};
 
@@ -168,9 +168,14 @@ impl PeerStore {
     /// All private conversations, as far as it takes to go on with them.
     pub(super) fn conversations(&self) -> Result<Vec<(RoomId, PeerId, KeptConversation)>, StoreError> {
         let mut all: BTreeMap<(RoomId, PeerId), KeptConversation> = BTreeMap::new();
-        let ends = "SELECT room, key, mine, series, MAX(place) AS place, MAX(number) AS newest
-             FROM letter GROUP BY room, key, mine, series ORDER BY newest";
-        let ends = self.rows(ends, [], |row| {
+        // Of one that begins series without end only the newest are read, as many as are remembered.
+        let ends = format!(
+            "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY room, key, mine ORDER BY newest DESC) AS back FROM
+                 (SELECT room, key, mine, series, MAX(place) AS place, MAX(number) AS newest
+                  FROM letter GROUP BY room, key, mine, series))
+             WHERE back <= {SERIES_PER_AUTHOR_MAX} ORDER BY newest"
+        );
+        let ends = self.rows(&ends, [], |row| {
             let at = (RoomId(row.get("room")?), PeerId(row.get("key")?));
             Ok((at, row.get::<_, bool>("mine")?, Series(row.get("series")?), number(row, "place")?))
         })?;
@@ -214,14 +219,61 @@ impl PeerStore {
     }
 }
 
-/// Forgets private messages kept before `older_than_ms`, but none that waits, nor the last of a series, which says how far
-/// it is.
-pub(super) fn forget_letters(on: &Connection, older_than_ms: i64) -> Result<(), StoreError> {
-    on.execute(
-        "DELETE FROM letter WHERE kept_ms < ? AND received = 1 AND place < (SELECT MAX(place) FROM letter newest
-             WHERE newest.room = letter.room AND newest.key = letter.key AND newest.mine = letter.mine
-               AND newest.series = letter.series)",
-        [older_than_ms],
-    )?;
-    Ok(())
+/// Forgets private messages kept before `older_than_ms`, but none that waits, nor the last of each of the newest series, which
+/// says how far it is; whether there were any.
+pub(super) fn forget_letters(on: &Connection, older_than_ms: i64) -> Result<bool, StoreError> {
+    if older_than_ms == i64::MIN {
+        return Ok(false);
+    }
+    let last_of_series = format!(
+        "SELECT last FROM (SELECT MAX(number) AS last,
+             ROW_NUMBER() OVER (PARTITION BY room, key, mine ORDER BY MAX(number) DESC) AS back
+         FROM letter GROUP BY room, key, mine, series) WHERE back <= {SERIES_PER_AUTHOR_MAX}"
+    );
+    let forget = format!("DELETE FROM letter WHERE kept_ms < ? AND received = 1 AND number NOT IN ({last_of_series})");
+    Ok(on.execute(&forget, [older_than_ms])? > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::io::Change;
+    use crate::wire::Bytes;
+
+    const ROOM: RoomId = RoomId([5; 32]);
+    const ME: PeerId = PeerId([1; 32]);
+    const FROM: PeerId = PeerId([2; 32]);
+
+    fn heard(series: u8, number: u64, text: &str) -> Change {
+        let text: Bytes<_> = text.as_bytes().to_vec().try_into().unwrap();
+        let letter = Letter { number, wall_ms: 0, salt: [0; 16], text };
+        Change::PrivateHeard { room: ROOM, from: FROM, me: ME, series: Series([series; 16]), letter }
+    }
+
+    #[test]
+    fn letters_count_as_their_author_s_part_of_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("peer.db");
+        let mut store = PeerStore::open(&file).unwrap();
+        let text = "x".repeat(1_000);
+        store.apply(&[heard(1, 1, &text), heard(1, 2, &text)]).unwrap();
+        let (of_room, of_author) = store.taken(&ROOM, &FROM);
+        assert!(of_author >= 2_000 && of_room == of_author, "{of_author}");
+        drop(store);
+        let store = PeerStore::open(&file).unwrap();
+        assert_eq!(store.taken(&ROOM, &FROM), (of_room, of_author), "weighed alike after a start");
+    }
+
+    #[test]
+    fn of_series_without_end_the_newest_are_recalled_and_the_others_forgotten_with_age() {
+        let mut store = PeerStore::in_memory().unwrap();
+        let many: Vec<Change> = (0..40).map(|series| heard(series, 1, "hello")).collect();
+        store.apply(&many).unwrap();
+        let heard_of = |store: &PeerStore| store.conversations().unwrap().pop().unwrap().2.heard;
+        let newest: Vec<_> = (36..40).map(|series| (Series([series; 16]), 1)).collect();
+        assert_eq!(heard_of(&store), newest);
+        assert!(forget_letters(&store.all, i64::MAX).unwrap());
+        assert_eq!(store.letters(&ROOM, &FROM, 100).unwrap().0.len(), SERIES_PER_AUTHOR_MAX);
+        assert_eq!(heard_of(&store), newest, "how far they are stays");
+    }
 }

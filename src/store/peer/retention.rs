@@ -15,11 +15,14 @@ use super::runs::{self, KeptRun, kept_run};
 use crate::identity::PeerId;
 use crate::limits::FORGOTTEN_AT_ONCE_MAX;
 use crate::store::sqlite::StoreError;
-use crate::wire::RoomId;
+use crate::wire::{Letter, RoomId, encoded_len};
 
 /// Bytes that an entry takes on disk besides its part of its row: its place, its id, where its words stand. Measured: 6,001 short
 /// texts make a file of 2.3 MB, of which 0.6 are their rows.
 pub(super) const OVERHEAD_BYTES: i64 = 280;
+
+/// The same for a private message, whose row and index hold two keys, a series, an id and a seal.
+const LETTER_OVERHEAD_BYTES: i64 = 300;
 
 /// How much of each room's history is kept; everything, unless something is said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,7 +75,15 @@ impl PeerStore {
             [OVERHEAD_BYTES],
             |row| Ok(((RoomId(row.get(0)?), PeerId(row.get(1)?)), row.get::<_, i64>(2)?.unsigned_abs())),
         )?;
+        let letters = self.rows(
+            "SELECT room, key, SUM(LENGTH(letter) + ?) FROM letter WHERE mine = 0 GROUP BY room, key",
+            [LETTER_OVERHEAD_BYTES],
+            |row| Ok(((RoomId(row.get(0)?), PeerId(row.get(1)?)), row.get::<_, i64>(2)?.unsigned_abs())),
+        )?;
         self.taken = weighed.into_iter().collect();
+        for (whose, bytes) in letters {
+            *self.taken.entry(whose).or_default() += bytes;
+        }
         Ok(())
     }
 
@@ -83,7 +94,7 @@ impl PeerStore {
     pub fn forget_some(&mut self, forgetting: &mut Forgetting, me: &PeerId) -> Result<bool, StoreError> {
         let Some((room, over)) = forgetting.rooms.first_key_value() else { return Ok(false) };
         let (room, mut over) = (*room, *over);
-        people::forget_letters(&self.all, forgetting.older_than_ms)?;
+        let letters_forgotten = people::forget_letters(&self.all, forgetting.older_than_ms)?;
         // What is taken out of the indexes has to be in them.
         self.index_all()?;
         let transaction = self.all.transaction()?;
@@ -114,7 +125,7 @@ impl PeerStore {
             forgetting.rooms.insert(room, over);
         }
         let more = !forgetting.rooms.is_empty();
-        if forgotten > 0 {
+        if forgotten > 0 || letters_forgotten {
             self.weigh()?;
         }
         if forgotten > 0 && !more {
@@ -127,6 +138,11 @@ impl PeerStore {
 /// Bytes that a row takes on disk, about.
 pub(super) fn bytes_on_disk(bytes: usize, entries: usize) -> u64 {
     (bytes as u64).saturating_add((entries as u64).saturating_mul(OVERHEAD_BYTES.unsigned_abs()))
+}
+
+/// Bytes that a private message takes on disk, about.
+pub(super) fn letter_bytes_on_disk(letter: &Letter) -> u64 {
+    (encoded_len(letter) as u64).saturating_add(LETTER_OVERHEAD_BYTES.unsigned_abs())
 }
 
 fn size_of(run: &KeptRun) -> i64 {
