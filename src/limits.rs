@@ -228,6 +228,10 @@ pub const PRIVATE_AGAIN_MS: (u64, u64) = (3_000, 60_000);
 /// conversation, never a flood that would crowd out what the room says (THREATS.md row 31).
 pub const CARRIED_BYTES_PER_S: u64 = 16 * 1024;
 
+/// Pairs of an author and a reader for whom a member remembers what it carried lately: each of 32 to each. What is beyond waits
+/// eight seconds at most, until one of them has been idle.
+pub const CARRIED_PAIRS_MAX: usize = 1_024;
+
 /// Conversations begun anew by one author that a reader remembers: an author begins another only after losing its history.
 pub const SERIES_PER_AUTHOR_MAX: usize = 4;
 

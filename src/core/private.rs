@@ -8,8 +8,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::identity::{PeerId, Sealer, Signed, Verified};
-use crate::limits::{PRIVATE_AGAIN_MS, PRIVATE_WAITING_MAX, PRIVATE_WINDOW, SERIES_PER_AUTHOR_MAX};
+use crate::limits::{
+    CARRIED_BYTES_PER_S, CARRIED_PAIRS_MAX, PRIVATE_AGAIN_MS, PRIVATE_WAITING_MAX, PRIVATE_WINDOW, SERIES_PER_AUTHOR_MAX,
+};
 use crate::wire::{Letter, SealingKey, Series};
+
+/// Seconds' worth of bytes that may be carried at once.
+const CARRY_BURST_S: u64 = 8;
 
 /// What the store hands back of one conversation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,8 +34,8 @@ pub(super) struct Privates {
     pub with: BTreeMap<PeerId, Conversation>,
     /// What opens what is sealed for us, and its signed half; once it was needed.
     pub own: Option<(Sealer, Signed<SealingKey>)>,
-    /// What was carried to each member: when, on the monotonic clock, and how many bytes more may be.
-    pub carried: BTreeMap<PeerId, (u64, u64)>,
+    /// What we carry for others.
+    pub carried: Carried,
 }
 
 /// The conversation with one member.
@@ -64,6 +69,36 @@ impl Privates {
             conversation.outbox.rewind();
         }
         self
+    }
+}
+
+/// What was carried, by its author and its reader: when last, on the monotonic clock, and how many bytes more may be. Each pair has
+/// a budget of its own, so that nobody's junk keeps what others say from the same reader.
+#[derive(Debug, Default)]
+pub(super) struct Carried(BTreeMap<(PeerId, PeerId), (u64, u64)>);
+
+impl Carried {
+    /// Whether so many bytes of this author to this reader are carried now; they are counted, then.
+    pub fn take(&mut self, author: PeerId, reader: PeerId, bytes: u64, now_ms: u64) -> bool {
+        let burst = CARRY_BURST_S * CARRIED_BYTES_PER_S;
+        let left = |(since, left): &(u64, u64)| {
+            let earned = now_ms.saturating_sub(*since).saturating_mul(CARRIED_BYTES_PER_S) / 1000;
+            left.saturating_add(earned).min(burst)
+        };
+        let pair = (author, reader);
+        if self.0.len() >= CARRIED_PAIRS_MAX && !self.0.contains_key(&pair) {
+            // Of whom all may be carried again nothing needs to be known.
+            self.0.retain(|_, budget| left(budget) < burst);
+            if self.0.len() >= CARRIED_PAIRS_MAX {
+                return false;
+            }
+        }
+        let left = self.0.get(&pair).map_or(burst, left);
+        let fits = left >= bytes;
+        if fits {
+            self.0.insert(pair, (now_ms, left - bytes));
+        }
+        fits
     }
 }
 
@@ -270,6 +305,37 @@ mod tests {
         (0..=255).for_each(|byte| _ = inbox.take(Series([byte; 16]), 1, 1));
         assert_eq!(inbox.0.len(), SERIES_PER_AUTHOR_MAX);
         assert_eq!(inbox.take(Series([255; 16]), 1, 1), (false, 1));
+    }
+
+    #[test]
+    fn nobody_s_junk_keeps_what_others_say_from_the_same_reader() {
+        let (mut carried, junk, other, reader) =
+            (Carried::default(), PeerId([1; 32]), PeerId([2; 32]), PeerId([3; 32]));
+        let mut taken = 0;
+        while carried.take(junk, reader, 4_000, 0) {
+            taken += 4_000;
+        }
+        assert!(taken <= CARRY_BURST_S * CARRIED_BYTES_PER_S);
+        assert!(carried.take(other, reader, 4_000, 0), "another's is carried");
+        assert!(carried.take(junk, reader, 4_000, 1_000), "a second earns more");
+    }
+
+    #[test]
+    fn pairs_without_end_do_not_fill_memory_and_idle_ones_make_room() {
+        let mut carried = Carried::default();
+        let pair = |n: usize| {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&n.to_le_bytes());
+            (PeerId(key), PeerId([0xff; 32]))
+        };
+        let mut take = |n, now_ms| {
+            let (author, reader) = pair(n);
+            (carried.take(author, reader, 1, now_ms), carried.0.len())
+        };
+        (0..CARRIED_PAIRS_MAX).for_each(|n| _ = take(n, 0));
+        assert_eq!(take(CARRIED_PAIRS_MAX, 0), (false, CARRIED_PAIRS_MAX));
+        assert_eq!(take(0, 0), (true, CARRIED_PAIRS_MAX), "those who are known go on");
+        assert_eq!(take(CARRIED_PAIRS_MAX, 1_000), (true, 1));
     }
 
     #[test]

@@ -9,16 +9,13 @@ use crate::core::event::{Event, Failure, PrivateMessage};
 use crate::core::io::{Change, Output};
 use crate::core::private::{Conversation, Privates};
 use crate::identity::{Fingerprint, Name, PeerId, Sealer, Signed, Verified, signing_bytes};
-use crate::limits::{CARRIED_BYTES_PER_S, SEQ_MAX, TEXT_BYTES_MAX};
+use crate::limits::{SEQ_MAX, TEXT_BYTES_MAX};
 use crate::wire::{
     Bytes, Carry, Letter, Parcel, PeerMessage, Private, Sealed, SealingKey, Series, decode, encode, encoded_len,
 };
 
 /// Milliseconds between two times that a member is told our key without having asked for it.
 const TELL_KEY_MS: u64 = 1_000;
-
-/// Seconds' worth of bytes that may be carried at once.
-const CARRY_BURST_S: u64 = 8;
 
 impl Room {
     /// Says a text to one member alone.
@@ -219,14 +216,9 @@ impl Room {
         if carry.from != via || !self.has(&to) || !self.readers.contains_key(&to) {
             return;
         }
-        let burst = CARRY_BURST_S * CARRIED_BYTES_PER_S;
         let bytes = encoded_len(&carry) as u64;
-        let (since, left) = self.privates.carried.get(&to).copied().unwrap_or((ctx.now.mono_ms, burst));
-        let earned = ctx.now.mono_ms.saturating_sub(since).saturating_mul(CARRIED_BYTES_PER_S) / 1000;
-        let left = left.saturating_add(earned).min(burst);
         // What is not carried is sent again by its author.
-        if left >= bytes {
-            self.privates.carried.insert(to, (ctx.now.mono_ms, left - bytes));
+        if self.privates.carried.take(via, to, bytes, ctx.now.mono_ms) {
             ctx.tell_peer(&to, PeerMessage::Carry(carry));
         }
     }
