@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::identity::{PeerId, Sealer, Signed, Verified};
 use crate::limits::{
-    CARRIED_BYTES_PER_S, CARRIED_PAIRS_MAX, PRIVATE_AGAIN_MS, PRIVATE_WAITING_MAX, PRIVATE_WINDOW, SERIES_PER_AUTHOR_MAX,
+    CARRIED_BYTES_PER_S, CARRIED_PAIRS_MAX, PRIVATE_AGAIN_MS, PRIVATE_WAITING_MAX, PRIVATE_WINDOW,
+    SERIES_PER_AUTHOR_MAX,
 };
 use crate::wire::{Letter, SealingKey, Series};
 

@@ -143,6 +143,10 @@ fn checks(server: &str, findings: &Findings, diagnosis: &Diagnosis) -> Vec<Check
     let answered = format!("{} answered at {} in {} ms, over UDP", shown(server), reached.remote, reached.rtt_ms);
     checks.push(check("server", State::Good, answered));
     checks.push(certificate(&reached.certificate));
+    if reached.withheld {
+        let text = "not given to a server that you have not accepted yet: it was asked without".to_owned();
+        checks.push(check("password", State::Note, text));
+    }
     let version = |ipv6| if ipv6 { "IPv6" } else { "IPv4" };
     let (this, other) = (version(reached.remote.is_ipv6()), version(!reached.remote.is_ipv6()));
     checks.push(match findings.other_version {
@@ -255,6 +259,11 @@ fn words_of(remedy: Remedy, server: &str, findings: &Findings) -> String {
                 .to_owned()
         }
         Remedy::CompareWords => "compare the certificate's words with those that the operator has published".to_owned(),
+        Remedy::AnswerServer if findings.server.as_ref().is_ok_and(|reached| reached.withheld) => {
+            "the password was kept from it, since its certificate is not remembered yet: compare the words, join a room there once, \
+                                  then ask again"
+                .to_owned()
+        }
         Remedy::AnswerServer => {
             "give the password with --password-file FILE, if that is what the server asks for".to_owned()
         }
@@ -283,7 +292,8 @@ mod tests {
     fn findings(second: Second) -> Findings {
         let remote = "198.51.100.1:4433".parse().unwrap();
         let told = Told { observed: "203.0.113.9:7000".parse().unwrap(), second, clock_ahead_ms: -1_500 };
-        let reached = Reached { remote, rtt_ms: 20, mtu: 1452, certificate: Known::Remembered, told: Ok(told) };
+        let reached =
+            Reached { remote, rtt_ms: 20, mtu: 1452, certificate: Known::Remembered, withheld: false, told: Ok(told) };
         Findings {
             local: vec!["192.168.1.7".parse().unwrap()],
             resolved: vec![remote],

@@ -59,7 +59,7 @@ fn another_certificate_than_remembered_is_5_and_the_password_is_not_given_to_it(
 }
 
 #[test]
-fn a_wanted_password_is_asked_for_and_works() {
+fn a_wanted_password_is_asked_for_and_given_only_to_a_server_that_was_accepted() {
     let mut world = World::at("127.0.0.1:0".to_owned());
     std::fs::write(world.path("server.toml"), "password = \"open sesame\"\n").unwrap();
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o600);
@@ -70,6 +70,13 @@ fn a_wanted_password_is_asked_for_and_works() {
     assert!(report["remedies"].to_string().contains("--password-file"), "{report}");
     let file = world.path("password");
     std::fs::write(&file, "open sesame\n").unwrap();
-    let (code, report) = doctor(&world, "alice", &["--password-file", file.to_str().unwrap()]);
-    assert_eq!(code, Some(0), "{report}");
+    let with_password = ["--password-file", file.to_str().unwrap()];
+    let (code, report) = doctor(&world, "alice", &with_password);
+    assert_eq!((code, state(&report, "answer")), (Some(1), "bad"), "anybody may be a server never met: {report}");
+    assert_eq!(state(&report, "password"), "note", "{report}");
+    assert!(report["remedies"].to_string().contains("kept from it"), "{report}");
+    let mut alice = world.founder("alice", "lobby", &with_password);
+    assert_eq!(alice.quit(), Some(0));
+    let (code, report) = doctor(&world, "alice", &with_password);
+    assert_eq!((code, state(&report, "password")), (Some(0), ""), "{report}");
 }

@@ -75,6 +75,8 @@ pub struct Reached {
     pub mtu: u16,
     /// What is known of its certificate.
     pub certificate: Known,
+    /// Whether the password was kept from it, since nobody has accepted its certificate yet.
+    pub withheld: bool,
     /// What it told, or why it told nothing.
     pub told: Result<Told, String>,
 }
@@ -164,13 +166,16 @@ async fn reach(endpoint: &PeerEndpoint, question: &Question<'_>, connection: Ser
     let ServerConnection { certificate, remote, .. } = connection;
     let certificate = known(question, certificate);
     let link = connection.link.clone();
-    // Whoever is not who they were is told nothing, the password least of all.
     let told = match &certificate {
+        // Whoever is not who they were is told nothing, the password least of all.
         Known::Changed { .. } | Known::Unreadable(_) => Err("not asked".to_owned()),
-        _ => ask(endpoint, question, connection).await,
+        // It may be anybody: no password, that is for whom the user has accepted.
+        Known::New(_) => ask(endpoint, &Question { password: None, ..question.clone() }, connection).await,
+        Known::Publicly | Known::Remembered => ask(endpoint, question, connection).await,
     };
+    let withheld = question.password.is_some() && matches!(certificate, Known::New(_));
     let mtu = largest_payload(&link).await;
-    Reached { remote, rtt_ms: ms(link.rtt()), mtu, certificate, told }
+    Reached { remote, rtt_ms: ms(link.rtt()), mtu, certificate, withheld, told }
 }
 
 fn known(question: &Question<'_>, shown: ServerCertificate) -> Known {

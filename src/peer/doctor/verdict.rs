@@ -132,7 +132,7 @@ mod tests {
 
     fn findings(told: Result<Told, String>) -> Findings {
         let remote = "198.51.100.1:4433".parse().unwrap();
-        let reached = Reached { remote, rtt_ms: 20, mtu: 1452, certificate: Known::Remembered, told };
+        let reached = Reached { remote, rtt_ms: 20, mtu: 1452, certificate: Known::Remembered, withheld: false, told };
         Findings {
             local: vec!["192.168.1.7".parse().unwrap()],
             resolved: vec![remote],
