@@ -201,6 +201,13 @@ pub const FORK_ENDS_MAX: usize = 4;
 /// of older ones the store knows.
 pub const MARKED_ENTRIES_MAX: usize = 1_024;
 
+/// Edits and reactions about one entry up to which a reader looks through all of them: of more, those are left out of the index that
+/// the same author has replaced. What a busy room says of a text, far below what takes a noticeable time to read.
+pub const MARKS_READ_MAX: usize = 256;
+
+/// Texts of which a search keeps in memory how they are shown, at up to 4 KiB and the signs each.
+pub const SHOWN_AT_HAND_MAX: usize = 1_024;
+
 /// Entries about the room itself (topics, absences) that are read again of each room at the start: the newest say it all,
 /// unless somebody is away longer than these last.
 pub const STANDING_RECALLED_MAX: usize = 256;

@@ -4,6 +4,8 @@
 //! all that is left right before something is read by them. They say nothing that the rows don't say: what they lead to is
 //! compared with what they said, and a crash loses nothing, since what is behind them is indexed when the file is opened.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, params};
 
 use super::runs::{KeptRun, kept_run};
@@ -97,7 +99,7 @@ pub(super) fn check_newest(from: &Connection) -> Result<(), StoreError> {
 fn index_next(to: &mut Connection) -> Result<(Vec<EntryId>, bool), StoreError> {
     let transaction = to.transaction()?;
     let mut after = newest_indexed(&transaction)?;
-    let mut indexed = Vec::new();
+    let (mut indexed, mut marked) = (Vec::new(), BTreeSet::new());
     while indexed.len() < INDEXED_AT_ONCE_MAX {
         let next = rows_of(&transaction, BEHIND, [after, (INDEXED_AT_ONCE_MAX / RUN_ENTRIES_MAX) as i64], kept_run)?;
         let Some(last) = next.last() else { break };
@@ -105,8 +107,12 @@ fn index_next(to: &mut Connection) -> Result<(Vec<EntryId>, bool), StoreError> {
         for run in &next {
             index_run(&transaction, run)?;
             indexed.extend(run.entries.iter().map(|kept| kept.id));
+            marked.extend(
+                run.entries.iter().filter_map(|kept| Some((kept.entry.room, kept.entry.body.content()?.about()?))),
+            );
         }
     }
+    marked.iter().try_for_each(|(room, about)| marked::pass_over(&transaction, room, about))?;
     transaction.commit()?;
     let more = indexed.len() >= INDEXED_AT_ONCE_MAX;
     Ok((indexed, more))

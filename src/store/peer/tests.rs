@@ -104,10 +104,21 @@ pub(super) fn say(
     depth: u64,
     texts: &[&str],
 ) -> Vec<KeptEntry> {
+    put(store, base, author, depth, texts.iter().map(|text| Body::text(text).unwrap()))
+}
+
+/// The same of what may be more than texts.
+pub(super) fn put(
+    store: &mut PeerStore,
+    base: &Roster,
+    author: &Identity,
+    depth: u64,
+    bodies: impl IntoIterator<Item = Body>,
+) -> Vec<KeptEntry> {
     let head = store.load().unwrap().logs.into_iter().find(|(_, key, _)| *key == author.id());
     let head = head.and_then(|(_, _, log)| log.head().cloned());
     let mut entries: Vec<KeptEntry> = Vec::new();
-    for (text, depth) in texts.iter().zip(depth..) {
+    for (body, depth) in bodies.into_iter().zip(depth..) {
         let before = entries.last().or(head.as_ref());
         let entry = Entry {
             room: base.room,
@@ -119,7 +130,7 @@ pub(super) fn say(
             seen: Default::default(),
             wall_ms: 1_000 * depth,
             salt: [3; 16],
-            body: Body::text(text).unwrap(),
+            body,
         };
         let tip = Tip { room: base.room, author: author.id(), id: entry.id() };
         let signature = Some(Verified::sign(tip, author).as_signed().signature());

@@ -254,7 +254,7 @@ impl PeerStore {
 
 /// Where an entry stands, by an index.
 pub(super) struct Stand {
-    at: i64,
+    pub(super) at: i64,
     room: RoomId,
     place: Place,
     id: EntryId,
