@@ -13,7 +13,7 @@ use super::meeting::hosts_over;
 use super::roster::{is_member, signers, successor, verify_step};
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme, Signed, Signer, Verified};
-use crate::limits::{PASSED_ROSTERS_MAX, PROPOSALS_FORGOTTEN_MAX};
+use crate::limits::PASSED_ROSTERS_MAX;
 use crate::planted::{self, Bug};
 use crate::wire::{Consent, Decision, DropReason, Proposal, ProposalHash, Roster, RosterHash, Step};
 
@@ -278,29 +278,18 @@ impl Seat {
         Ok(Adopted { before, after, overtaken, departed, unanswered })
     }
 
-    /// Whether a proposal over a roster that we have moved on from still waits for our no, which frees whoever is still
-    /// waiting for us there. It is remembered as answered.
-    pub fn is_late_for(&mut self, proposal: &Proposal, scheme: &dyn Scheme) -> bool {
+    /// The no that somebody gets who still waits for our answer to this over a roster that we have moved on from: the one that
+    /// they may not have heard, or that the room has moved on. None when we may have said yes.
+    pub fn passed_no(&self, proposal: &Proposal, scheme: &dyn Scheme) -> Option<Decision> {
         let (hash, roster) = (proposal.hash(), proposal.roster());
-        let size = self.chain.genesis().size;
-        let Some(base) = self.chain.roster(&roster) else { return false };
-        let mine = signers(base, proposal).contains(&self.me) && successor(base, proposal, size, scheme).is_ok();
         // Only over the rosters passed last: of earlier ones we can't tell any more what we have signed.
-        let Some((_, answered)) = self.passed.iter_mut().find(|(passed, _)| *passed == roster) else { return false };
-        let new = mine && answered.len() < PROPOSALS_FORGOTTEN_MAX && !answered.contains_key(&hash);
-        if new {
-            answered.insert(hash, Decision::Late);
-        }
-        new
-    }
-
-    /// The no that we gave to this over a roster that we have moved on from, again: whoever still tells of it may not have
-    /// heard that.
-    pub fn repeat_no(&self, proposal: &Proposal, signer: &dyn Signer) -> Option<Signed<Consent>> {
-        let (roster, hash) = (proposal.roster(), proposal.hash());
         let (_, answered) = self.passed.iter().find(|(passed, _)| *passed == roster)?;
-        let decision = answered.get(&hash).copied().filter(|decision| *decision != Decision::Yes)?;
-        Some(self.sign_no(roster, hash, decision, signer))
+        if let Some(answer) = answered.get(&hash) {
+            return Some(*answer).filter(|answer| *answer != Decision::Yes);
+        }
+        let base = self.chain.roster(&roster)?;
+        let sound = || successor(base, proposal, self.chain.genesis().size, scheme).is_ok();
+        (signers(base, proposal).contains(&self.me) && sound()).then_some(Decision::Late)
     }
 
     /// A no because the room has moved on.
@@ -308,7 +297,8 @@ impl Seat {
         self.sign_no(roster, hash, Decision::Late, signer)
     }
 
-    fn sign_no(
+    /// A no to something over a roster that we have moved on from, as [`Seat::passed_no`] has it.
+    pub fn sign_no(
         &self,
         roster: RosterHash,
         proposal: ProposalHash,
