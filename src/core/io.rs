@@ -421,6 +421,8 @@ pub struct Kept {
     pub privates: Vec<(RoomId, PeerId, KeptConversation)>,
     /// Where the members of rooms we are in were reached last.
     pub addresses: Vec<(RoomId, PeerId, Vec<SocketAddr>)>,
+    /// Whether our key was made at this very start, so that nobody can remember anything that it signed.
+    pub newborn: bool,
 }
 
 /// What a client noted about a step, by its own clock and for its own eye; nothing follows from it.

@@ -14,6 +14,8 @@
 
 mod actor;
 mod alone;
+#[cfg(test)]
+mod haste;
 mod live;
 mod prompt;
 mod stage;

@@ -37,6 +37,18 @@ impl Stage {
         Ok(Stage { server: Some(server), address, fingerprint, folder })
     }
 
+    /// The server on a socket that only tests have.
+    #[cfg(test)]
+    pub(super) fn set_over(socket: crate::net::shim::Plug) -> Stage {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let (chain, key) = ServerKey::new_pem();
+        let key = ServerKey::from_pem(chain.as_bytes(), key.as_bytes()).expect("a new key is a key");
+        let config = config::Config { listen: LOOPBACK, ..config::Config::default() };
+        let server = Server::start_over(&config, socket, key).expect("nothing is in the way");
+        let (address, fingerprint) = (server.local_addr(), server.fingerprint());
+        Stage { server: Some(server), address, fingerprint, folder }
+    }
+
     /// What somebody called `name` starts a chat with: their own folder, their own socket.
     pub(super) fn options(&self, name: &str) -> Options {
         Options {

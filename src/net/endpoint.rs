@@ -131,11 +131,13 @@ impl PeerEndpoint {
         let (tls, wrong_key) = self.tls.dialling(peer);
         let mut config = ClientConfig::new(tls);
         config.transport_config(Arc::new(transport::between_peers()));
+        let behind = punch::behind_routers(&addresses);
         let far = punch::across_routers(&addresses, &ours);
+        self.socket.dial(&addresses);
         let mut dials = JoinSet::new();
         let mut why = None;
         for address in addresses {
-            let hold = if far.contains(&address) { PUNCH_HOLD_MS } else { 0 };
+            let hold = if behind.contains(&address) { PUNCH_HOLD_MS } else { 0 };
             let (endpoint, config) = (self.endpoint.clone(), config.clone());
             dials.spawn(async move {
                 tokio::time::sleep(Duration::from_millis(hold)).await;

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{Endpoint, Incoming};
+use quinn::{AsyncUdpSocket, Endpoint, Incoming};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -65,12 +65,30 @@ impl RendezvousListener {
     /// # Errors
     /// When the address is in use or not ours.
     pub fn bind(listen: SocketAddr, key: ServerKey, limits: ListenerLimits) -> std::io::Result<RendezvousListener> {
+        let (mut listener, waiting) = RendezvousListener::unbound(listen, key, limits);
+        listener.bound = listener.open(listen, waiting)?;
+        Ok(listener)
+    }
+
+    /// On a socket that only tests have.
+    #[cfg(test)]
+    pub(crate) fn over(
+        socket: super::shim::Plug,
+        key: ServerKey,
+        limits: ListenerLimits,
+    ) -> std::io::Result<RendezvousListener> {
+        let (mut listener, waiting) = RendezvousListener::unbound(socket.local_addr()?, key, limits);
+        listener.bound = listener.open_on(socket, waiting)?;
+        Ok(listener)
+    }
+
+    fn unbound(listen: SocketAddr, key: ServerKey, limits: ListenerLimits) -> (Self, mpsc::Sender<ClientConnection>) {
         let (waiting, accepted) = mpsc::channel(LINKS_WAITING_MAX);
         let admission = Arc::new(Admission {
             gate: Gate::new(SERVER_HANDSHAKES_AT_ONCE_MAX, limits.handshakes_per_s),
             seats: Seats::new(limits.connections_per_address, limits.connections),
         });
-        let mut listener = RendezvousListener {
+        let listener = RendezvousListener {
             endpoints: Vec::new(),
             bound: listen,
             fingerprint: key.fingerprint(),
@@ -80,8 +98,7 @@ impl RendezvousListener {
             accepted: Mutex::new(accepted),
             accepting: JoinSet::new(),
         };
-        listener.bound = listener.open(listen, waiting)?;
-        Ok(listener)
+        (listener, waiting)
     }
 
     /// Listens at another address too, with the same key and within the same limits; returns it with its real port.
@@ -94,9 +111,17 @@ impl RendezvousListener {
     }
 
     fn open(&mut self, address: SocketAddr, waiting: mpsc::Sender<ClientConnection>) -> std::io::Result<SocketAddr> {
+        self.open_on(transport::for_quic(transport::bind(address)?)?, waiting)
+    }
+
+    fn open_on(
+        &mut self,
+        socket: Arc<dyn AsyncUdpSocket>,
+        waiting: mpsc::Sender<ClientConnection>,
+    ) -> std::io::Result<SocketAddr> {
         let tls = self.key.tls.clone();
         let config = transport::accepting(tls, transport::towards_client(), SERVER_HANDSHAKES_AT_ONCE_MAX);
-        let endpoint = transport::endpoint(transport::for_quic(transport::bind(address)?)?, config, &self.key.secret)?;
+        let endpoint = transport::endpoint(socket, config, &self.key.secret)?;
         let bound = endpoint.local_addr()?;
         self.accepting.spawn(accept_all(endpoint.clone(), Arc::clone(&self.admission), waiting));
         self.endpoints.push(endpoint);

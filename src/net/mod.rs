@@ -41,6 +41,7 @@ mod socket;
 mod tests;
 mod tls;
 mod transport;
+mod twice;
 
 pub use candidates::canonical;
 pub use endpoint::{DialError, PeerConnection, PeerEndpoint, ServerConnection, ServerDialError};

@@ -6,7 +6,8 @@
 //! - Ours arrives first, at a router whose own side has not spoken yet. Most drop it. A Linux router without a firewall
 //!   on its outer side keeps it as a conversation of its own, and must give the coming one another port, where we never
 //!   look (holepunch.md §3). So the first packet is made to die on the way, behind our router and before theirs, and the
-//!   handshake follows when the other side has had time to do the same.
+//!   handshake follows when the other side has had time to do the same. Whoever has no router of their own needs none for that, and
+//!   waits all the same: such a router gives all that comes later from the same host the other port too, and is then found by nobody.
 //! - A packet is lost. The handshake comes back to it after 0.3 s; two more small ones keep the own router open meanwhile.
 //!
 //! A probe has 16 bytes, of which the first keeps every QUIC stack from reading on; nobody answers one. At most
@@ -63,7 +64,7 @@ impl Puncher {
         };
         let packet = Transmit { destination: to, ecn: None, contents: &PROBE, segment_size: None, src_ip: None };
         match (hops, &self.raw) {
-            (None, _) => self.socket.try_send(&packet),
+            (None, _) => self.socket.send_once(&packet),
             (Some(hops), Some(raw)) => send_so_far(raw, to, hops),
             (Some(_), None) => Ok(()),
         }
@@ -93,8 +94,13 @@ fn send_so_far(_socket: &UdpSocket, _to: SocketAddr, _hops: i32) -> io::Result<(
 /// Of the addresses that are about to be dialled, those behind somebody else's router, seen from behind our own: where
 /// packets have to cross.
 pub(super) fn across_routers(addresses: &[SocketAddr], ours: &[SocketAddr]) -> Vec<SocketAddr> {
-    // Whoever has addresses of the Internet only is behind no router, nor are we if we have one.
-    if ours.iter().any(|own| is_far(own.ip())) || addresses.iter().all(|theirs| is_far(theirs.ip())) {
+    if ours.iter().any(|own| is_far(own.ip())) { Vec::new() } else { behind_routers(addresses) }
+}
+
+/// Of the addresses that are about to be dialled, those behind somebody else's router, which they are to open before we knock at it.
+pub(super) fn behind_routers(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    // Whoever has addresses of the Internet only is behind no router.
+    if addresses.iter().all(|theirs| is_far(theirs.ip())) {
         return Vec::new();
     }
     addresses.iter().copied().filter(|to| is_far(to.ip())).collect()
@@ -125,6 +131,7 @@ mod tests {
         let theirs = [at("198.51.100.1:9"), at("10.0.0.7:9"), at("100.64.0.1:9"), at("[2001:db8::1]:9")];
         assert_eq!(across_routers(&theirs, &[at("192.168.1.2:9")]), [at("198.51.100.1:9")]);
         assert_eq!(across_routers(&theirs, &[at("192.168.1.2:9"), at("203.0.113.5:9")]), []);
+        assert_eq!(behind_routers(&theirs), [at("198.51.100.1:9")], "whoever is in the open lets them go first");
         assert_eq!(across_routers(&theirs[..1], &[at("192.168.1.2:9")]), []);
     }
 

@@ -18,6 +18,9 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+/// What an endpoint can be put on.
+pub(crate) type Plug = Arc<dyn AsyncUdpSocket>;
+
 /// What happens to packets on their way out.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Weather {
@@ -37,11 +40,17 @@ struct Weathered {
     inner: Arc<dyn AsyncUdpSocket>,
     weather: Weather,
     sky: Mutex<(StdRng, Instant)>,
+    /// The router in front, which a packet has passed before the weather has it.
+    behind: Option<(Net, SocketAddr)>,
     under_way: mpsc::UnboundedSender<(Instant, SocketAddr, Vec<u8>)>,
 }
 
 /// Puts weather above a socket. Packets keep their order.
-pub(crate) fn under(weather: Weather, inner: Arc<dyn AsyncUdpSocket>) -> Arc<dyn AsyncUdpSocket> {
+pub(crate) fn under(weather: Weather, inner: Plug) -> Plug {
+    in_weather(weather, inner, None)
+}
+
+fn in_weather(weather: Weather, inner: Plug, behind: Option<(Net, SocketAddr)>) -> Plug {
     let (under_way, mut arriving) = mpsc::unbounded_channel::<(Instant, SocketAddr, Vec<u8>)>();
     let out = Arc::clone(&inner);
     tokio::spawn(async move {
@@ -53,7 +62,7 @@ pub(crate) fn under(weather: Weather, inner: Arc<dyn AsyncUdpSocket>) -> Arc<dyn
         }
     });
     let sky = Mutex::new((StdRng::seed_from_u64(weather.seed), Instant::now()));
-    Arc::new(Weathered { inner, weather, sky, under_way })
+    Arc::new(Weathered { inner, weather, sky, behind, under_way })
 }
 
 impl AsyncUdpSocket for Weathered {
@@ -62,6 +71,9 @@ impl AsyncUdpSocket for Weathered {
     }
 
     fn try_send(&self, transmit: &Transmit) -> io::Result<()> {
+        if let Some((net, inner)) = &self.behind {
+            net.open(*inner, transmit.destination);
+        }
         let mut sky = self.sky.lock().unwrap_or_else(PoisonError::into_inner);
         let (rng, free_at) = &mut *sky;
         if rng.random_range(0..100) < self.weather.lost_percent {
@@ -161,6 +173,22 @@ impl Net {
         let seen = home.out(SocketAddr::from(([192, 0, 2, 1], 4433)), &mut hosts.ports);
         hosts.by_inner.insert(inner, home);
         (Arc::new(Host { net: self.clone(), inner }), seen)
+    }
+
+    /// As [`Net::host`], with weather between its router and all others.
+    pub(crate) fn host_under(&self, nth: u8, router: Router, weather: Weather) -> (Plug, SocketAddr) {
+        let (socket, seen) = self.host(nth, router);
+        let inner = socket.local_addr().unwrap_or(seen);
+        (in_weather(weather, socket, Some((self.clone(), inner))), seen)
+    }
+
+    /// A host's router notes that it speaks to somebody.
+    fn open(&self, from: SocketAddr, to: SocketAddr) {
+        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Hosts { by_inner, ports } = &mut *hosts;
+        if let Some(sender) = by_inner.get_mut(&from) {
+            sender.out(to, ports);
+        }
     }
 
     fn carry(&self, from: SocketAddr, to: SocketAddr, contents: &[u8]) {

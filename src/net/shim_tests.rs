@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::shim::{Net, Router, Weather, under};
+use super::shim::{Net, Router, Weather};
 use super::*;
 use crate::identity::{Identity, PeerId, Signer as _};
 
@@ -36,9 +36,9 @@ async fn trial(routers: [Router; 2], weather: Weather, skew: Duration) -> Option
     let mut ends = Vec::new();
     for (nth, router) in (1..).zip(routers) {
         let identity = Identity::from_seed(&[nth; 32]);
-        let (socket, seen) = net.host(nth, router);
+        let weather = Weather { seed: weather.seed * 2 + u64::from(nth), ..weather };
+        let (socket, seen) = net.host_under(nth, router, weather);
         let inner = socket.local_addr().unwrap();
-        let socket = under(Weather { seed: weather.seed * 2 + u64::from(nth), ..weather }, socket);
         ends.push((PeerEndpoint::over(socket, &identity).unwrap(), identity.id(), vec![seen, inner]));
     }
     let [(a, a_id, a_at), (b, b_id, b_at)] = &ends[..] else { panic!("two ends") };
@@ -61,42 +61,56 @@ fn weather(seed: u64) -> Weather {
     Weather { delay: Duration::from_millis(30), lost_percent: 10, rate: None, seed }
 }
 
-#[tokio::test(start_paused = true)]
-async fn one_packet_in_ten_lost_costs_a_dial_less_than_half_a_second_nineteen_times_of_twenty() {
-    let seeds: u64 = std::env::var("P2PCHAT_TRIALS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
-    let mut took = Vec::new();
-    for seed in 0..seeds {
-        // The server's go reaches both at the same moment.
-        let linked = trial([Router::Home, Router::Home], weather(seed), Duration::ZERO).await;
-        took.push(linked.expect("they find each other"));
-    }
-    took.sort_unstable();
-    let (half, most, last) = (percentile(&took, 50), percentile(&took, 95), took[took.len() - 1]);
-    println!("{seeds} dials across two routers, 10 % loss, 30 ms one way: p50 {half:?}, p95 {most:?}, max {last:?}");
-    assert!(most <= Duration::from_millis(400), "{most:?}");
+/// Whether no stack that guesses no ports connects these two: a mapping for each destination, met by a filter by port.
+fn hopeless(pair: [Router; 2]) -> bool {
+    let difficult = |router| matches!(router, Router::Home | Router::Symmetric);
+    pair.into_iter().all(difficult) && pair.contains(&Router::Symmetric)
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_pair_that_can_reach_each_other_does_in_any_weather() {
-    let seeds: u64 = std::env::var("P2PCHAT_TRIALS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
-    let hard = |pair: [Router; 2]| {
-        let [one, other] = pair;
-        let difficult = |router| matches!(router, Router::Home | Router::Symmetric);
-        difficult(one) && difficult(other) && pair.contains(&Router::Symmetric)
-    };
+async fn every_pair_that_can_reach_each_other_does_and_nineteen_of_twenty_within_four_tenths_of_a_second() {
+    let seeds: u64 = std::env::var("P2PCHAT_TRIALS").ok().and_then(|text| text.parse().ok()).unwrap_or(40);
+    let (mut all, mut seed) = (Vec::new(), 0);
+    println!("{seeds} dials a pair, one packet in ten lost, 30 ms one way; milliseconds until both have a link");
+    println!("{:<24} direct    p50   p95   max", "pair");
     for one in ROUTERS {
         for other in ROUTERS {
-            let mut reached = 0;
             let mut took = Vec::new();
-            for seed in 0..seeds {
-                let link = trial([one, other], weather(seed), Duration::from_millis(seed % 31)).await;
-                reached += u64::from(link.is_some());
-                took.extend(link);
+            for _ in 0..seeds {
+                seed += 1;
+                // The server's go reaches both at the same moment.
+                took.extend(trial([one, other], weather(seed), Duration::ZERO).await);
             }
             took.sort_unstable();
-            let p95 = if took.is_empty() { "-".to_owned() } else { format!("{:?}", percentile(&took, 95)) };
-            println!("{one:?} and {other:?}: {reached} of {seeds}, p95 {p95}");
-            assert_eq!(reached, if hard([one, other]) { 0 } else { seeds }, "{one:?} and {other:?}");
+            let reached = took.len() as u64;
+            let ms = |percent| percentile(&took, percent).as_millis();
+            let pair = format!("{one:?} and {other:?}");
+            if took.is_empty() {
+                println!("{pair:<24} no");
+            } else {
+                println!("{pair:<24} {reached:>6} {:>6} {:>5} {:>5}", ms(50), ms(95), ms(100));
+            }
+            assert_eq!(reached, if hopeless([one, other]) { 0 } else { seeds }, "{pair}");
+            // Of a few dozen the last two decide; of three hundred each pair's stays below 400 ms too.
+            assert!(took.is_empty() || ms(95) <= 700, "{pair}: {} ms", ms(95));
+            all.extend(took);
+        }
+    }
+    all.sort_unstable();
+    let p95 = percentile(&all, 95);
+    println!("all {} of the 13 pairs that can: p50 {:?}, p95 {p95:?}", all.len(), percentile(&all, 50));
+    assert!(p95 <= Duration::from_millis(400), "{p95:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_side_may_hear_of_the_other_a_little_later() {
+    for one in ROUTERS {
+        for other in ROUTERS.into_iter().filter(|other| !hopeless([one, *other])) {
+            for seed in 0..5 {
+                let skew = Duration::from_millis(seed * 15);
+                let linked = trial([one, other], weather(seed), skew).await;
+                assert!(linked.is_some(), "{one:?} and {other:?}, {skew:?} later");
+            }
         }
     }
 }

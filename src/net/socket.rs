@@ -1,4 +1,4 @@
-//! A peer's socket as QUIC sees it: the system's, with one thing withheld.
+//! A peer's socket as QUIC sees it: the system's, with one thing withheld, and the first packets of a dial sent twice (`twice.rs`).
 //!
 //! A link that we accepted answers from the address at which it was accepted, for as long as it lives. When this machine
 //! goes over to another network, that address may still stand on an interface that leads nowhere, and its packets would
@@ -16,21 +16,45 @@ use std::task::{Context, Poll};
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 
+use super::twice::{BEHIND, Twice};
+
 /// The socket, and the addresses it may send from.
 pub(super) struct OwnSocket {
     inner: Arc<dyn AsyncUdpSocket>,
     /// The addresses of this machine that are in use; any, as long as that is not known.
     in_use: RwLock<Option<Vec<IpAddr>>>,
+    /// What is sent twice.
+    twice: Twice,
 }
 
 impl OwnSocket {
     pub(super) fn new(inner: Arc<dyn AsyncUdpSocket>) -> Arc<Self> {
-        Arc::new(OwnSocket { inner, in_use: RwLock::new(None) })
+        Arc::new(OwnSocket { inner, in_use: RwLock::new(None), twice: Twice::default() })
     }
 
     /// These addresses are in use, and no others.
     pub(super) fn in_use(&self, addresses: Vec<IpAddr>) {
         *self.in_use.write().unwrap_or_else(PoisonError::into_inner) = Some(addresses);
+    }
+
+    /// These are about to be dialled: what goes there first goes twice.
+    pub(super) fn dial(&self, addresses: &[SocketAddr]) {
+        self.twice.dial(addresses);
+    }
+
+    /// Past all that is held back or done twice: for packets that are no QUIC.
+    pub(super) fn send_once(&self, transmit: &Transmit) -> io::Result<()> {
+        self.inner.try_send(transmit)
+    }
+
+    fn copy_soon(&self, transmit: &Transmit) {
+        let (inner, contents) = (Arc::clone(&self.inner), transmit.contents.to_vec());
+        let Transmit { destination, segment_size, src_ip, .. } = *transmit;
+        tokio::spawn(async move {
+            tokio::time::sleep(BEHIND).await;
+            // What can't be sent was a copy.
+            let _ = inner.try_send(&Transmit { destination, ecn: None, contents: &contents, segment_size, src_ip });
+        });
     }
 
     fn may_send_from(&self, source: Option<IpAddr>) -> bool {
@@ -52,7 +76,13 @@ impl AsyncUdpSocket for OwnSocket {
     }
 
     fn try_send(&self, transmit: &Transmit) -> io::Result<()> {
-        if self.may_send_from(transmit.src_ip) { self.inner.try_send(transmit) } else { Ok(()) }
+        if !self.may_send_from(transmit.src_ip) {
+            return Ok(());
+        }
+        if self.twice.takes_one(transmit.destination) {
+            self.copy_soon(transmit);
+        }
+        self.inner.try_send(transmit)
     }
 
     fn poll_recv(

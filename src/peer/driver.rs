@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::api::Options;
 use super::guests::Guests;
@@ -201,11 +201,8 @@ impl Driver {
         self.step(VecDeque::from([Input::Addresses(own)])).await;
         let mut commands_open = true;
         while !self.ended {
-            let wake = self
-                .node
-                .next_wake()
-                .map(|at| tokio::time::Instant::from_std(self.started + Duration::from_millis(at)));
-            let idle = self.index_after().map(|after| tokio::time::Instant::now() + after);
+            let wake = self.node.next_wake().map(|at| self.started + Duration::from_millis(at));
+            let idle = self.index_after().map(|after| Instant::now() + after);
             let mut inputs = VecDeque::new();
             tokio::select! {
                 command = self.commands.recv(), if commands_open => match command {
@@ -218,10 +215,10 @@ impl Driver {
                 Some(arrival) = self.arrivals.recv() => self.on_arrival(arrival, &mut inputs).await,
                 () = sleep_until(self.watch.look_at) => self.look_around(&mut inputs),
                 () = sleep_until(self.keeping.forget_at) => self.forget_some().await,
-                () = sleep_until(idle.unwrap_or_else(tokio::time::Instant::now)), if idle.is_some() => {
+                () = sleep_until(idle.unwrap_or_else(Instant::now)), if idle.is_some() => {
                     self.index_some().await;
                 }
-                () = sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)), if wake.is_some() => {
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
                     inputs.push_back(Input::Wake);
                 }
             }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::HISTORY_FILE_NAME;
 use super::api::Options;
+use super::aside;
 use super::driver::Driver;
 use super::pins::Pins;
 use super::quota::Taken;
@@ -69,7 +70,7 @@ impl Driver {
     pub(super) async fn repair(&mut self, error: &StoreError) -> bool {
         let Some(file) = self.keeping.file.clone().filter(|_| error.is_damage()) else { return false };
         let me = self.node.id();
-        let salvaged = tokio::task::block_in_place(|| {
+        let salvaged = aside(|| {
             // Whoever still has it open would write to what is set aside.
             self.store = PeerStore::in_memory()?;
             PeerStore::salvage(&file, me, &today(), &Ed25519, error)
@@ -133,7 +134,7 @@ impl Driver {
         before: Option<(Place, EntryId)>,
     ) -> Result<Result<Part, BadSearch>, StoreError> {
         let me = self.node.id();
-        tokio::task::block_in_place(|| match (words, before) {
+        aside(|| match (words, before) {
             (Some(words), _) => self.store.search(room, &me, words, count),
             (None, Some((place, id))) => self.store.before(room, &me, count, place, &id).map(Ok),
             (None, None) => self.store.last(room, &me, count, None).map(Ok),
@@ -148,7 +149,7 @@ impl Driver {
             return;
         }
         let (store, me) = (&mut self.store, self.node.id());
-        let event = match tokio::task::block_in_place(|| store.last(&room, &me, *scrollback, Some(*begun_at_number))) {
+        let event = match aside(|| store.last(&room, &me, *scrollback, Some(*begun_at_number))) {
             Ok(Part { messages, .. }) if messages.is_empty() => return,
             Ok(Part { mut messages, more }) => {
                 messages.retain(|message| !self.node.ignores(&message.key));
@@ -253,7 +254,7 @@ impl Driver {
     /// Forgets a little of what is too old or too much, and says to itself when to go on.
     pub(super) async fn forget_some(&mut self) {
         let (store, me, Keeping { keep, forgetting, .. }) = (&mut self.store, self.node.id(), &mut self.keeping);
-        let more = tokio::task::block_in_place(|| {
+        let more = aside(|| {
             let mut left = match forgetting.take() {
                 Some(left) => left,
                 None => store.begin_forgetting(keep, wall_ms())?,

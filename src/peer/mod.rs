@@ -58,11 +58,28 @@ pub(crate) async fn start_under(options: Options, weather: crate::net::shim::Wea
     start_on(options, |listen, identity| PeerEndpoint::bind_under(listen, identity, weather)).await
 }
 
+/// As [`start`], on any socket. On a runtime with one thread all runs on that one, in a local set: so a test may stop the clock.
+#[cfg(test)]
+pub(crate) async fn start_over(options: Options, socket: crate::net::shim::Plug) -> Result<Chat, StartError> {
+    start_on(options, |_, identity| PeerEndpoint::over(Arc::clone(&socket), identity)).await
+}
+
+/// Whether there is one thread for everything, which only tests do.
+fn is_alone() -> bool {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread
+}
+
+/// Work that takes a while, with what else runs on this thread moved away.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    if is_alone() { work() } else { tokio::task::block_in_place(work) }
+}
+
 async fn start_on(
     options: Options,
     bind: impl Fn(SocketAddr, &Identity) -> Result<PeerEndpoint, std::io::Error>,
 ) -> Result<Chat, StartError> {
-    let (identity, _) = identity_file::load_or_create(&options.data_dir)?;
+    let (identity, newborn) = identity_file::load_or_create(&options.data_dir)?;
     let (lock, Opened { store, kept, damaged }) =
         if options.visiting { visit()? } else { settle(&options, identity.id())? };
     let listen = options.listen;
@@ -84,7 +101,7 @@ async fn start_on(
         seed: rand::random(),
     };
     let fingerprint = identity.id().fingerprint();
-    let node = Node::new(config, Arc::new(identity), Arc::new(Ed25519), kept);
+    let node = Node::new(config, Arc::new(identity), Arc::new(Ed25519), Kept { newborn, ..kept });
 
     let (commands_in, commands) = mpsc::channel(WAITING_MAX);
     let (events, events_out) = mpsc::channel(WAITING_MAX);
@@ -127,6 +144,15 @@ async fn start_on(
     });
     let parts = Parts { node, store, endpoint, commands, events, arrivals, to_self, pin_answers, roused, aim };
     let driver = Driver::new(&options, parts);
+    #[cfg(test)]
+    if is_alone() {
+        tokio::task::spawn_local(async move {
+            driver.run(mapping).await;
+            server.abort();
+            drop(lock);
+        });
+        return Ok(Chat { commands: commands_in, events: events_out });
+    }
     // A thread of its own, since the loop waits for the disk: moving a worker's tasks away for each flush costs more than
     // the flush.
     let runtime = tokio::runtime::Handle::current();

@@ -49,6 +49,31 @@ impl Server {
         let listener =
             RendezvousListener::bind(listen, key, limits).map_err(|why| StartError::Listen { listen, why })?;
         let (listener, second_port) = listen_twice(listener, config)?;
+        Server::run(config, store, kept, listener, second_port)
+    }
+
+    /// On a socket that only tests have, with nothing on disk.
+    #[cfg(test)]
+    pub(crate) fn start_over(
+        config: &Config,
+        socket: crate::net::shim::Plug,
+        key: ServerKey,
+    ) -> Result<Server, StartError> {
+        let unusable = |why: String| StartError::Store { file: PathBuf::new(), why };
+        let store = RendezvousStore::in_memory().map_err(|why| unusable(why.to_string()))?;
+        let kept = store.load().map_err(|why| unusable(why.to_string()))?;
+        let listen = config.listen;
+        let listener = RendezvousListener::over(socket, key, config.listener_limits());
+        Server::run(config, store, kept, listener.map_err(|why| StartError::Listen { listen, why })?, None)
+    }
+
+    fn run(
+        config: &Config,
+        store: RendezvousStore,
+        kept: rendezvous::Kept,
+        listener: RendezvousListener,
+        second_port: Option<u16>,
+    ) -> Result<Server, StartError> {
         let rules = rendezvous::Config {
             password: config.password.clone(),
             max_rooms: config.max_rooms,
@@ -61,8 +86,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let (to_hub, inputs) = mpsc::channel(HUB_INPUTS_WAITING_MAX);
         let hub = Hub::new(rendezvous, store, inputs, stopped);
-        let runtime = tokio::runtime::Handle::current();
-        let hub = task::spawn_blocking(move || runtime.block_on(hub.run()));
+        let hub = spawn_hub(hub);
         let accepting = tokio::spawn(accept_all(Arc::clone(&listener), to_hub));
         Ok(Server { listener, stop, accepting, hub })
     }
@@ -99,6 +123,24 @@ impl Drop for Server {
         self.stop.send_replace(true);
         self.accepting.abort();
     }
+}
+
+/// A thread of its own, since it waits for the disk.
+#[cfg(not(test))]
+fn spawn_hub(hub: Hub) -> JoinHandle<()> {
+    let runtime = tokio::runtime::Handle::current();
+    task::spawn_blocking(move || runtime.block_on(hub.run()))
+}
+
+/// Where a test has one thread for all, the hub runs in its local set: a thread of its own would keep a stopped clock from
+/// going on.
+#[cfg(test)]
+fn spawn_hub(hub: Hub) -> JoinHandle<()> {
+    let runtime = tokio::runtime::Handle::current();
+    if runtime.runtime_flavor() == tokio::runtime::RuntimeFlavor::CurrentThread {
+        return task::spawn_local(hub.run());
+    }
+    task::spawn_blocking(move || runtime.block_on(hub.run()))
 }
 
 /// Opens the second port. One that the operator has named must be free; the usual one need not.

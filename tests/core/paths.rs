@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use p2pchat::core::event::{Command, Event, Path};
-use p2pchat::core::io::Input;
+use p2pchat::core::io::{Input, LinkId};
 use p2pchat::limits::HURRIES_PER_MINUTE_MAX;
 use p2pchat::wire::{FromServer, RoomId, ToServer};
 
-use crate::world::{World, lobby};
+use crate::world::{World, address, lobby};
 
 fn room_of(world: &World) -> RoomId {
     let told = world.told_server.iter().find_map(|message| match message {
@@ -147,4 +147,20 @@ fn a_server_that_lies_about_moves_does_not_make_us_dial_for_ever() {
         world.forge(0, FromServer::Introduce((room, peer, vec![address].try_into().unwrap())));
     }
     assert!(world.dials - before <= 2 * HURRIES_PER_MINUTE_MAX as u32, "{} dials", world.dials - before);
+}
+
+#[test]
+fn what_is_said_on_a_connection_that_lost_to_a_rival_is_heard_and_it_is_closed_afterwards() {
+    let mut world = World::with_members(2, 2);
+    let (old, (_, theirs)) = world.people[0].links.iter().next().map(|(link, end)| (*link, *end)).unwrap();
+    let (peer, lower) = (world.people[1].id, world.people[0].id < world.people[1].id);
+    let life = world.people[1].life;
+    // Of two of one attempt the one that the lower key dialled stays.
+    let (link, remote) = (LinkId(9_000), address(1));
+    world.handle(0, Input::LinkUp { peer, life, link, dialled: lower, remote, rtt_ms: 1 });
+    world.say(1, "on the old one");
+    assert!(world.texts(0).contains(&"on the old one".to_owned()));
+    assert!(world.people[1].links.contains_key(&theirs));
+    world.pass(3);
+    assert!(!world.people[0].links.contains_key(&old), "it is closed when all that was on its way has come");
 }

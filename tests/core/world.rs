@@ -34,10 +34,10 @@ pub struct Person {
     seed: u8,
     node: Option<Node>,
     /// Which start of their program it is.
-    life: [u8; 32],
+    pub life: [u8; 32],
     store: PeerStore,
     session: Option<SessionId>,
-    links: BTreeMap<LinkId, (usize, LinkId)>,
+    pub links: BTreeMap<LinkId, (usize, LinkId)>,
     /// Whom they look for to knock at.
     seeking: Vec<Seek>,
     /// Whom they knock at.

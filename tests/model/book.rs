@@ -17,7 +17,7 @@ use p2pchat::wire::{
     Admission, Consent, Decision, Drop, DropReason, Few, Genesis, Knock, Proposal, Roster, Settings, Step,
 };
 
-use crate::keyed::{Hand, Hands, Who, key_of, who_is};
+use crate::keyed::{Hands, Who, hand, key_of, who_is};
 use crate::member::{Heard, Input, Outcome, respond};
 
 /// A set of people, one bit each.
@@ -129,7 +129,7 @@ impl Book {
         };
         Book {
             bug,
-            genesis: Verified::sign(genesis, &Hand(0)),
+            genesis: Verified::sign(genesis, &hand(0)),
             seats: Shelf::new(),
             proposals: Shelf::new(),
             rosters: Shelf::new(),
@@ -241,7 +241,7 @@ impl Book {
             nonce: [nonce; 16],
             expires_unix_s: 2_000_000_000,
         };
-        Proposal::Admit(Verified::sign(knock, &Hand(who)).into_signed())
+        Proposal::Admit(Verified::sign(knock, &hand(who)).into_signed())
     }
 
     /// The drop by which `by` goes on without everybody else, as it would sign it for itself alone.
@@ -262,7 +262,7 @@ impl Book {
     /// The consent that somebody signs to a proposal.
     pub fn consent(&self, proposal: &Proposal, by: Who, decision: Decision) -> Verified<Consent> {
         let (room, roster) = (proposal.room(), proposal.roster());
-        Verified::sign(Consent { room, roster, proposal: proposal.hash(), by: key_of(by), decision }, &Hand(by))
+        Verified::sign(Consent { room, roster, proposal: proposal.hash(), by: key_of(by), decision }, &hand(by))
     }
 
     /// A step as somebody puts it together who has the signatures of these.

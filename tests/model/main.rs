@@ -12,6 +12,8 @@ mod choices;
 mod healing;
 mod keyed;
 mod member;
+#[path = "../shared/keyed.rs"]
+mod shared;
 mod world;
 
 use std::cell::RefCell;

@@ -8,7 +8,7 @@ use p2pchat::identity::PeerId;
 use p2pchat::wire::{Decision, DropReason, Proposal, RosterHash, Step};
 
 use crate::book::{Book, People, ProposalNo, RosterNo, SeatNo, each, only};
-use crate::keyed::{Hand, Hands, Who, key_of, who_is};
+use crate::keyed::{Hands, Who, hand, key_of, who_is};
 
 /// An answer, as it is heard or kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -149,7 +149,7 @@ impl Member<'_> {
 
     /// As `Room::answer`: signs, keeps, sends, notes.
     fn answer(&mut self, proposal: &Proposal, decision: Decision) {
-        if self.seat.sign(proposal.hash(), decision, &Hand(self.who)).is_none() {
+        if self.seat.sign(proposal.hash(), decision, &hand(self.who)).is_none() {
             return;
         }
         self.send(proposal, decision);
@@ -249,7 +249,7 @@ impl Member<'_> {
     }
 
     fn sign_late(&mut self, proposal: &Proposal) {
-        let late = self.seat.sign_late(proposal.roster(), proposal.hash(), &Hand(self.who));
+        let late = self.seat.sign_late(proposal.roster(), proposal.hash(), &hand(self.who));
         debug_assert_eq!(late.unverified().proposal, proposal.hash());
         self.send(proposal, Decision::Late);
     }

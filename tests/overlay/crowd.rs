@@ -9,38 +9,14 @@ use p2pchat::core::event::{Command, Event, Path};
 use p2pchat::core::io::{Input, Kept, KeptRoom, LinkId, Output};
 use p2pchat::core::node::{Config, Node};
 use p2pchat::core::time::Now;
-use p2pchat::identity::{PeerId, RoomName, Scheme, Signature, Signer, Verified};
+use p2pchat::identity::{PeerId, RoomName, Verified};
 use p2pchat::wire::{Few, Genesis, Member, PeerMessage, ProposalHash, RoomId, Roster, RosterHash, Settings, frame};
 use sha2::{Digest as _, Sha256};
 
+use crate::keyed::{Hand, Hands};
+
 /// Milliseconds from one member to the next.
 pub const HOP_MS: u64 = 50;
-
-#[derive(Debug)]
-struct Cheap;
-
-impl Scheme for Cheap {
-    fn verify(&self, key: &PeerId, message: &[u8], signature: &Signature) -> bool {
-        *signature == sign(key, message)
-    }
-}
-
-#[derive(Debug)]
-struct CheapSigner(PeerId);
-
-impl Signer for CheapSigner {
-    fn id(&self) -> PeerId {
-        self.0
-    }
-
-    fn sign(&self, message: &[u8]) -> Signature {
-        sign(&self.0, message)
-    }
-}
-
-fn sign(key: &PeerId, message: &[u8]) -> Signature {
-    Signature(Sha256::new().chain_update(key.0).chain_update(message).finalize().into(), [0; 32])
-}
 
 /// One member.
 struct One {
@@ -84,9 +60,9 @@ impl Crowd {
     pub fn of(count: usize) -> Self {
         let keys: Vec<PeerId> = (0..count as u32).map(|n| PeerId(Sha256::digest(n.to_be_bytes()).into())).collect();
         let name = |who: usize| format!("p{who}").parse().unwrap();
-        let creator = CheapSigner(keys[0]);
+        let creator = Hand(keys[0]);
         let settings = Settings { consent_timeout_s: 60, grace_s: 120 };
-        let (size, nonce) = (256, [7; 16]);
+        let (size, nonce) = (p2pchat::limits::ROOM_SIZE_MAX, [7; 16]);
         let genesis = Genesis { name: lobby(), size, creator: keys[0], creator_name: name(0), nonce, settings };
         let genesis = Verified::sign(genesis, &creator);
         let room = RoomId(genesis.digest());
@@ -107,7 +83,7 @@ impl Crowd {
             let kept = Kept { rooms: vec![kept_room.clone()], addresses: addresses.clone(), ..Kept::default() };
             One {
                 id: *key,
-                node: Node::new(config, Arc::new(CheapSigner(*key)), Arc::new(Cheap), kept),
+                node: Node::new(config, Arc::new(Hand(*key)), Arc::new(Hands), kept),
                 links: BTreeMap::new(),
                 shown: Vec::new(),
                 copies: BTreeMap::new(),

@@ -69,9 +69,21 @@ fn in_the_largest_room_each_entry_reaches_everybody_once() {
     stable_links_carry_each_entry_once(256, 12);
 }
 
+#[cfg(feature = "thousand")]
+#[test]
+#[ignore = "takes minutes: cargo test --release --features thousand --test overlay -- --ignored --nocapture a_thousand_real"]
+fn among_a_thousand_real_members_each_entry_takes_few_hops_and_a_tenth_of_the_links_may_die() {
+    stable_links_carry_each_entry_once(1_000, 12);
+    a_tenth_of_the_links_dies(1_000);
+}
+
 #[test]
 fn when_a_tenth_of_the_links_dies_what_was_under_way_arrives_and_others_take_their_place() {
-    let mut crowd = settled(100);
+    a_tenth_of_the_links_dies(100);
+}
+
+fn a_tenth_of_the_links_dies(count: usize) {
+    let mut crowd = settled(count);
     for who in 0..10 {
         crowd.say(who * 9, &format!("under way {who}"));
     }
@@ -92,7 +104,7 @@ fn when_a_tenth_of_the_links_dies_what_was_under_way_arrives_and_others_take_the
     let most = crowd.links().into_iter().max().unwrap();
     assert!(most <= LINKS_MAX + 4, "{most} links");
     crowd.forget_counts();
-    let took = talk(&mut crowd, 100, 30, 400, "after");
+    let took = talk(&mut crowd, count, 30, 400, "after");
     let (copies, hops, _) = crowd.counts();
     println!("afterwards: {most} links at most, {copies:.3} copies, {hops} hops, {took} ms to all");
     assert!(copies <= 1.1, "{copies} copies");

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 mod crowd;
+#[path = "../shared/keyed.rs"]
+mod keyed;
 mod large;
 mod real;
 mod thousand;

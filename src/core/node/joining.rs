@@ -229,12 +229,16 @@ impl Node {
         room.rules = self.rules.remove(&id).unwrap_or_default();
         room.recall_privates(self.privates.remove(&id).unwrap_or_default());
         let by_ticket = self.addresses_by_ticket(&room);
+        room.just_entered(&me);
         let mut ctx = ctx!(self, now, out);
         room.keep_addresses(&mut ctx, by_ticket);
         room.tell_joined(&mut ctx, how);
         ctx.tell_server(ToServer::Attach((id, room.chain().head())));
-        room.offer_addresses(&mut ctx, &self.addresses);
+        room.offer_addresses(&mut ctx);
         room.seats_taken_up(&mut ctx);
+        if self.newborn {
+            room.own_log_is_known();
+        }
         self.rooms.insert(id, room);
         self.attach_at_host(id, out);
         self.leave_reformed(now, id, out);

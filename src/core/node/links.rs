@@ -59,8 +59,8 @@ pub(super) struct Dialling {
 
 impl Node {
     /// A connection stands. Both sides may have dialled: of two that come of the same attempt the one that the lower key
-    /// dialled is kept, and both sides see that alike without a word; what was on its way on the other is sent again
-    /// from the frontiers, and what arrives twice is known by its id. A connection that comes later was dialled because
+    /// dialled is kept, and both sides see that alike without a word; the other is read for a while yet, since either side spoke
+    /// on the first that it had; what is lost on it is sent again from the frontiers, and what arrives twice is known by its id. A connection that comes later was dialled because
     /// the old one is in doubt, at one side at least, and takes over. A peer whose program was started anew has nothing
     /// at its end of the old one: then the new one is the only one.
     pub(super) fn link_up(&mut self, now: Now, peer: PeerId, id: LinkId, link: Link, out: &mut Vec<Output>) {
@@ -71,13 +71,18 @@ impl Node {
         let link = Link { since: now.mono_ms, failed, ..link };
         let by_lower = |link: &Link| link.dialled == (self.signer.id() < peer);
         if let Some(old) = self.links.get(&peer) {
+            let old_id = old.id;
             let young = now.mono_ms < old.since.saturating_add(RIVALS_MS);
             let rivals = old.life == link.life && young && !self.in_doubt(&peer);
             if rivals && by_lower(old) && !by_lower(&link) {
-                return out.push(Output::Close { link: id, why: CloseReason::Duplicate });
+                return self.retire(now, peer, id, out);
             }
-            out.push(Output::Close { link: old.id, why: CloseReason::Duplicate });
-            self.peers.remove(&old.id);
+            self.peers.remove(&old_id);
+            if rivals {
+                self.retire(now, peer, old_id, out);
+            } else {
+                out.push(Output::Close { link: old_id, why: CloseReason::Duplicate });
+            }
         }
         self.renewals.remove(&peer);
         let remote = link.remote;
@@ -168,6 +173,7 @@ impl Node {
         if let Some(stranger) = self.strangers.remove(&id) {
             self.dial_failed(now, stranger.peer);
         }
+        self.retiring.remove(&id);
         // A connection that was replaced is not in use any more.
         let Some(peer) = self.peers.remove(&id) else { return };
         let Some(link) = self.links.remove(&peer) else { return };
@@ -198,7 +204,7 @@ impl Node {
         if self.strangers.contains_key(&id) {
             return self.on_stranger_message(now, id, message, out);
         }
-        let Some(peer) = self.peers.get(&id).copied() else { return };
+        let Some(peer) = self.peers.get(&id).copied().or_else(|| self.retiring_peer(&id)) else { return };
         self.heard_after_all(&peer);
         if self.is_about_addresses(now, peer, &message, out) {
             return;
@@ -241,7 +247,7 @@ impl Node {
         self.told_addresses_at = Some(now.mono_ms);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values() {
-            room.offer_addresses(&mut ctx, &self.addresses);
+            room.offer_addresses(&mut ctx);
         }
     }
 
@@ -271,6 +277,7 @@ impl Node {
     /// Dials whom we should have a link with and have not; lets go of links and strangers we have no room with.
     pub(super) fn tend_links(&mut self, now: Now, out: &mut Vec<Output>) {
         self.welcome_strangers(now, out);
+        self.retired_due(now, out);
         let overdue = |stranger: &Stranger| stranger.until <= now.mono_ms;
         let gone: Vec<(LinkId, Stranger)> = self.strangers.extract_if(.., |_, stranger| overdue(stranger)).collect();
         for (id, stranger) in gone {
@@ -332,7 +339,12 @@ impl Node {
         let reachable = |peer: &PeerId| self.quitting.is_none() && known(peer);
         let dials = self.dialling.iter().filter(|(peer, dialling)| !dialling.busy && reachable(peer));
         let strangers = self.strangers.values().map(|stranger| stranger.until);
-        dials.map(|(_, dialling)| dialling.next_at).chain(strangers).chain(self.overlay_due()).min()
+        dials
+            .map(|(_, dialling)| dialling.next_at)
+            .chain(strangers)
+            .chain(self.overlay_due())
+            .chain(self.retired_next())
+            .min()
     }
 }
 

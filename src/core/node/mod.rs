@@ -11,6 +11,7 @@ mod links;
 mod overlay;
 mod reforming;
 mod renewing;
+mod rivals;
 mod seeking;
 mod server;
 mod whereabouts;
@@ -39,6 +40,7 @@ use hosting::Hosting;
 use joining::Joining;
 use links::{Dialling, Stranger};
 use renewing::Renewal;
+use rivals::Retiring;
 use seeking::Seeking;
 
 /// Milliseconds without any progress after which a quitting client stops waiting for acknowledgements.
@@ -110,6 +112,8 @@ pub struct Node {
     unknown_until: Option<u64>,
     /// When news of each peer, or of ourselves, last made us dial before it was time.
     hurried: BTreeMap<PeerId, VecDeque<u64>>,
+    /// Connections that lost to a rival, until all that was on its way on them has been read.
+    retiring: BTreeMap<LinkId, Retiring>,
     /// Our own addresses.
     addresses: Vec<SocketAddr>,
     /// Where members see us, by whom.
@@ -126,6 +130,8 @@ pub struct Node {
     quitting: Option<u64>,
     /// When the user was last told of broken rules.
     blamed: VecDeque<u64>,
+    /// Whether nobody can have a log of ours that we don't know, our key being new.
+    newborn: bool,
     /// Whether [`Output::End`] was given.
     ended: bool,
 }
@@ -141,6 +147,7 @@ macro_rules! ctx {
             out: $out,
             links: &$node.links,
             server_up: $node.server_up,
+            addresses: &$node.addresses,
             known: &mut $node.known,
         }
     };
@@ -214,6 +221,7 @@ impl Node {
             surplus: BTreeMap::new(),
             unknown_until: None,
             hurried: BTreeMap::new(),
+            retiring: BTreeMap::new(),
             addresses: Vec::new(),
             observed: BTreeMap::new(),
             hosting: Hosting::default(),
@@ -222,6 +230,7 @@ impl Node {
             server_up: false,
             quitting: None,
             blamed: VecDeque::new(),
+            newborn: kept.newborn,
             ended: false,
         }
     }
@@ -242,7 +251,7 @@ impl Node {
             return;
         }
         let begun = out.len();
-        let is_talk = is_talk(&input);
+        let is_talk = is_talk(&input) || self.is_gossip(&input);
         match input {
             Input::Command(command) => self.command(now, command, out),
             Input::Say { room, texts } => self.say(now, &room, texts, out),
@@ -294,6 +303,12 @@ impl Node {
         self.attend_guests(now, out);
         self.try_to_end(now, out);
         self.blame_in_moderation(now, out, begun);
+    }
+
+    /// Whether an input says who has links with whom in a large room, which is weighed later, together with what else is said of it.
+    fn is_gossip(&self, input: &Input) -> bool {
+        let Input::FromPeer { message: PeerMessage::LinkState(state), .. } = input else { return false };
+        self.rooms.get(&state.unverified().room).is_some_and(Room::is_large)
     }
 
     /// Somebody who breaks a rule a thousand times is told of a few times a minute: a screen full of blame hides the chat.
@@ -450,7 +465,12 @@ fn is_talk(input: &Input) -> bool {
         Input::FromPeer { message, .. } => {
             matches!(
                 message,
-                PeerMessage::Run(_) | PeerMessage::Frontier(_) | PeerMessage::Want(_) | PeerMessage::Floor(_)
+                PeerMessage::Run(_)
+                    | PeerMessage::Frontier(_)
+                    | PeerMessage::Want(_)
+                    | PeerMessage::Floor(_)
+                    | PeerMessage::Arrived(_)
+                    | PeerMessage::Pull(_)
             )
         }
         _ => false,

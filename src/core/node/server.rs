@@ -260,7 +260,7 @@ impl Node {
             ctx.out.push(Output::ToServer(ToServer::Step((id, step.clone()))));
         }
         room.confirm_seat(&mut ctx);
-        room.offer_addresses(&mut ctx, &self.addresses);
+        room.offer_addresses(&mut ctx);
         room.repeat_to_server(&mut ctx);
     }
 

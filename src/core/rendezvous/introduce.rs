@@ -13,6 +13,10 @@ use crate::identity::PeerId;
 use crate::limits::CANDIDATES_MAX;
 use crate::wire::{Few, FromServer, RosterHash};
 
+/// Milliseconds within which the same addresses are told once: a member gives them when it takes a step, and again when it hears
+/// that this server has taken it too.
+const TOLD_TWICE_MS: u64 = 3_000;
+
 /// Addresses of one member.
 pub(in crate::core) type Addresses = Few<SocketAddr, CANDIDATES_MAX>;
 
@@ -30,12 +34,33 @@ impl Room {
             return Ok(());
         }
         let addresses = usable(client.observed, offered);
+        let now_ms = turn.now.mono_ms;
         let attachment = self.attachment(&client.key).ok_or_else(not_member)?;
+        let lately = attachment.told_at.is_some_and(|at| now_ms < at.saturating_add(TOLD_TWICE_MS));
+        if lately && attachment.addresses.as_ref() == Some(&addresses) {
+            return Ok(());
+        }
+        attachment.told_at = Some(now_ms);
         attachment.addresses = Some(addresses.clone());
+        self.expected.take_if(|key| *key == client.key);
+        self.tell_newcomer(turn, client, offered, &addresses);
         self.tell_others(turn, &client.key, &FromServer::Introduce((self.id(), client.key, addresses)));
         // A newcomer hears of it when it has told its own: both then dial at the same moment, which is what routers need.
         self.introduce_others(turn, &client.key);
         Ok(())
+    }
+
+    /// Somebody who was admitted a moment ago and has yet to say where they are is told of a member that no router stands before:
+    /// there is nothing to open from the inside, so they need not wait until that member can dial them too. Of all others they
+    /// hear when these hear of them.
+    fn tell_newcomer(&self, turn: &mut Turn<'_>, client: &Client, offered: &[SocketAddr], addresses: &Addresses) {
+        let Some(newcomer) = self.expected.filter(|key| *key != client.key) else { return };
+        let is_observed = |address: &SocketAddr| {
+            (address.ip().to_canonical(), address.port()) == (client.observed.ip(), client.observed.port())
+        };
+        if offered.iter().any(is_observed) {
+            turn.send(&newcomer, FromServer::Introduce((self.id(), client.key, addresses.clone())));
+        }
     }
 
     /// A member is seen elsewhere now: the others are told, if they may know where it is at all.
@@ -45,6 +70,7 @@ impl Room {
         // The first is where it was seen before.
         let addresses = usable(client.observed, before.get(1..).unwrap_or_default());
         attachment.addresses = Some(addresses.clone());
+        attachment.told_at = None;
         self.tell_others(turn, &client.key, &FromServer::Introduce((self.id(), client.key, addresses)));
     }
 

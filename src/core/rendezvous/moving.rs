@@ -245,6 +245,7 @@ impl Room {
     /// Hands the newcomer of a step its admission. Addresses that were given before it came are not for it.
     fn admit(&mut self, turn: &mut Turn<'_>, step: &Step, roster: Roster) -> Option<ProposalHash> {
         self.admission = None;
+        self.expected = None;
         let Proposal::Admit(knock) = &step.proposal else { return None };
         let admission = Admission {
             genesis: self.signed_genesis().clone(),
@@ -254,6 +255,7 @@ impl Room {
         };
         turn.send(&knock.unverified().key, FromServer::Admitted(admission.clone()));
         self.admission = Some(admission);
+        self.expected = Some(knock.unverified().key);
         self.attached.values_mut().for_each(|attachment| attachment.addresses = None);
         Some(step.proposal.hash())
     }

@@ -57,6 +57,8 @@ impl Turn<'_> {
 pub(super) struct Attachment {
     /// Where it can be reached, once it told, for members of the roster it told it at.
     pub(super) addresses: Option<Addresses>,
+    /// When it last told.
+    pub(super) told_at: Option<u64>,
     /// Whether it said since then that it is on a roster that this server doesn't know.
     pub(super) elsewhere: bool,
     /// Members it reported unreachable since it, or they, attached.
@@ -85,6 +87,8 @@ pub(super) struct Room {
     pub(super) leaving: BTreeSet<PeerId>,
     /// The admission behind the roster, if that is one: its newcomer may have missed it.
     pub(super) admission: Option<Admission>,
+    /// Its newcomer, who has yet to say where it is.
+    pub(super) expected: Option<PeerId>,
     /// Newcomers.
     pub(super) line: Line,
     /// Proposals over the roster, with the answers.
@@ -146,6 +150,7 @@ impl Room {
             gone: BTreeSet::new(),
             leaving: BTreeSet::new(),
             admission: None,
+            expected: None,
             line: Line::default(),
             ballots: Ballots::default(),
             empty_until: None,
@@ -313,7 +318,10 @@ impl Room {
         for other in self.attached.keys().filter(|other| **other != key) {
             turn.send(&key, FromServer::Presence((id, *other, true)));
         }
-        self.introduce_others(turn, &key);
+        // A newcomer is about to tell where it is, and both then dial at the same moment, which is what routers need.
+        if self.expected != Some(key) {
+            self.introduce_others(turn, &key);
+        }
         self.tell_open_knock(turn, &key);
         for message in self.ballots.replay() {
             turn.send(&key, message);

@@ -91,6 +91,7 @@ impl Room {
         self.readers.retain(|key, _| is_member(after, key));
         self.online.retain(|key| is_member(after, key));
         self.addresses.retain(|key, _| is_member(after, key));
+        self.fresh.retain(|key| is_member(after, key));
         self.delivered.retain(|key, _| is_member(after, key));
         // Whoever comes back begins to count anew (rule 7).
         self.heads.retain(|key, _| is_member(after, key));

@@ -20,6 +20,10 @@ const GOSSIP_WAIT_MS: u64 = 10_000;
 /// And of authors with whom somebody has no link: whoever was passed over on the way of an entry finds out by this.
 const GOSSIP_APART_MS: u64 = 1_000;
 
+/// Runs that somebody who has only just come in, or hears us come in, is given unasked: they keep few messages of a link that they
+/// don't know yet.
+const UNASKED_RUNS_MAX: usize = 4;
+
 impl Room {
     pub(super) fn frontier_soon(&mut self, ctx: &Ctx<'_>) {
         let due = ctx.now.after_ms(FRONTIER_WAIT_MS);
@@ -88,15 +92,13 @@ impl Room {
 
     /// A member says what they have.
     pub fn on_frontier(&mut self, ctx: &mut Ctx<'_>, from: PeerId, frontier: &[(PeerId, u64)]) {
+        let authors = self.authors_among(frontier.iter().map(|(author, _)| author));
         let Some(reader) = self.readers.get_mut(&from) else { return };
         let first = !std::mem::replace(&mut reader.asked, true);
+        self.fresh.remove(&from);
         let before = self.delivered.get(&from).copied().unwrap_or(0);
         let mut delivered = before;
-        for (author, seq) in frontier {
-            // What is no log of this room is nothing to keep account of, and could be anything in any number.
-            if self.log.author(author).is_none() && !self.has(author) {
-                continue;
-            }
+        for (author, seq) in frontier.iter().filter(|(author, _)| authors.contains(author)) {
             let forked = self.log.is_accused(author);
             let Some(reader) = self.readers.get_mut(&from) else { return };
             // Nobody can have more of a log than was written; of others' logs we may simply know less.
@@ -137,10 +139,30 @@ impl Room {
 
     /// Gives one linked member what they lack and we are to give, as far as the window goes.
     pub(super) fn feed(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
+        self.feed_unasked(ctx, peer);
         self.tell_floors(ctx, peer);
         let authors: Vec<PeerId> = self.log.frontier().map(|(author, _)| author).collect();
         for author in authors {
             self.feed_log(ctx, peer, author);
+        }
+    }
+
+    /// Gives somebody what we said for them before they have told us what they have: the answer is known, since either they or we
+    /// have only just come in. It saves the first line half a round trip. What they were given in an earlier time here, if any,
+    /// is a matter for their own word.
+    pub(super) fn feed_unasked(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
+        let (me, head) = (ctx.me(), self.seat.chain().head());
+        let Some(reader) = self.readers.get(&peer).filter(|reader| !reader.asked && self.fresh.contains(&peer)) else {
+            return;
+        };
+        if reader.unacknowledged(&me) >= UNASKED_RUNS_MAX {
+            return;
+        }
+        let next = self.log.author(&me).map(|log| log.next_for(&peer, reader.given(&me), &self.audiences()));
+        if let Some(Next::Run(run)) = next
+            && run.entries.first().is_some_and(|entry| entry.audience == head)
+        {
+            self.give(ctx, peer, run);
         }
     }
 

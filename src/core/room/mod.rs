@@ -85,6 +85,8 @@ pub(super) struct Ctx<'n> {
     pub links: &'n BTreeMap<PeerId, Link>,
     /// Whether we are logged in at the server.
     pub server_up: bool,
+    /// Our own addresses.
+    pub addresses: &'n [SocketAddr],
     /// Whom we have met.
     pub known: &'n mut Acquaintances,
 }
@@ -180,6 +182,9 @@ pub(super) struct Room {
     pending: BTreeMap<u64, Pending>,
     /// What waits until it is sure how long our own log is.
     unlevel: Option<Unlevel>,
+    /// Members who have nothing of the current audience but what we gave them: newcomers, and to a newcomer everybody; until
+    /// they say what they have.
+    fresh: BTreeSet<PeerId>,
     /// How far each member has our own log.
     delivered: BTreeMap<PeerId, u64>,
     /// Runs for a roster we are not on yet, and who passed them on.
@@ -268,6 +273,7 @@ impl Room {
             addresses_due: None,
             pending: BTreeMap::new(),
             unlevel: None,
+            fresh: BTreeSet::new(),
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
             wanted: BTreeMap::new(),
@@ -362,6 +368,9 @@ impl Room {
             ctx.tell(Event::Link { room: self.name.clone(), name, path, grace_s: None, tried: None });
         }
         self.greet(ctx, peer);
+        if !replaced {
+            self.feed_unasked(ctx, peer);
+        }
         self.reach_changed(ctx);
         self.privates_reach(ctx, Some(peer));
     }
@@ -456,6 +465,11 @@ impl Room {
         self.tell_joined(ctx, Entrance::Returned);
     }
 
+    /// We have just come in: what we say from now on, nobody has.
+    pub fn just_entered(&mut self, me: &PeerId) {
+        self.fresh = self.others(me).into_iter().collect();
+    }
+
     /// We have just come in, or back: links that stand already are links of this room, and whoever has none has the
     /// grace to come.
     pub fn seats_taken_up(&mut self, ctx: &mut Ctx<'_>) {
@@ -466,8 +480,8 @@ impl Room {
     }
 
     /// Offers our own addresses to the members of the current roster, through the server.
-    pub fn offer_addresses(&self, ctx: &mut Ctx<'_>, own: &[SocketAddr]) {
-        let addresses: Few<SocketAddr, CANDIDATES_MAX> = Few::first_of(own.iter().copied());
+    pub fn offer_addresses(&self, ctx: &mut Ctx<'_>) {
+        let addresses: Few<SocketAddr, CANDIDATES_MAX> = Few::first_of(ctx.addresses.iter().copied());
         ctx.tell_server(ToServer::Candidates((self.id(), self.seat.chain().head(), addresses)));
     }
 

@@ -64,6 +64,10 @@ impl Room {
         // Those who are gone hear it from us before their links are closed.
         let gone = self.readers.keys().filter(|key| !is_member(&after, key));
         gone.for_each(|key| ctx.tell_peer(key, PeerMessage::Step((self.id(), step.clone()))));
+        let new = after.members.iter().map(|member| member.key).filter(|key| !is_member(&adopted.before, key));
+        self.fresh.extend(new);
+        // A server that has followed by now needs not be waited for; one that has not passes this over, and is told again.
+        self.offer_addresses(ctx);
         self.seats_changed(ctx, &after);
 
         self.ask_server_at = ctx.server_up.then(|| ctx.now.after_ms(SERVER_FOLLOWS_MS));

@@ -28,6 +28,11 @@ impl Room {
         }
     }
 
+    /// Nobody can remember a log of ours: our key was made a moment ago.
+    pub fn own_log_is_known(&mut self) {
+        self.unlevel = None;
+    }
+
     /// Says texts, and what else is said, as soon as their numbers are sure.
     pub fn say(&mut self, ctx: &mut Ctx<'_>, texts: Vec<Body>) {
         match &mut self.unlevel {

@@ -99,6 +99,11 @@ impl Reader {
         in_flight < window
     }
 
+    /// How many runs of an author's log are on their way.
+    pub fn unacknowledged(&self, author: &PeerId) -> usize {
+        self.feeds.get(author).map_or(0, |feed| feed.in_flight.len())
+    }
+
     /// Nothing of an author's log up to this number is for them.
     pub fn skip(&mut self, author: PeerId, up_to: u64) {
         let feed = self.feeds.entry(author).or_default();

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::OnceLock;
 
 use super::{Ctx, Room};
+use crate::core::consent::roster::is_member;
 use crate::core::event::Misdeed;
 use crate::core::overlay::graph::Graph;
 use crate::core::overlay::rings::Rings;
@@ -45,6 +46,8 @@ pub(super) struct Web {
     spreading: BTreeSet<PeerId>,
     /// When.
     spread_at: Option<u64>,
+    /// Whether whom we reach has yet to be found out anew.
+    reach_stale: bool,
     /// What we stated last.
     own: Option<Signed<LinkState>>,
     /// How many statements we have made.
@@ -214,6 +217,12 @@ impl Room {
             }
             return;
         }
+        // Counters begin anew with each admission: what was stated in an earlier seat would hide what is stated now.
+        let chain = self.seat.chain();
+        let stated_in = chain.roster(&state.unverified().roster).map(|roster| roster.epoch);
+        if stated_in.is_some_and(|epoch| Some(epoch) < chain.seated_since(&by)) {
+            return;
+        }
         if let Some(reader) = self.readers.get_mut(&from) {
             let known = reader.states.entry(by).or_default();
             *known = new.max(*known);
@@ -223,21 +232,28 @@ impl Room {
             return;
         }
         let Ok(state) = state.verify(ctx.scheme) else { return self.blame(ctx, Some(from), Misdeed::BadSignature) };
-        // Counters begin anew with each admission: what was stated in an earlier seat would hide what is stated now.
-        let chain = self.seat.chain();
-        let stated_in = chain.roster(&state.roster).map(|roster| roster.epoch);
-        if stated_in.is_some_and(|epoch| Some(epoch) < chain.seated_since(&by)) {
-            return;
-        }
         self.web.stated.insert(by, state);
         self.web.spreading.insert(by);
         self.web.spread_at.get_or_insert(ctx.now.after_ms(SPREAD_WAIT_MS));
         if self.web.read(by) {
-            self.reach_changed(ctx);
-            self.privates_reach(ctx, None);
+            // In a large room thousands of statements come at once, and who is reached takes a walk over all of them.
+            self.web.reach_stale = true;
+            if !self.is_large() {
+                self.find_reach(ctx);
+            }
         }
         if by == from {
             self.feed(ctx, from);
+            // What they said before it was known whom they have no link with has yet to go its way.
+            self.pass_on(ctx, by);
+        }
+    }
+
+    /// What is known of links has changed: finds out whom we reach.
+    fn find_reach(&mut self, ctx: &mut Ctx<'_>) {
+        if std::mem::take(&mut self.web.reach_stale) {
+            self.reach_changed(ctx);
+            self.privates_reach(ctx, None);
         }
     }
 
@@ -245,6 +261,9 @@ impl Room {
     pub(super) fn web_follows(&mut self, ctx: &mut Ctx<'_>) {
         let chain = self.seat.chain();
         self.web.follow(&chain.room(), chain.current());
+        // Whoever comes back counts anew: what others had of them before says nothing about what they lack then.
+        let current = chain.current();
+        self.readers.values_mut().for_each(|reader| reader.states.retain(|by, _| is_member(current, by)));
         for (from, state) in std::mem::take(&mut self.web.early) {
             self.on_link_state(ctx, from, state);
         }
@@ -264,6 +283,7 @@ impl Room {
             self.state_links(ctx);
         }
         if self.web.spread_at.take_if(|at| *at <= now).is_some() {
+            self.find_reach(ctx);
             let spreading = std::mem::take(&mut self.web.spreading);
             let peers: Vec<PeerId> = self.readers.keys().copied().collect();
             peers.iter().for_each(|peer| self.pass_states(ctx, peer, spreading.iter()));

@@ -142,7 +142,7 @@ impl PeerStore {
         let addresses = self.rows("SELECT * FROM address", [], rows::address)?.into_iter().flatten().collect();
         let (rooms, logs) = (self.rooms_that_are(false)?, self.logs()?);
         let (acquaintances, standing, privates) = (self.acquaintances()?, self.standing()?, self.conversations()?);
-        Ok(Kept { rooms, logs, past, rules, acquaintances, standing, privates, addresses })
+        Ok(Kept { rooms, logs, past, rules, acquaintances, standing, privates, addresses, newborn: false })
     }
 
     /// Rooms that we left: how they came to their members, as far as we were there, outlives our seat.

@@ -13,6 +13,8 @@ pub mod check;
 pub mod disk;
 pub mod door;
 pub mod heal;
+#[path = "../../shared/keyed.rs"]
+mod keyed;
 pub mod keys;
 pub mod liars;
 pub mod net;

@@ -68,6 +68,29 @@ fn no_address_reaches_a_newcomer_nor_a_newcomers_a_member_before_the_admission()
 }
 
 #[test]
+fn a_newcomer_hears_at_once_of_whoever_has_no_router_and_of_others_when_these_hear_of_it() {
+    let (mut rig, roster) = Rig::room_of(2);
+    rig.log_in(9);
+    let knock = knock(&roster, 9);
+    rig.say(9, ToServer::Knock(knock.as_signed().clone()));
+    let in_the_open = |roster: &Roster| {
+        ToServer::Candidates((roster.room, roster.hash(), vec![lan(1), observed(1)].try_into().unwrap()))
+    };
+    let next = verify_step(&roster, &step_signed_by(&admit(&knock), &[1, 2].map(identity)), 8, &Ed25519).unwrap();
+    rig.say(1, answer(&admit(&knock), 1, Decision::Yes));
+    assert_eq!(rig.say(1, in_the_open(&next)), [], "the admission is not complete");
+    rig.say(2, answer(&admit(&knock), 2, Decision::Yes));
+    let told = rig.say(1, in_the_open(&next));
+    assert!(told.iter().any(|(to, message)| *to == 9 && matches!(message, FromServer::Introduce(_))), "{told:?}");
+    assert_eq!(rig.say(1, in_the_open(&next)), [], "told already");
+    let told = rig.say(2, candidates(&next, 2));
+    assert!(told.iter().all(|(to, _)| *to != 9), "both must dial at the same moment: {told:?}");
+    rig.say(9, attach(next.room, next.hash()));
+    let told = rig.say(9, candidates(&next, 9));
+    assert!(told.contains(&(9, introduce(&next, 2))) && told.contains(&(2, introduce(&next, 9))), "{told:?}");
+}
+
+#[test]
 fn somebody_dropped_is_told_no_address_any_more() {
     let (mut rig, roster) = Rig::room_of(3);
     let drop = drop_of(&roster, &[3], 0);
