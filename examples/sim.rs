@@ -2,6 +2,7 @@
 //!
 //!     cargo run --release --example sim -- --seeds 1-10000
 //!     cargo run --release --example sim -- --replay 17 --with people=3,crash=0
+//!     cargo run --release --example sim -- --serverless --seeds 1-10000
 //!     cargo run --release --features planted --example sim -- --planted NoHeads --seeds 1-100
 
 #![allow(clippy::unwrap_used, reason = "a wrong argument may end it")]
@@ -14,8 +15,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use engine::plan::Plan;
-use engine::run::{self, Done, Watch};
+use engine::run::{self, Done, Mode, Watch};
 
 /// Broken seeds of one rule that are listed: enough to mend them all at once, and no screen full of a planted bug's.
 const SEEDS_SHOWN_MAX: usize = 100;
@@ -29,18 +29,26 @@ fn main() {
     let planted = after("--planted");
     std::panic::set_hook(Box::new(|_| {}));
     plant(planted.as_deref());
+    let mode =
+        if arguments.iter().any(|argument| argument == "--serverless") { Mode::Serverless } else { Mode::Server };
     if let Some(seed) = after("--replay") {
-        return replay(seed.parse().unwrap(), after("--with"), arguments.iter().any(|argument| argument == "--frames"));
+        return replay(
+            seed.parse().unwrap(),
+            mode,
+            after("--with"),
+            arguments.iter().any(|argument| argument == "--frames"),
+        );
     }
     let seeds = after("--seeds").unwrap_or_else(|| "1-1000".into());
     let (from, to) = seeds.split_once('-').unwrap();
     let threads = after("--threads").map_or(2, |threads| threads.parse().unwrap());
-    std::process::exit(many(from.parse().unwrap(), to.parse().unwrap(), threads, planted.as_deref()));
+    std::process::exit(many(from.parse().unwrap(), to.parse().unwrap(), mode, threads, planted.as_deref()));
 }
 
 #[cfg(feature = "planted")]
 fn plant(name: Option<&str>) {
-    let bug = p2pchat::planted::Bug::ALL.into_iter().find(|bug| Some(format!("{bug:?}").as_str()) == name);
+    let mut bugs = p2pchat::planted::Bug::ALL.into_iter().chain(p2pchat::planted::Bug::SERVERLESS);
+    let bug = bugs.find(|bug| Some(format!("{bug:?}").as_str()) == name);
     assert_eq!(bug.is_some(), name.is_some(), "there is no such bug: {name:?}");
     p2pchat::planted::plant(bug);
 }
@@ -50,8 +58,8 @@ fn plant(name: Option<&str>) {
     assert!(name.is_none(), "--planted needs `--features planted`");
 }
 
-fn replay(seed: u64, with: Option<String>, frames: bool) {
-    let mut plan = Plan::of(seed);
+fn replay(seed: u64, mode: Mode, with: Option<String>, frames: bool) {
+    let mut plan = mode.plan(seed);
     for (name, value) in with.iter().flat_map(|with| with.split(',')).filter_map(|one| one.split_once('=')) {
         assert!(plan.set(name, value.parse().unwrap()), "a plan has no {name}");
     }
@@ -62,10 +70,10 @@ fn replay(seed: u64, with: Option<String>, frames: bool) {
 }
 
 /// Runs seeds on several threads; each run is on one.
-fn many(from: u64, to: u64, threads: usize, planted: Option<&str>) -> i32 {
+fn many(from: u64, to: u64, mode: Mode, threads: usize, planted: Option<&str>) -> i32 {
     let began = Instant::now();
     let next = AtomicU64::new(from);
-    let all: Mutex<(Done, BTreeMap<&'static str, Vec<u64>>)> = Mutex::default();
+    let all: Mutex<(Done, u64, BTreeMap<&'static str, Vec<u64>>)> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -75,19 +83,20 @@ fn many(from: u64, to: u64, threads: usize, planted: Option<&str>) -> i32 {
                     if seed > to {
                         return;
                     }
-                    let done = run::seed(seed);
+                    let done = run::in_mode(seed, mode);
                     let mut all = all.lock().unwrap();
                     all.0.ms += done.ms;
                     all.0.events += done.events;
                     all.0.frames += done.frames;
+                    all.1 += u64::from(done.people_decided);
                     if let Some(broken) = done.broken {
-                        all.1.entry(broken.rule).or_default().push(seed);
+                        all.2.entry(broken.rule).or_default().push(seed);
                     }
                 }
             });
         }
     });
-    let (sum, mut broken) = all.into_inner().unwrap();
+    let (sum, decided, mut broken) = all.into_inner().unwrap();
     let (took, hours) = (began.elapsed().as_secs_f64(), sum.ms as f64 / 3_600_000.0);
     println!(
         "{} seeds, {hours:.1} room-hours, {} events, {} frames in {took:.1} s: {:.1} room-hours per second and core",
@@ -96,6 +105,9 @@ fn many(from: u64, to: u64, threads: usize, planted: Option<&str>) -> i32 {
         sum.frames,
         hours / took / threads as f64
     );
+    if decided > 0 {
+        println!("people brought halves of the room together by hand in {decided} seeds");
+    }
     for (rule, seeds) in &mut broken {
         seeds.sort_unstable();
         println!("broken {} times: {rule}: {:?}", seeds.len(), &seeds[..seeds.len().min(SEEDS_SHOWN_MAX)]);
@@ -103,7 +115,7 @@ fn many(from: u64, to: u64, threads: usize, planted: Option<&str>) -> i32 {
     let first = broken.values().flatten().min().copied();
     let name = planted.map(|name| format!("--planted {name} ")).unwrap_or_default();
     if let Some(seed) = first {
-        println!("{}", run::report(seed, &name));
+        println!("{}", run::report(seed, mode, &name));
     }
     i32::from(first.is_some())
 }

@@ -499,8 +499,15 @@ pub const QUIT_WITHIN_S: u64 = 10;
 /// Addresses of one member in a ticket: what fits a QR code that a telephone reads off a terminal.
 pub const TICKET_ADDRESSES_MAX: usize = 4;
 
-/// Members in one ticket.
+/// Members in one ticket that is read, or several taken as one.
 pub const TICKET_HOSTS_MAX: usize = 4;
+
+/// Members in a ticket that is written: whoever writes it and two more, since whoever is named alone may be gone when it is used. With
+/// more the code would no longer fit a terminal of 80 columns by 40 rows.
+pub const TICKET_WRITTEN_HOSTS_MAX: usize = 3;
+
+/// Addresses of each of those two: one from far away, one from nearby.
+pub const TICKET_OTHERS_ADDRESSES_MAX: usize = 2;
 
 /// Longest ticket that is read, in characters: several times the longest that is written.
 pub const TICKET_CHARS_MAX: usize = 2_048;

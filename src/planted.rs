@@ -30,6 +30,8 @@ pub enum Bug {
     NoDeparting,
     /// What a client has signed is forgotten at its restart.
     Forgetful,
+    /// Whoever knocks through a member is told where it is before anybody has agreed.
+    AddressesAtTheDoor,
 }
 
 impl Bug {
@@ -45,6 +47,10 @@ impl Bug {
         Bug::VotersFromMessage,
         Bug::ConsentUnchecked,
     ];
+
+    /// Those that the simulator has to catch in rooms without a server.
+    pub const SERVERLESS: [Bug; 5] =
+        [Bug::AddressesAtTheDoor, Bug::TwoAdmissions, Bug::NoHeads, Bug::AudienceIgnored, Bug::ConsentUnchecked];
 }
 
 #[cfg(feature = "planted")]

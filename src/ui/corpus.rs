@@ -99,11 +99,14 @@ pub fn ready(who: &str) -> Event {
 }
 
 pub fn ticket() -> Ticket {
+    use crate::identity::Signature;
     use crate::wire::{Few, KeyTag, Pass, RoomTag, TicketHost};
     let addresses = ["192.168.1.5:40000", "[2001:db8::5]:40000"].map(|text| text.parse().unwrap());
-    let pass = Pass { expires_unix_s: 0, token: [9; 8] };
-    let host = TicketHost { key: KeyTag::of(&PeerId([2; 32])), pass, addresses: Few::first_of(addresses) };
-    Ticket { room: RoomTag([3; 16]), name: lobby(), hosts: Few::first_of([host]), server: None }
+    let by = KeyTag::of(&PeerId([2; 32]));
+    let pass = Pass { expires_unix_s: 0, by, signature: Signature([9; 32], [9; 32]) };
+    let host = TicketHost { key: by, pass: 0, addresses: Few::first_of(addresses) };
+    let (hosts, passes) = (Few::first_of([host]), Few::first_of([pass]));
+    Ticket { room: RoomTag([3; 16]), name: lobby(), passes, hosts, server: None }
 }
 
 pub fn annex() -> RoomName {

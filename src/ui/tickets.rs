@@ -39,8 +39,13 @@ impl FromStr for Target {
 
 /// What is said of a ticket, in words.
 pub fn lines(room: &RoomName, ticket: &Ticket) -> Vec<String> {
-    let addresses: Vec<String> =
-        ticket.hosts.iter().flat_map(|host| host.addresses.iter().map(ToString::to_string)).collect();
+    let own = ticket.hosts.iter().take(1).flat_map(|host| host.addresses.iter().map(ToString::to_string));
+    let others = match ticket.hosts.len() {
+        0 | 1 => None,
+        2 => Some("another member".to_owned()),
+        more => Some(format!("{} other members", more - 1)),
+    };
+    let addresses: Vec<String> = own.chain(others).collect();
     let server = ticket.server.as_ref().map(|server| format!("the server {}", shown(server.address.as_str())));
     let through = addresses.into_iter().chain(server).collect::<Vec<_>>().join(", ");
     let until = ticket.expires_unix_s().and_then(|at| {

@@ -29,7 +29,7 @@ pub use record::{
     Proposal, ProposalHash, Reform, RoomId, Roster, RosterHash, Settings, Step,
 };
 pub use rendezvous::{Admission, FromServer, KnockEnd, KnockPhase, RefusalCode, RoomLine, RoomShown, ToServer};
-pub use ticket::{KeyTag, Pass, RoomTag, Ticket, TicketError, TicketHost, TicketServer};
+pub use ticket::{Invitation, KeyTag, Pass, RoomTag, Ticket, TicketError, TicketHost, TicketServer};
 
 /// The ALPN protocol name (RFC 7301) between a client and a rendezvous; another version is another name.
 pub const ALPN_RENDEZVOUS: &[u8] = b"p2pchat-rdv/1";

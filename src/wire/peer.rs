@@ -35,7 +35,7 @@ messages! {
         Bye(Text<REASON_BYTES_MAX>),
         /// Entries that something I was told names and that I lack. Answered by runs that hold them.
         Want((RoomId, Few<EntryId, WANTED_MAX>)),
-        /// I have nothing of this author before this number, which is more than you have.
+        /// Something of this author that I lack comes after what you have, and I have nothing for you before this number.
         Floor((RoomId, Few<(PeerId, u64), { ROOM_SIZE_MAX as usize }>)),
         /// Which roster is this? It is from before my chain, and I had a seat in it or before it.
         Trace((RoomId, RosterHash)),

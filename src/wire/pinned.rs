@@ -43,10 +43,10 @@ fn messages_to_a_server_have_these_bytes() {
     pinned(Close(room()), "kind: 0f \n room: 11*32");
     pinned(Visit(None), "kind: 10 \n no password: 00");
     pinned(Survey(()), "kind: 11");
-    let pass = Pass { expires_unix_s: 300, token: [5; 8] };
+    let pass = Pass { expires_unix_s: 300, by: KeyTag([6; 16]), signature: Signature([7; 32], [8; 32]) };
     pinned(
         Ask(("lobby".parse().unwrap(), RoomTag([4; 16]), Some(pass))),
-        "kind: 1e \n name: 05 6c6f626279 \n tag: 04*16 \n pass, some: 01 \n expires: ac02 \n token: 05*8",
+        "kind: 1e \n name: 05 6c6f626279 \n tag: 04*16 \n pass, some: 01 \n expires: ac02 \n by: 06*16 \n signature: 07*32 08*32",
     );
 }
 
@@ -352,6 +352,7 @@ fn purposes_never_change() {
         SealingKey::PURPOSE,
         "private",
         "sealed",
+        super::Invitation::PURPOSE,
     ];
     let expected = [
         "genesis",
@@ -369,6 +370,7 @@ fn purposes_never_change() {
         "sealing key",
         "private",
         "sealed",
+        "invitation",
     ];
     assert_eq!(purposes, expected);
     for purpose in expected {

@@ -157,14 +157,15 @@ fn two_halves_go_on_and_become_one_room_again() {
 }
 
 #[test]
-fn a_room_is_shown_to_nobody_without_a_ticket_of_that_very_member() {
+fn a_room_is_shown_to_nobody_without_a_ticket_that_a_member_signed() {
     let mut world = World::hosted(4, 2, 120);
     let mine = world.ticket(1);
-    // p1 has not opened the room, so its name says nothing there; and p0's pass is none of p1's.
+    // p1 has not opened the room, so its name says nothing there; and p0 never signed that.
     let mut forged = mine.clone();
-    let mut hosts = forged.hosts.clone().into_vec();
-    hosts[0].pass = world.ticket(0).hosts[0].pass;
-    forged.hosts = hosts.try_into().unwrap();
+    forged.hosts = vec![forged.hosts[0].clone()].try_into().unwrap();
+    let mut passes = forged.passes.clone().into_vec();
+    passes[0].by = world.ticket(0).passes[0].by;
+    forged.passes = passes.try_into().unwrap();
     world.command(2, Command::Enter(forged));
     world.pass(1);
     assert!(world.was_told(2, |it| matches!(it, Event::Refused { reason: Refusal::NoSuchRoom, .. })));
@@ -186,9 +187,10 @@ fn a_ticket_expires_by_the_members_clock() {
     assert!(world.was_told(3, |it| matches!(it, Event::Failed(Failure::TicketExpired(_)))));
     // Somebody who sets the time anew has another token to find.
     let mut longer = ticket;
-    let mut hosts = longer.hosts.clone().into_vec();
-    hosts[0].pass.expires_unix_s += 600;
-    longer.hosts = hosts.try_into().unwrap();
+    longer.hosts = vec![longer.hosts[0].clone()].try_into().unwrap();
+    let mut passes = longer.passes.clone().into_vec();
+    passes[0].expires_unix_s += 600;
+    longer.passes = passes.try_into().unwrap();
     world.command(3, Command::Enter(longer));
     world.pass(1);
     assert!(world.was_told(3, |it| matches!(it, Event::Refused { reason: Refusal::NoSuchRoom, .. })));
@@ -268,6 +270,36 @@ fn a_room_without_a_server_is_published_by_whoever_connects_to_one() {
     world.pass(5);
     assert!(world.is_in(2), "{:?}", world.people[2].events);
     assert_eq!(world.linked(2).len(), 2);
+}
+
+#[test]
+fn a_ticket_leads_in_when_whoever_wrote_it_is_gone() {
+    let mut world = World::hosted(5, 4, 20);
+    let ticket = world.ticket(0);
+    assert_eq!(ticket.hosts.len(), 3, "whoever writes it, and two more");
+    // The writer is killed, one of the others leaves the room and stays at the program: the third is enough.
+    world.kill(0);
+    world.command(1, Command::Leave(lobby()));
+    world.pass(60);
+    world.command(4, Command::Enter(ticket));
+    world.pass(5);
+    for member in [2, 3] {
+        world.approve(member, 4);
+    }
+    world.pass(2);
+    assert!(world.is_in(4), "{:?}", world.people[4].events);
+    assert_eq!(world.members(4).len(), 3);
+}
+
+#[test]
+fn a_wish_ends_when_nobody_that_the_ticket_names_knows_the_room() {
+    let mut world = World::hosted(3, 2, 20);
+    let ticket = world.ticket(0);
+    world.command(0, Command::Leave(lobby()));
+    world.command(1, Command::Leave(lobby()));
+    world.command(2, Command::Enter(ticket));
+    world.pass(5);
+    assert!(world.was_told(2, |it| matches!(it, Event::Refused { reason: Refusal::NoSuchRoom, .. })));
 }
 
 fn settings() -> p2pchat::wire::Settings {

@@ -105,7 +105,7 @@ fn words_that_were_compared_stay_compared_and_an_invitation_tells_all_that_it_ta
     let invite = alice.next("invite");
     assert!(invite["command"].as_str().unwrap().starts_with("p2pchat join lobby --server "), "{invite}");
     assert!(invite["pin"].as_str().unwrap().split('-').count() == 8);
-    assert!(alice.next("ticket")["ticket"].as_str().unwrap().starts_with("p2p1"));
+    assert!(alice.next("ticket")["ticket"].as_str().unwrap().starts_with("p2p2"));
 }
 
 #[test]

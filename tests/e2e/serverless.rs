@@ -68,6 +68,26 @@ fn five_members_lose_their_first_host_in_the_middle_of_a_knock_and_nothing_else(
 }
 
 #[test]
+fn a_ticket_leads_in_when_whoever_wrote_it_has_been_killed() {
+    let world = nowhere();
+    let (mut alice, first) = host(&world, "alice", &["--grace", "5"]);
+    let mut bob = world.json("bob", &["join", &first]);
+    world.let_in(&mut bob, &mut [&mut alice]);
+    let mut carol = world.json("carol", &["join", &first]);
+    world.let_in(&mut carol, &mut [&mut alice, &mut bob]);
+    let ticket = ticket(&mut alice);
+    assert_eq!(ticket.parse::<p2pchat::wire::Ticket>().unwrap().hosts.len(), 3, "{ticket}");
+    alice.process.kill();
+    for member in [&mut bob, &mut carol] {
+        member.wait("member_left", |it| it["name"] == "alice");
+    }
+    let mut dave = world.json("dave", &["join", &ticket]);
+    world.let_in(&mut dave, &mut [&mut bob, &mut carol]);
+    dave.say("lobby", "she is gone, and I am in");
+    carol.hears("dave", "she is gone, and I am in");
+}
+
+#[test]
 fn a_knock_is_carried_on_through_another_member() {
     let world = nowhere();
     let (mut alice, first) = host(&world, "alice", &[]);

@@ -12,6 +12,7 @@
 //! | `mapping` | a router that can be asked to let others in |
 //! | `matrix` | who reaches whom directly, who through a third member, how soon |
 //! | `server` | what of all that passes the server: nothing |
+//! | `serverless` | rooms without a server: through a mapping, and through one public member |
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
@@ -25,3 +26,4 @@ mod mapping;
 mod matrix;
 mod rooms;
 mod server;
+mod serverless;

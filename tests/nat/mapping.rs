@@ -53,7 +53,8 @@ fn a_router_that_speaks_pcp() {
     }
 }
 
-fn router_that_maps(host: &Host) -> Process {
+/// Starts the router of a host's home.
+pub fn router_that_maps(host: &Host) -> Process {
     let at_router = Host { namespace: host.router.clone(), ..host.clone() };
     let program = std::env::current_exe().unwrap();
     let mut command = within(&at_router, program.to_str().unwrap());

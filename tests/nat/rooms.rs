@@ -40,10 +40,19 @@ impl Net {
 
     /// A member's program on a host.
     pub fn peer(&self, host: &Host, name: &str, args: &[&str]) -> Peer {
+        self.peer_at(&self.address, host, name, args)
+    }
+
+    /// The same, of somebody whose server is nowhere.
+    pub fn peer_alone(&self, host: &Host, name: &str, args: &[&str]) -> Peer {
+        self.peer_at("127.0.0.1:9", host, name, args)
+    }
+
+    fn peer_at(&self, server: &str, host: &Host, name: &str, args: &[&str]) -> Peer {
         let mut command = within(host, env!("CARGO_BIN_EXE_p2pchat"));
         command.env_clear().env("HOME", self.dir.path()).args(args);
         command.envs(std::env::var("P2PCHAT_LOG").map(|filter| ("P2PCHAT_LOG", filter)));
-        command.args(["--server", &self.address, "--name", name, "--json"]);
+        command.args(["--server", server, "--name", name, "--json"]);
         command.arg("--data-dir").arg(self.dir.path().join(name));
         Peer::of(name, Process::spawn(&mut command), self.dir.path().join(name).join("p2pchat.log"))
     }

@@ -7,12 +7,16 @@ mod engine;
 
 use std::collections::BTreeMap;
 
-use engine::run;
+use engine::run::{self, Mode};
 
 /// Rules that the core does not keep in every run yet, none of them about who is let in or who reads what. They are found
 /// mended by getting rarer: together they may break in one seed of a hundred (ARCHITECTURE.md, "What is left for later").
 const OPEN: [&str; 4] =
     ["an entry has one place", "everybody has the same transcript", "silence when idle", "the room becomes whole"];
+
+/// More such rules in rooms without a server, in one seed of a thousand at most: drops over one roster that are named over and over until
+/// somebody's list of them is full (seed 3338), and an entry shown without one that it names (6944).
+const RARE_SERVERLESS: [&str; 2] = ["nobody honest is blamed", "parents come before their children"];
 
 /// Seeds that showed a bug once, and which.
 const FOUND: [(u64, &str); 16] = [
@@ -37,7 +41,7 @@ const FOUND: [(u64, &str); 16] = [
 #[test]
 fn what_was_found_once_does_not_come_back() {
     for (seed, what) in FOUND {
-        assert!(run::seed(seed).broken.is_none(), "{what}\n{}", run::report(seed, ""));
+        assert!(run::seed(seed).broken.is_none(), "{what}\n{}", run::report(seed, Mode::Server, ""));
     }
 }
 
@@ -88,21 +92,56 @@ fn every_planted_bug_is_caught_within_a_hundred_seeds() {
 
 #[test]
 fn whatever_happens_nobody_comes_in_unasked_and_the_room_becomes_whole() {
+    keeps_its_rules(Mode::Server, (1, 100));
+}
+
+#[test]
+fn whatever_happens_it_is_the_same_where_members_are_knocked_at_instead_of_a_server() {
+    keeps_its_rules(Mode::Serverless, (1, 200));
+}
+
+fn keeps_its_rules(mode: Mode, usual: (u64, u64)) {
     let seeds = std::env::var("P2PCHAT_SEEDS").ok();
     let range = seeds.as_deref().and_then(|range| range.split_once('-'));
-    let (from, to) = range.map_or((1, 100), |(from, to)| (from.parse().unwrap(), to.parse().unwrap()));
-    let mut broken: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let (from, to) = range.map_or(usual, |(from, to)| (from.parse().unwrap(), to.parse().unwrap()));
+    let (mut broken, mut decided): (BTreeMap<String, Vec<u64>>, Vec<u64>) = Default::default();
     for seed in from..=to {
-        if let Some(violation) = run::seed(seed).broken {
+        let done = run::in_mode(seed, mode);
+        decided.extend(done.people_decided.then_some(seed));
+        if let Some(violation) = done.broken {
             broken.entry(violation.rule.to_string()).or_default().push(seed);
         }
     }
+    let count = to - from + 1;
+    if !decided.is_empty() {
+        println!("{mode:?}: people brought halves together by hand in {} of {count} seeds", decided.len());
+    }
     let mut open = 0;
     for (rule, seeds) in &broken {
-        println!("{rule}: {} of {} seeds: {seeds:?}", seeds.len(), to - from + 1);
-        assert!(OPEN.contains(&rule.as_str()), "\n{}", run::report(seeds[0], ""));
+        println!("{mode:?}: {rule}: {} of {count} seeds: {seeds:?}", seeds.len());
+        let rare = mode == Mode::Serverless && RARE_SERVERLESS.contains(&rule.as_str());
+        let rare = rare && seeds.len() as u64 * 1000 <= count;
+        assert!(rare || OPEN.contains(&rule.as_str()), "\n{}", run::report(seeds[0], mode, ""));
         open += seeds.len() as u64;
     }
     // Of few seeds, a few more may be such ones by chance.
-    assert!(open * 100 <= (to - from + 1).max(300), "{open} seeds break a rule that is open: {broken:?}");
+    assert!(open * 100 <= count.max(300), "{open} seeds break a rule that is open: {broken:?}");
+}
+
+/// A bug is caught by a seed that fails with it and not without it.
+#[cfg(feature = "planted")]
+#[test]
+fn bugs_planted_in_rooms_without_a_server_are_caught_within_a_hundred_seeds() {
+    use p2pchat::planted::{Bug, plant};
+    let broken = |seed| run::in_mode(seed, Mode::Serverless).broken;
+    let clean: Vec<u64> = (1..=PLANTED_SEEDS).filter(|seed| broken(*seed).is_none()).collect();
+    let caught = |bug: Bug| {
+        plant(Some(bug));
+        let found = clean.iter().find_map(|seed| Some((*seed, broken(*seed)?.rule)));
+        plant(None);
+        println!("{bug:?}: {found:?}");
+        found
+    };
+    let missed: Vec<Bug> = Bug::SERVERLESS.into_iter().filter(|bug| caught(*bug).is_none()).collect();
+    assert!(missed.is_empty(), "not caught: {missed:?}");
 }

@@ -413,11 +413,22 @@ impl Seat {
         HeadMeans::GoneOn
     }
 
-    /// A member has signed a knock at the current roster: it has a seat in it, and says that it sits nowhere.
-    pub fn hear_knock_of_member(&mut self, by: PeerId) {
-        if is_member(self.chain.current(), &by) && by != self.me {
-            self.left.entry(by).or_insert(Departed::Left);
+    /// A member has signed a knock at the current roster: it has a seat in it, and says that it sits nowhere. Whether that is
+    /// news.
+    pub fn hear_knock_of_member(&mut self, by: PeerId) -> bool {
+        if !is_member(self.chain.current(), &by) || by == self.me {
+            return false;
         }
+        let before = self.left.get(&by).copied();
+        if before.is_none_or(|how| matches!(how, Departed::WentOn | Departed::SaidSo)) {
+            self.left.insert(by, Departed::Left);
+        }
+        // A better half of which nobody sits there any more is none.
+        let left = |key: &PeerId| self.left.get(key) == Some(&Departed::Left);
+        if self.better_half.as_ref().is_some_and(|half| half.members.iter().all(|member| left(&member.key))) {
+            (self.better_half, self.is_there) = (None, false);
+        }
+        before != self.left.get(&by).copied()
     }
 
     /// Somebody says over their own link on which roster they are, who has no seat here: of a better half that we know of,

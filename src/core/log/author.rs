@@ -86,17 +86,25 @@ impl AuthorLog {
         self.hole_to = up_to;
     }
 
-    /// The first number after `has` that is here, as far as memory tells: beyond `has + 1` there is a hole, or a beginning.
-    pub fn begins_after(&self, has: u64) -> u64 {
-        let (next, first) = (has.saturating_add(1), self.first_seq());
-        match self.recent.front() {
-            _ if first > next => first,
-            Some(oldest) if oldest.entry.seq <= next => {
-                let at = self.recent.partition_point(|kept| kept.entry.seq <= has);
-                self.recent.get(at).map_or(next, |kept| kept.entry.seq)
-            }
-            _ => next,
+    /// The first number after `has` that is here and `reader` may have, if something is missing before it, as far as memory tells;
+    /// `has + 1` if nothing is, or nothing is for them.
+    pub fn begins_after(&self, has: u64, reader: &PeerId, rosters: &impl Rosters) -> u64 {
+        let next = has.saturating_add(1);
+        let Some(readable) = self.first_readable(reader, has, rosters) else { return next };
+        if self.recent.front().is_none_or(|oldest| oldest.entry.seq > next) {
+            return if self.first_seq() > next { readable } else { next };
         }
+        let (mut expected, mut missing) = (next, false);
+        for kept in self.recent.range(self.recent.partition_point(|kept| kept.entry.seq <= has)..) {
+            let seq = kept.entry.seq;
+            // What is here and for others is nothing that is missing.
+            missing |= seq > expected;
+            if seq >= readable && may_read(rosters, &kept.entry.audience, reader) {
+                return if missing { seq } else { next };
+            }
+            expected = seq.saturating_add(1);
+        }
+        next
     }
 
     /// Whether a hole up to this number is taken already.

@@ -325,8 +325,10 @@ impl Log {
         }
         let depth = self.depth(entry).saturating_add(1);
         // Whoever came in later, or came back, has a log that begins later: what comes from before that is no second entry.
-        let late = head.is_some_and(|head| entry.seq < head.entry.seq) && !self.is_second(entry, &kept.id);
-        match (next, late || self.places.is_in_hole(&kept.id)) {
+        // Of two that would fill the same hole the second is one, too.
+        let second = self.is_second(entry, &kept.id);
+        let late = head.is_some_and(|head| entry.seq < head.entry.seq);
+        match (next, !second && (late || self.places.is_in_hole(&kept.id))) {
             (true, _) => Stand::Next(depth),
             (false, true) => Stand::Fills(depth),
             (false, false) => Stand::Forked(depth),

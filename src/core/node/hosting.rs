@@ -2,22 +2,21 @@
 //!
 //! There is no second copy of a room here. What a newcomer is shown, how its knock stands and when it is let in is read off our
 //! own seat, and a knock is put to the others over links, as members pass knocks on anyway. A newcomer is told hashes and
-//! counts; where we are, and where others are, only once its key has a seat.
+//! counts; where we are, and where others are, only once its key has a seat. How knocks go on is in `attending`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-
-use sha2::{Digest as _, Sha256};
 
 use super::{Node, ctx};
 use crate::core::consent::roster::is_member;
 use crate::core::io::{GuestId, Output};
 use crate::core::rendezvous::introduce::usable;
 use crate::core::rendezvous::pace::Pace;
-use crate::core::room::{Ctx, Room, Standing};
+use crate::core::room::{Ctx, Room};
 use crate::core::time::Now;
-use crate::identity::{Name, PeerId, RoomName, Signed, Signer, signing_bytes};
+use crate::identity::{Name, PeerId, RoomName, Signed};
 use crate::limits::{GUEST_KNOCKS_MAX, GUESTS_MAX, KNOCKS_WAITING_MAX};
+use crate::planted::{self, Bug};
 use crate::wire::{
     Few, FromServer, Hello, Knock, KnockEnd, KnockPhase, Pass, Proposal, ProposalHash, RefusalCode, RoomId, RoomTag,
     RosterHash, Text, ToServer,
@@ -27,28 +26,28 @@ use crate::wire::{
 #[derive(Debug, Default)]
 pub(super) struct Hosting {
     /// By connection.
-    guests: BTreeMap<GuestId, Guest>,
+    pub(super) guests: BTreeMap<GuestId, Guest>,
     /// Rooms that anybody is shown who knows their name.
     open: BTreeSet<RoomId>,
     /// Who knocked how often of late.
-    pace: Pace,
+    pub(super) pace: Pace,
     /// How many knocks have come, for their order.
     came: u64,
     /// When they were last gone through.
-    looked_at: u64,
+    pub(super) looked_at: u64,
 }
 
 /// One connection.
 #[derive(Debug)]
-struct Guest {
+pub(super) struct Guest {
     /// Where it is seen.
-    observed: SocketAddr,
+    pub(super) observed: SocketAddr,
     /// What its hello must name.
     exporter: [u8; 32],
     /// Who, once proven; `None` for somebody who only looks.
     who: Option<Who>,
     /// Their knocks, by room.
-    knocks: BTreeMap<RoomId, Asking>,
+    pub(super) knocks: BTreeMap<RoomId, Asking>,
 }
 
 /// Whether somebody has proven who they are.
@@ -62,19 +61,19 @@ enum Who {
 
 /// One knock.
 #[derive(Debug)]
-struct Asking {
+pub(super) struct Asking {
     /// What was signed.
-    knock: Signed<Knock>,
+    pub(super) knock: Signed<Knock>,
     /// Its hash.
-    hash: ProposalHash,
+    pub(super) hash: ProposalHash,
     /// Its place among all.
-    place: u64,
+    pub(super) place: u64,
     /// Whether the members were asked.
-    put: bool,
+    pub(super) put: bool,
     /// Whether it is a member's, who has to have left before anybody can be asked.
-    held: bool,
+    pub(super) held: bool,
     /// What its newcomer was told last.
-    told: Option<KnockPhase>,
+    pub(super) told: Option<KnockPhase>,
 }
 
 /// Why something a guest asked for is refused.
@@ -90,14 +89,6 @@ impl Hosting {
     pub(super) fn is_idle(&self) -> bool {
         self.guests.values().all(|guest| guest.knocks.is_empty())
     }
-}
-
-/// What only we could have made of a room and a time, and can make again after any restart: signatures of Ed25519 are always the
-/// same.
-pub(super) fn pass(signer: &dyn Signer, room: &RoomId, expires_unix_s: u64) -> Pass {
-    let signature = signer.sign(&signing_bytes("ticket pass", &(room, expires_unix_s)));
-    let digest = Sha256::digest(signature.to_bytes());
-    Pass { expires_unix_s, token: std::array::from_fn(|at| digest[at]) }
 }
 
 impl Node {
@@ -207,13 +198,15 @@ impl Node {
         Ok(())
     }
 
-    /// Whether somebody is shown a room: with our own ticket, or because they had a seat in it, or because anybody is.
+    /// Whether somebody is shown a room: with a ticket of one of us, or because they had a seat in it, or because anybody is.
     fn may_see(&self, now: Now, room: &Room, who: &Who, shown: Option<Pass>) -> bool {
         let id = room.id();
         let seated = |key: &PeerId| is_member(room.chain().current(), key) || room.is_acquainted(key);
+        // A ticket of anybody who is in the room holds, also of one who was: the member that it names first may be gone.
         let by_pass = |shown: Pass| {
             let holds = shown.expires_unix_s == 0 || now.wall_ms / 1000 <= shown.expires_unix_s;
-            holds && pass(&*self.signer, &id, shown.expires_unix_s) == shown
+            let invitation = || shown.invitation(id, room.who_was_ever_in(&shown.by)?);
+            holds && invitation().is_some_and(|invitation| invitation.verify(&*self.scheme).is_ok())
         };
         self.hosting.open.contains(&id)
             || matches!(who, Who::Known(key, _) if seated(key))
@@ -254,7 +247,10 @@ impl Node {
             if let Some(admission) =
                 room.admission_of(&key).filter(|one| asked.roster != room.chain().head() || one.knock == knock)
             {
+                let by_another = admission.knock != knock;
                 out.push(Output::ToGuest { guest, message: FromServer::Admitted(admission) });
+                // Whoever enters by their newest knock only leaves this seat again, and has to be told to knock anew.
+                out.extend(by_another.then(|| over(KnockEnd::Stale)));
                 return Ok(());
             }
         }
@@ -282,11 +278,11 @@ impl Node {
         let place = self.hosting.came;
         // What the members were asked already by somebody else goes on being asked.
         let put = room.has_knock(&hash);
-        known.knocks.insert(asked.room, Asking { knock, hash, place, put, held, told: None });
+        known.knocks.insert(asked.room, Asking { knock: knock.clone(), hash, place, put, held, told: None });
         if held {
             let mut ctx = ctx!(self, now, out);
             if let Some(room) = self.rooms.get_mut(&asked.room) {
-                room.knocked_as_member(&mut ctx, key);
+                room.knocked_as_member(&mut ctx, &knock, None);
             }
         }
         Ok(())
@@ -321,10 +317,10 @@ impl Node {
         let own = Few::first_of(self.own_candidates());
         let me = self.id();
         let mut ctx = ctx!(self, now, out);
-        let Some(room) = self.rooms.get_mut(&id).filter(|room| room.has(&key) || room.is_acquainted(&key)) else {
-            return;
-        };
-        let seated = room.has(&key);
+        let anybody = planted::is(Bug::AddressesAtTheDoor);
+        let known = |room: &&mut Room| anybody || room.has(&key) || room.is_acquainted(&key);
+        let Some(room) = self.rooms.get_mut(&id).filter(known) else { return };
+        let seated = anybody || room.has(&key);
         match message {
             ToServer::Attach((_, at)) => {
                 attach(room, guest, at, ctx.out);
@@ -345,114 +341,15 @@ impl Node {
             _ => {}
         }
     }
-
-    /// Goes through all knocks: puts the next one to the members where none is open, and tells each newcomer what has changed.
-    pub(super) fn attend_guests(&mut self, now: Now, out: &mut Vec<Output>) {
-        if self.hosting.is_idle() {
-            return;
-        }
-        self.hosting.looked_at = now.mono_ms;
-        let asking =
-            self.hosting.guests.iter().flat_map(|(guest, one)| {
-                one.knocks.iter().map(|(room, asking)| (asking.place, *guest, *room, one.key()))
-            });
-        let mut asking: Vec<_> = asking.collect();
-        asking.sort_unstable_by_key(|(place, ..)| *place);
-        let mut ahead: BTreeMap<RoomId, u16> = BTreeMap::new();
-        for (_, guest, id, key) in asking {
-            let Some(key) = key else { continue };
-            let before = ahead.entry(id).or_default();
-            if let Some(over) = self.attend(now, guest, id, &key, *before, out) {
-                if over == KnockEnd::Stale {
-                    self.hosting.pace.refund(&key);
-                }
-            } else {
-                *before += 1;
-            }
-        }
-    }
-
-    /// One knock; how it ended, if it did. An admission is no end that gives anybody another try, and counts as an answer.
-    fn attend(
-        &mut self,
-        now: Now,
-        guest: GuestId,
-        id: RoomId,
-        key: &PeerId,
-        ahead: u16,
-        out: &mut Vec<Output>,
-    ) -> Option<KnockEnd> {
-        let asking = self.hosting.guests.get_mut(&guest)?.knocks.get_mut(&id)?;
-        let (hash, mut end, mut phase) = (asking.hash, None, None);
-        let mut ctx = ctx!(self, now, out);
-        match self.rooms.get_mut(&id) {
-            None => end = Some(KnockEnd::Stale),
-            Some(room) if room.chain().took(&hash) => {
-                if let Some(admission) = room.admission_of(key) {
-                    ctx.out.push(Output::ToGuest { guest, message: FromServer::Admitted(admission) });
-                }
-                self.hosting.guests.get_mut(&guest)?.knocks.remove(&id);
-                return Some(KnockEnd::Denied);
-            }
-            Some(room) if room.chain().head() != asking.knock.unverified().roster => end = Some(KnockEnd::Stale),
-            Some(_) if asking.held => phase = Some(KnockPhase::Waiting { ahead }),
-            Some(room) => {
-                if !asking.put && room.deciding_until(now.mono_ms).is_none() {
-                    asking.put = true;
-                    if !room.host_knock(&mut ctx, asking.knock.clone()) {
-                        end = Some(KnockEnd::Expired);
-                    }
-                }
-                // Putting it may have been all that it took, where rules answer: the next round tells.
-                match room.standing(&ctx, &hash).filter(|_| asking.put) {
-                    Some(Standing::Over(how)) => end = Some(how),
-                    Some(Standing::Open(open)) => phase = Some(open),
-                    None if room.chain().took(&hash) => {
-                        let admission = room.admission_of(key);
-                        out.extend(admission.map(|one| Output::ToGuest { guest, message: FromServer::Admitted(one) }));
-                        self.hosting.guests.get_mut(&guest)?.knocks.remove(&id);
-                        return Some(KnockEnd::Denied);
-                    }
-                    None => phase = Some(KnockPhase::Waiting { ahead: ahead.max(u16::from(!asking.put)) }),
-                }
-            }
-        }
-        if let Some(end) = end {
-            out.push(Output::ToGuest { guest, message: FromServer::KnockOver((hash, end)) });
-            self.hosting.guests.get_mut(&guest)?.knocks.remove(&id);
-            return Some(end);
-        }
-        if let Some(phase) = phase.filter(|phase| asking.told.is_none_or(|told| is_news(told, *phase))) {
-            asking.told = Some(phase);
-            out.push(Output::ToGuest { guest, message: FromServer::KnockState((hash, phase)) });
-        }
-        None
-    }
-
-    /// When a knock that is open is given up, so that the next one's turn comes.
-    pub(super) fn hosting_due(&self) -> Option<u64> {
-        if self.hosting.is_idle() {
-            return None;
-        }
-        let rooms = self.hosting.guests.values().flat_map(|guest| guest.knocks.keys());
-        rooms.filter_map(|id| self.rooms.get(id)?.deciding_until(self.hosting.looked_at)).min()
-    }
 }
 
 impl Guest {
-    fn key(&self) -> Option<PeerId> {
+    /// Whose key it proved.
+    pub(super) fn key(&self) -> Option<PeerId> {
         match &self.who {
             Some(Who::Known(key, _)) => Some(*key),
             _ => None,
         }
-    }
-}
-
-/// Whether a newcomer is told how its knock stands: not of every second that passes.
-fn is_news(told: KnockPhase, now: KnockPhase) -> bool {
-    match (told, now) {
-        (KnockPhase::Open { yes, of, .. }, KnockPhase::Open { yes: now, of: of_now, .. }) => (yes, of) != (now, of_now),
-        (told, now) => told != now,
     }
 }
 

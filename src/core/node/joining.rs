@@ -82,7 +82,7 @@ impl Node {
         room.seats_taken_up(&mut ctx);
         ctx.tell_server(ToServer::Attach((id, room.chain().head())));
         self.rooms.insert(id, room);
-        self.attach_at_host(now, id, out);
+        self.attach_at_host(id, out);
         self.settle_soon(now);
     }
 
@@ -228,8 +228,10 @@ impl Node {
         room.recall_notes(notes);
         room.rules = self.rules.remove(&id).unwrap_or_default();
         room.recall_privates(self.privates.remove(&id).unwrap_or_default());
+        let by_ticket = self.addresses_by_ticket(&room);
         room.just_entered(&me);
         let mut ctx = ctx!(self, now, out);
+        room.keep_addresses(&mut ctx, by_ticket);
         room.tell_joined(&mut ctx, how);
         ctx.tell_server(ToServer::Attach((id, room.chain().head())));
         room.offer_addresses(&mut ctx);
@@ -238,7 +240,7 @@ impl Node {
             room.own_log_is_known();
         }
         self.rooms.insert(id, room);
-        self.attach_at_host(now, id, out);
+        self.attach_at_host(id, out);
         self.leave_reformed(now, id, out);
         self.welcome_strangers(now, out);
     }

@@ -3,6 +3,7 @@
 //! [`Node::handle`] is the only door in. It finds out whom an input concerns and hands it on: to a room, to the line of
 //! knocks of our own (`joining`), to the links. It never does any IO.
 
+mod attending;
 mod commands;
 mod hosting;
 mod joining;

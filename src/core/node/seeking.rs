@@ -3,16 +3,17 @@
 //! A host takes the server's place in this client's one connection of that kind, and is told less: nothing about rooms in
 //! which it has no seat, and nothing that a link says better. Once a link stands it is let go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 
-use super::hosting::pass;
 use super::{Node, ctx};
 use crate::core::event::{Event, Failure};
 use crate::core::io::{Output, Seek};
-use crate::core::room::{Ctx, Fate};
+use crate::core::rendezvous::introduce::is_unicast;
+use crate::core::room::{Ctx, Fate, Room};
 use crate::core::time::Now;
 use crate::identity::{PeerId, RoomName};
-use crate::limits::TICKET_ADDRESSES_MAX;
+use crate::limits::{TICKET_ADDRESSES_MAX, TICKET_OTHERS_ADDRESSES_MAX, TICKET_WRITTEN_HOSTS_MAX};
 use crate::wire::{Few, KeyTag, Pass, RoomId, RoomTag, Settings, Ticket, TicketHost, ToServer};
 
 /// Milliseconds after which somebody who takes their seat again without any server, and whom nobody has contradicted, is told to
@@ -22,8 +23,16 @@ const SETTLED_AFTER_MS: u64 = 5_000;
 /// Members that can be knocked at for one room, at most.
 const HOSTS_MAX: usize = 16;
 
-/// Somebody to knock at, and what a ticket says to show them.
-type Way = (Seek, Option<Pass>);
+/// Somebody to knock at.
+#[derive(Debug, Clone)]
+struct Way {
+    /// Who, and where.
+    seek: Seek,
+    /// What a ticket says to show them.
+    pass: Option<Pass>,
+    /// Whether they know nothing of the room any more: the others are asked first.
+    said_no: bool,
+}
 
 /// Whom we knock through.
 #[derive(Debug, Default)]
@@ -106,7 +115,7 @@ impl Node {
         }
         let ways = ticket.hosts.iter().map(|host| {
             let addresses = host.addresses.iter().copied().collect();
-            (Seek { key: host.key, addresses }, Some(host.pass))
+            Way { seek: Seek { key: host.key, addresses }, pass: ticket.pass_of(host), said_no: false }
         });
         self.seeking.ways.insert(name.clone(), (ticket.room, ways.collect()));
         let another = |room: &RoomId| RoomTag::of(room) != ticket.room;
@@ -123,7 +132,7 @@ impl Node {
     /// because it had a seat there. A server's room of that name may have become another one.
     pub(super) fn is_another_room(&self, name: &RoomName, room: &RoomId) -> bool {
         let Some((tag, ways)) = self.seeking.ways.get(name) else { return false };
-        let by_ticket = ways.is_empty() || ways.iter().any(|(_, pass)| pass.is_some());
+        let by_ticket = ways.is_empty() || ways.iter().any(|way| way.pass.is_some());
         RoomTag::of(room) != *tag && (by_ticket || self.seeking.has_host())
     }
 
@@ -134,14 +143,17 @@ impl Node {
         let lost = room.lost.iter().map(|(key, lost)| (*key, lost.addresses.clone()));
         let known = room.addresses.iter().map(|(key, addresses)| (*key, addresses.clone())).chain(lost);
         let known: BTreeMap<PeerId, _> = known.filter(|(key, at)| *key != me && !at.is_empty()).collect();
-        let ways = known.into_iter().map(|(key, addresses)| (Seek { key: KeyTag::of(&key), addresses }, None));
-        let mut ways: Vec<Way> = ways.collect();
+        let way = |(key, addresses)| {
+            let seek = Seek { key: KeyTag::of(&key), addresses };
+            Way { seek, pass: None, said_no: false }
+        };
+        let mut ways: Vec<Way> = known.into_iter().map(way).collect();
         let (tag, name) = (RoomTag::of(&id), room.name.clone());
         if let Some((_, by_ticket)) = self.seeking.ways.remove(&name) {
             ways.extend(
                 by_ticket
                     .into_iter()
-                    .filter(|(seek, _)| !ways.iter().any(|(known, _)| known.key == seek.key))
+                    .filter(|one| !ways.iter().any(|known| known.seek.key == one.seek.key))
                     .collect::<Vec<_>>(),
             );
         }
@@ -184,7 +196,7 @@ impl Node {
     }
 
     /// The host knows who we are: it is told of the rooms that it has a seat in, and asked about those we want to be in.
-    pub(super) fn host_welcomed(&mut self, now: Now, out: &mut Vec<Output>) {
+    pub(super) fn host_welcomed(&mut self, out: &mut Vec<Output>) {
         self.seeking.welcomed = true;
         let wished: Vec<RoomName> = self.joining.keys().cloned().collect();
         for name in wished {
@@ -192,23 +204,17 @@ impl Node {
         }
         let common: Vec<RoomId> = self.rooms.keys().copied().collect();
         for id in common {
-            self.attach_at_host(now, id, out);
+            self.attach_at_host(id, out);
         }
     }
 
     /// Tells the host that we are a member, and where we are, if it is one too.
-    pub(super) fn attach_at_host(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
+    pub(super) fn attach_at_host(&self, id: RoomId, out: &mut Vec<Output>) {
         let own = Few::first_of(self.own_candidates());
         let Some(host) = self.seeking.host.filter(|_| self.seeking.welcomed) else { return };
-        let Some(room) = self.rooms.get_mut(&id).filter(|room| room.has(&host)) else { return };
+        let Some(room) = self.rooms.get(&id).filter(|room| room.has(&host)) else { return };
         out.push(Output::ToServer(ToServer::Attach((id, room.chain().head()))));
         out.push(Output::ToServer(ToServer::Candidates((id, room.chain().head(), own))));
-        if room.fate() == Fate::Doubtful {
-            room.looking = true;
-            room.look_at = now.after_ms(1);
-            let name = room.name.clone();
-            self.ask_host(&name, out);
-        }
     }
 
     /// Asks the host to show a room, if it may know it; `false` if there is no host to ask.
@@ -217,13 +223,44 @@ impl Node {
         let tag = KeyTag::of(&host);
         out.push(Output::ToServer(match self.seeking.ways.get(name) {
             Some((room, ways)) => {
-                let way = ways.iter().find(|(seek, _)| seek.key == tag);
-                ToServer::Ask((name.clone(), *room, way.and_then(|(_, pass)| *pass)))
+                let way = ways.iter().find(|way| way.seek.key == tag);
+                ToServer::Ask((name.clone(), *room, way.and_then(|way| way.pass)))
             }
             // Somebody that was named by address only shows what is open to all.
             None => ToServer::LookUp(name.clone()),
         }));
         true
+    }
+
+    /// The host knows no room of this name: the others that the wish may lead to are asked before it is given up. `false` if
+    /// all have been.
+    pub(super) fn ask_another_host(&mut self, name: &RoomName) -> bool {
+        let Some(host) = self.seeking.host else { return false };
+        let Some((_, ways)) = self.seeking.ways.get_mut(name) else { return false };
+        let tag = KeyTag::of(&host);
+        ways.iter_mut().filter(|way| way.seek.key == tag).for_each(|way| way.said_no = true);
+        let any_left = ways.iter().any(|way| !way.said_no);
+        if !any_left {
+            ways.iter_mut().for_each(|way| way.said_no = false);
+        }
+        any_left
+    }
+
+    /// Where a ticket, or whoever we knocked through, says that members of a room are that we come into.
+    pub(super) fn addresses_by_ticket(&self, room: &Room) -> BTreeMap<PeerId, Vec<SocketAddr>> {
+        let ways = self.seeking.ways.get(&room.name).filter(|(tag, _)| *tag == RoomTag::of(&room.id()));
+        let of = |key: &PeerId| {
+            let (tag, (_, ways)) = (KeyTag::of(key), ways?);
+            let way = ways.iter().find(|way| way.seek.key == tag)?;
+            Some(way.seek.addresses.clone()).filter(|addresses| !addresses.is_empty())
+        };
+        room.others(&self.id()).into_iter().filter_map(|key| Some((key, of(&key)?))).collect()
+    }
+
+    /// Whether the host can tell where the others of a room are that seem to have gone on: one who is not with us.
+    pub(super) fn host_tells_of(&self, room: &Room) -> bool {
+        let host = self.seeking.host.filter(|_| self.seeking.welcomed);
+        host.is_some_and(|host| !room.has(&host) || room.has_left(&host))
     }
 
     /// Tells the driver whom to look for, when that has changed: somebody for each wish, and for each room in which nobody is
@@ -247,10 +284,15 @@ impl Node {
     fn hosts_wanted(&mut self) -> Vec<Seek> {
         let wished: Vec<RoomName> = self.joining.keys().cloned().collect();
         let me = self.id();
-        let doubtful = |room: &&crate::core::room::Room| room.fate() == Fate::Doubtful;
+        let doubtful = |room: &&Room| room.fate() == Fate::Doubtful;
         let doubtful: Vec<RoomId> = self.rooms.values().filter(doubtful).map(|room| room.id()).collect();
+        // Those who are still with us know no better than we do whether anybody is where the others have gone.
+        let mut with_us: BTreeSet<(RoomName, KeyTag)> = BTreeSet::new();
         for id in &doubtful {
             self.remember_ways(*id);
+            let Some(room) = self.rooms.get(id) else { continue };
+            let staying = room.others(&me).into_iter().filter(|key| !room.has_left(key));
+            with_us.extend(staying.map(|key| (room.name.clone(), KeyTag::of(&key))));
         }
         let alone = self.rooms.values().filter(|room| {
             let others = room.others(&me);
@@ -258,10 +300,12 @@ impl Node {
                 || !others.is_empty() && !others.iter().any(|key| self.links.contains_key(key))
         });
         let names = wished.iter().chain(alone.map(|room| &room.name));
-        let ways = names.filter_map(|name| self.seeking.ways.get(name)).flat_map(|(_, ways)| ways);
+        let ways = names.filter_map(|name| Some((name, self.seeking.ways.get(name)?)));
+        let ways = ways.flat_map(|(name, (_, ways))| ways.iter().map(move |way| (name, way)));
         let mut wanted: Vec<Seek> = Vec::new();
-        for (seek, _) in ways {
-            if !wanted.iter().any(|known| known.key == seek.key) && wanted.len() < HOSTS_MAX {
+        for (name, Way { seek, said_no, .. }) in ways {
+            let of_use = !said_no && !with_us.contains(&(name.clone(), seek.key));
+            if of_use && !wanted.iter().any(|known| known.key == seek.key) && wanted.len() < HOSTS_MAX {
                 wanted.push(seek.clone());
             }
         }
@@ -285,13 +329,49 @@ impl Node {
             addresses.truncate(TICKET_ADDRESSES_MAX.saturating_sub(seen.len()));
             addresses.extend(seen);
         }
-        let host = TicketHost {
-            key: KeyTag::of(&self.id()),
-            pass: pass(&*self.signer, &id, expires_unix_s),
-            addresses: Few::first_of(addresses),
-        };
-        let ticket = Ticket { room: RoomTag::of(&id), name: name.clone(), hosts: Few::first_of([host]), server: None };
+        let own = TicketHost { key: KeyTag::of(&self.id()), pass: 0, addresses: Few::first_of(addresses) };
+        let hosts = Few::first_of([own].into_iter().chain(self.others_for_ticket(&id)));
+        let passes = Few::first_of([Pass::sign(id, expires_unix_s, &*self.signer)]);
+        let ticket = Ticket { room: RoomTag::of(&id), name: name.clone(), passes, hosts, server: None };
         out.push(Output::Tell(Event::Ticket { room: name, ticket }));
         Ok(())
+    }
+
+    /// Members for a ticket besides ourselves: of those that we have a link with, such first as can be reached from far away.
+    fn others_for_ticket(&self, id: &RoomId) -> Vec<TicketHost> {
+        let Some(room) = self.rooms.get(id) else { return Vec::new() };
+        let others = room.others(&self.id()).into_iter().filter_map(|key| {
+            let link = self.links.get(&key)?;
+            let known = room.addresses.get(&key).into_iter().flatten().copied();
+            // Where the link leads comes first of its kind: there somebody has answered.
+            let mut addresses: Vec<SocketAddr> = Vec::new();
+            for address in [link.remote].into_iter().chain(known) {
+                if is_unicast(address) && !addresses.contains(&address) {
+                    addresses.push(address);
+                }
+            }
+            addresses.sort_by_key(|address| !is_from_afar(address));
+            // One of each kind, where there are both.
+            if let Some(near) = addresses.iter().position(|address| !is_from_afar(address)).filter(|at| *at > 1) {
+                addresses.swap(1, near);
+            }
+            let afar = addresses.first().is_some_and(is_from_afar);
+            let addresses = Few::first_of(addresses.into_iter().take(TICKET_OTHERS_ADDRESSES_MAX));
+            Some((afar, TicketHost { key: KeyTag::of(&key), pass: 0, addresses }))
+        });
+        let mut others: Vec<(bool, TicketHost)> = others.collect();
+        others.sort_by_key(|(afar, _)| !afar);
+        others.into_iter().map(|(_, host)| host).take(TICKET_WRITTEN_HOSTS_MAX - 1).collect()
+    }
+}
+
+/// Whether an address says something to somebody far away.
+fn is_from_afar(address: &SocketAddr) -> bool {
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            let shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
+            !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || shared)
+        }
+        IpAddr::V6(ip) => !(ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()),
     }
 }

@@ -99,7 +99,7 @@ impl Node {
             for joining in self.joining.values_mut() {
                 joining.ask_anew();
             }
-            return self.host_welcomed(now, out);
+            return self.host_welcomed(out);
         }
         self.server_up = true;
         let mut ctx = ctx!(self, now, out);
@@ -129,6 +129,9 @@ impl Node {
             return;
         }
         if let Some(room) = room.as_ref().filter(|room| self.joining.contains_key(room)) {
+            if code == RefusalCode::NoSuchRoom && self.ask_another_host(room) {
+                return;
+            }
             return self.on_join_refused(now, room, code, out);
         }
         if let Some(room) = &room {
@@ -169,10 +172,18 @@ impl Node {
         if !room.settled {
             return self.abandon(now, id, out);
         }
-        if self.server_up && room.look_at <= now.mono_ms {
-            room.look_at = now.after_ms(ASK_AGAIN_MS);
-            room.looking = true;
-            out.push(Output::ToServer(ToServer::LookUp(room.name.clone())));
+        if room.look_at > now.mono_ms {
+            return;
+        }
+        let name = room.name.clone();
+        let by_host = self.rooms.get(&id).is_some_and(|room| !self.server_up && self.host_tells_of(room));
+        let Some(room) = self.rooms.get_mut(&id).filter(|_| self.server_up || by_host) else { return };
+        room.look_at = now.after_ms(ASK_AGAIN_MS);
+        room.looking = true;
+        if by_host {
+            self.ask_host(&name, out);
+        } else {
+            out.push(Output::ToServer(ToServer::LookUp(name)));
         }
     }
 

@@ -92,16 +92,13 @@ impl Room {
 
     /// A member says what they have.
     pub fn on_frontier(&mut self, ctx: &mut Ctx<'_>, from: PeerId, frontier: &[(PeerId, u64)]) {
+        let authors = self.authors_among(frontier.iter().map(|(author, _)| author));
         let Some(reader) = self.readers.get_mut(&from) else { return };
         let first = !std::mem::replace(&mut reader.asked, true);
         self.fresh.remove(&from);
         let before = self.delivered.get(&from).copied().unwrap_or(0);
         let mut delivered = before;
-        for (author, seq) in frontier {
-            // What is no log of this room is nothing to keep account of, and could be anything in any number.
-            if self.log.author(author).is_none() && !self.has(author) {
-                continue;
-            }
+        for (author, seq) in frontier.iter().filter(|(author, _)| authors.contains(author)) {
             let forked = self.log.is_accused(author);
             let Some(reader) = self.readers.get_mut(&from) else { return };
             // Nobody can have more of a log than was written; of others' logs we may simply know less.

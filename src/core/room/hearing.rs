@@ -38,9 +38,11 @@ impl Room {
                 self.on_heard(ctx, Some(from), heard);
                 self.frontier_soon(ctx);
                 self.seek(ctx, from);
+                self.note_giver(from, &run);
             }
             // Our frontier says what we have; whoever sent too little or too much will see.
             Err(Rejected::Known) => {
+                self.note_giver(from, &run);
                 self.say_where_we_are(&from, &author);
                 self.frontier_soon(ctx);
             }

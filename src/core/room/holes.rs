@@ -1,4 +1,4 @@
-//! Holes: members that no longer have the beginning of a log say so, and who lacks it goes on without once nobody has it.
+//! Holes: members that no longer have the beginning of a log, or something in its middle, say so, and who lacks it goes on without once nobody has it.
 
 use super::{Ctx, Reader, Room};
 use crate::core::consent::roster::is_member;
@@ -16,29 +16,35 @@ const ASK_AGAIN_MS: u64 = 5_000;
 const SILENT_MS: u64 = 300_000;
 
 impl Room {
-    /// Tells a member which logs begin, here, later than what they have of them ends.
+    /// Tells a member of which logs something is missing here beyond what they have of them, and where what is for them goes on; and
+    /// if it came meanwhile, that nothing is missing any more.
     pub(super) fn tell_floors(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
-        let Some(reader) = self.readers.get_mut(&peer).filter(|reader| reader.asked) else { return };
+        let Some(reader) = self.readers.get(&peer).filter(|reader| reader.asked) else { return };
         let mut floors = Vec::new();
         for (author, head) in self.log.frontier().filter(|(author, _)| *author != peer) {
             let has = reader.has(&author);
-            let begins = self.log.author(&author).map_or(1, |log| log.begins_after(has));
-            if head > has && begins > has.saturating_add(1) && reader.told_floors.insert(author, begins) != Some(begins)
-            {
+            if head <= has {
+                continue;
+            }
+            let log = self.log.author(&author);
+            let begins = log.map_or(1, |log| log.begins_after(has, &peer, &self.audiences()));
+            let told = reader.told_floors.get(&author).copied().unwrap_or(1);
+            if begins != told && begins.max(told) > has.saturating_add(1) {
                 floors.push((author, begins));
             }
         }
         if !floors.is_empty() {
+            if let Some(reader) = self.readers.get_mut(&peer) {
+                reader.told_floors.extend(floors.iter().copied());
+            }
             ctx.tell_peer(&peer, PeerMessage::Floor((self.id(), Few::first_of(floors))));
         }
     }
 
     /// A member says where logs begin for them.
     pub fn on_floor(&mut self, ctx: &mut Ctx<'_>, from: PeerId, floors: &[(PeerId, u64)]) {
-        for (author, seq) in floors {
-            if self.log.author(author).is_none() && !self.has(author) {
-                continue;
-            }
+        let authors = self.authors_among(floors.iter().map(|(author, _)| author));
+        for (author, seq) in floors.iter().filter(|(author, _)| authors.contains(author)) {
             if let Some(reader) = self.readers.get_mut(&from) {
                 reader.floors.insert(*author, *seq);
             }

@@ -1,15 +1,18 @@
 //! What a member who is knocked through knows of its own room: what it shows, how a knock stands, and how a newcomer is
 //! let in. It is all this member's own view; nothing is decided here.
 
+use std::collections::BTreeSet;
+
 use super::{Ctx, Room};
 use crate::core::consent::ballots::Ballot;
 use crate::core::consent::roster::is_member;
-use crate::core::event::{Event, Refusal};
+use crate::core::event::{Event, Misdeed, Refusal};
 use crate::core::time::left_ms;
 use crate::identity::{PeerId, Signed};
 use crate::limits::KNOCK_SLACK_MS;
 use crate::wire::{
-    Admission, Decision, Knock, KnockEnd, KnockPhase, PeerMessage, Proposal, ProposalHash, RoomLine, RoomShown, Step,
+    Admission, Decision, KeyTag, Knock, KnockEnd, KnockPhase, PeerMessage, Proposal, ProposalHash, RoomLine, RoomShown,
+    Roster, Step,
 };
 
 /// How a knock stands that was put to the members.
@@ -59,6 +62,16 @@ impl Room {
             Some(until.saturating_add(KNOCK_SLACK_MS)).filter(|until| *until > now_ms)
         };
         self.seat.ballots().iter().filter_map(|(_, ballot)| open(ballot)).max()
+    }
+
+    /// Whose tag this is, of all who had a seat in a roster of ours.
+    pub fn who_was_ever_in(&self, tag: &KeyTag) -> Option<PeerId> {
+        let of_tag = |roster: &Roster| roster.members.iter().map(|one| one.key).find(|key| KeyTag::of(key) == *tag);
+        of_tag(self.seat.chain().current()).or_else(|| {
+            let ever: BTreeSet<PeerId> =
+                self.seat.chain().rosters().flat_map(|roster| roster.members.iter().map(|one| one.key)).collect();
+            ever.into_iter().find(|key| KeyTag::of(key) == *tag)
+        })
     }
 
     /// Puts a newcomer's knock to the members, all of them over links; `false` if it is no valid one.
@@ -121,10 +134,20 @@ impl Room {
         }
     }
 
-    /// A member knocks at the very roster it is in: by its own signature it sits nowhere in the room any more.
-    pub fn knocked_as_member(&mut self, ctx: &mut Ctx<'_>, key: PeerId) {
-        self.seat.hear_knock_of_member(key);
-        self.weigh_drops(ctx);
+    /// A member knocks at the very roster it is in: by its own signature it sits nowhere in the room any more. All others have to hear
+    /// that, since each may take the member for one that comes and goes. `false` if it is another's knock, or at another roster.
+    pub fn knocked_as_member(&mut self, ctx: &mut Ctx<'_>, knock: &Signed<Knock>, from: Option<PeerId>) -> bool {
+        let (key, at) = (knock.unverified().key, knock.unverified().roster);
+        if at != self.seat.chain().head() || !self.has(&key) || key == ctx.me() {
+            return false;
+        }
+        if knock.clone().verify(ctx.scheme).is_err() {
+            self.blame(ctx, from, Misdeed::BadSignature);
+        } else if self.seat.hear_knock_of_member(key) {
+            self.pass_proposal(ctx, &PeerMessage::Knock(knock.clone()), from);
+            self.weigh_drops(ctx);
+        }
+        true
     }
 
     /// Two newcomers have knocked at two of us, and both have a yes: nobody may say yes to both, so one of them has to wait.

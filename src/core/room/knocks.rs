@@ -11,6 +11,9 @@ use crate::limits::{CLOCK_SLACK_S, DENIALS_BEFORE_MUTE, KNOCKS_WAITING_MAX, MUTE
 use crate::planted::{self, Bug};
 use crate::wire::{Decision, Knock, PeerMessage, Proposal, ProposalHash};
 
+/// Milliseconds that it takes to read a question and to answer it, in rooms that leave time for it.
+const ANSWERABLE_MS: u64 = 2_000;
+
 impl Room {
     /// Somebody knocks, with `left_ms` to answer by the teller's clock.
     pub fn on_knock(&mut self, ctx: &mut Ctx<'_>, knock: Signed<Knock>, left_ms: u32, from: Option<PeerId>) {
@@ -99,12 +102,14 @@ impl Room {
         // The last question of a minute is kept for what another member has agreed to: otherwise members whose questions
         // are few would each spend them on knocks that the others can't be asked about.
         let last = self.prompts.len() + 1 >= PROMPTS_PER_MINUTE_MAX;
+        // Nobody could answer what is over in a moment: such questions would take the place of those that can be answered.
+        let answerable_ms = ANSWERABLE_MS.min(self.consent_timeout_ms() / 4);
         let askable = |ballot: &Ballot| {
             ballot.waits_for(&me)
                 && (!last || ballot.signers.len() == 1 || stood_for(ballot))
                 && !ballot.prompted
                 && ballot.refused().is_none()
-                && ballot.deadline.is_some_and(|deadline| deadline > ctx.now.mono_ms)
+                && ballot.deadline.is_some_and(|deadline| deadline > ctx.now.mono_ms + answerable_ms)
                 && (ballot.knock().is_some() || stood_for(ballot))
         };
         let next = self.seat.ballots().iter().find(|(_, ballot)| askable(ballot)).map(|(hash, _)| *hash);

@@ -15,7 +15,7 @@ use crate::limits::CANDIDATES_MAX;
 use crate::wire::{Head, PeerMessage, Step, ToServer};
 
 /// Milliseconds for which we look for somebody we parted with: an afternoon's train ride.
-const LOOK_FOR_MS: u64 = 4 * 3_600_000;
+pub(super) const LOOK_FOR_MS: u64 = 4 * 3_600_000;
 
 /// Newcomers whose knock we said yes to that are remembered.
 const APPROVED_MAX: usize = 64;
@@ -47,6 +47,7 @@ impl Room {
                 self.lost.insert(member.key, Lost { addresses, until });
             }
         }
+        self.addresses_changed(ctx.now);
     }
 
     /// We said yes to a newcomer, who may talk to us about membership from now on.

@@ -1,6 +1,8 @@
 //! Rosters from before our chain, in which we had a seat before: learned backwards, each by the hash that the one after it
 //! names, so that what was said to us then can be taken when members give it back.
 
+use std::collections::BTreeSet;
+
 use super::{Ctx, Room, Rules};
 use crate::core::consent::roster::is_member;
 use crate::core::io::Change;
@@ -26,6 +28,21 @@ impl Room {
     /// The roster of an audience.
     pub(super) fn audience(&self, hash: &RosterHash) -> Option<&Roster> {
         self.audiences().find(hash)
+    }
+
+    /// Of these, whose logs may be given to us: members, those whose logs are here, and those who had a seat in any roster that we
+    /// know. Others are nothing to keep account of, and could be anything in any number.
+    pub(super) fn authors_among<'k>(&self, keys: impl Iterator<Item = &'k PeerId>) -> BTreeSet<PeerId> {
+        let known = |key: &PeerId| self.log.author(key).is_some() || self.has(key);
+        let (mut authors, mut strange): (BTreeSet<PeerId>, BTreeSet<PeerId>) = keys.copied().partition(known);
+        // The rosters are gone through once for all of them, and mostly not at all.
+        for roster in self.chain().rosters().chain(self.log.past().iter()) {
+            if strange.is_empty() {
+                break;
+            }
+            authors.extend(roster.members.iter().filter_map(|member| strange.take(&member.key)));
+        }
+        authors
     }
 
     /// A member gave us something of an audience that we don't know: it may be one of ours from before.

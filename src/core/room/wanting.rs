@@ -4,7 +4,7 @@
 //! An entry given up changes where those stand that name it, so it takes proof: every linked member says that they lack it,
 //! and one of them has taken what names it, which they can't have done before they had it or knew it to be lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::{Ctx, Room};
@@ -13,7 +13,7 @@ use crate::core::io::Output;
 use crate::core::log::{Known, Missing};
 use crate::identity::PeerId;
 use crate::limits::{SOUGHT_MAX, WANTED_MAX};
-use crate::wire::{EntryId, Few, PeerMessage};
+use crate::wire::{EntryId, Few, PeerMessage, Run};
 
 /// Milliseconds before a missing entry is asked for: most often it is on its way, over another link.
 const WANT_AFTER_MS: u64 = 100;
@@ -41,6 +41,8 @@ pub(super) struct Wanted {
     since: u64,
     /// Who says that they lack it, and whether they had something by then that names it.
     lack: BTreeMap<PeerId, bool>,
+    /// Who gave us something that names it, and so has taken that.
+    given_by: BTreeSet<PeerId>,
 }
 
 impl Room {
@@ -54,10 +56,23 @@ impl Room {
         let wait = if self.is_large() { WANT_AFTER_LARGE_MS } else { WANT_AFTER_MS };
         let (at, since) = (ctx.now.after_ms(wait), ctx.now.mono_ms);
         for id in ask {
-            let new = || Wanted { of: from, at, wait_ms: WANT_AGAIN_MS.0, since, lack: BTreeMap::new() };
+            let (lack, given_by) = (BTreeMap::new(), BTreeSet::new());
+            let new = || Wanted { of: from, at, wait_ms: WANT_AGAIN_MS.0, since, lack, given_by };
             self.wanted.entry(id).or_insert_with(new);
         }
         self.wanted_from = from;
+    }
+
+    /// A member gave us this run, and so has all that it names, or has given it up. Their frontier does not tell as much of an author
+    /// with branches.
+    pub(super) fn note_giver(&mut self, from: PeerId, run: &Run) {
+        if !self.wanted.is_empty() && self.readers.contains_key(&from) {
+            for id in run.entries.iter().flat_map(|entry| entry.seen.iter().chain([&entry.previous])) {
+                if let Some(wanted) = self.wanted.get_mut(id) {
+                    wanted.given_by.insert(from);
+                }
+            }
+        }
     }
 
     /// The store says which entries it has.
@@ -124,6 +139,7 @@ impl Room {
         for id in ids {
             let past_it = self.log.naming(id).any(|(author, seq)| reader.has(&author) >= seq);
             if let Some(wanted) = self.wanted.get_mut(id).filter(|wanted| wanted.of == from) {
+                let past_it = past_it || wanted.given_by.contains(&from);
                 wanted.lack.insert(from, past_it);
                 if self.readers.keys().any(|peer| !wanted.lack.contains_key(peer)) || past_it {
                     wanted.at = ctx.now.mono_ms;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::OnceLock;
 
 use super::{Ctx, Room};
+use crate::core::consent::roster::is_member;
 use crate::core::event::Misdeed;
 use crate::core::overlay::graph::Graph;
 use crate::core::overlay::rings::Rings;
@@ -216,6 +217,12 @@ impl Room {
             }
             return;
         }
+        // Counters begin anew with each admission: what was stated in an earlier seat would hide what is stated now.
+        let chain = self.seat.chain();
+        let stated_in = chain.roster(&state.unverified().roster).map(|roster| roster.epoch);
+        if stated_in.is_some_and(|epoch| Some(epoch) < chain.seated_since(&by)) {
+            return;
+        }
         if let Some(reader) = self.readers.get_mut(&from) {
             let known = reader.states.entry(by).or_default();
             *known = new.max(*known);
@@ -225,12 +232,6 @@ impl Room {
             return;
         }
         let Ok(state) = state.verify(ctx.scheme) else { return self.blame(ctx, Some(from), Misdeed::BadSignature) };
-        // Counters begin anew with each admission: what was stated in an earlier seat would hide what is stated now.
-        let chain = self.seat.chain();
-        let stated_in = chain.roster(&state.roster).map(|roster| roster.epoch);
-        if stated_in.is_some_and(|epoch| Some(epoch) < chain.seated_since(&by)) {
-            return;
-        }
         self.web.stated.insert(by, state);
         self.web.spreading.insert(by);
         self.web.spread_at.get_or_insert(ctx.now.after_ms(SPREAD_WAIT_MS));
@@ -260,6 +261,9 @@ impl Room {
     pub(super) fn web_follows(&mut self, ctx: &mut Ctx<'_>) {
         let chain = self.seat.chain();
         self.web.follow(&chain.room(), chain.current());
+        // Whoever comes back counts anew: what others had of them before says nothing about what they lack then.
+        let current = chain.current();
+        self.readers.values_mut().for_each(|reader| reader.states.retain(|by, _| is_member(current, by)));
         for (from, state) in std::mem::take(&mut self.web.early) {
             self.on_link_state(ctx, from, state);
         }

@@ -24,7 +24,13 @@ pub fn line(room: &RoomName, ticket: &Ticket) -> String {
     let output = Output::Ticket {
         room: room.as_str(),
         ticket: ticket.to_string(),
-        addresses: ticket.hosts.iter().flat_map(|host| host.addresses.iter().map(ToString::to_string)).collect(),
+        // Ours, for `join IP:PORT`.
+        addresses: ticket
+            .hosts
+            .iter()
+            .take(1)
+            .flat_map(|host| host.addresses.iter().map(ToString::to_string))
+            .collect(),
         server: ticket.server.as_ref().map(|server| server.address.as_str()),
         expires_unix_s: ticket.expires_unix_s(),
     };

@@ -534,7 +534,7 @@ fn an_invitation_has_the_command_and_the_ticket_on_one_page() {
     scene.tell(Event::Ticket { room: lobby(), ticket: corpus::ticket() });
     let drawn = text(&scene.draw());
     assert!(
-        drawn.contains("p2pchat join lobby --server chat.example") && drawn.contains("p2pchat join p2p1"),
+        drawn.contains("p2pchat join lobby --server chat.example") && drawn.contains("p2pchat join p2p2"),
         "{drawn}"
     );
     assert_eq!(scene.press(KeyCode::Char('c'), NONE).len(), 1);

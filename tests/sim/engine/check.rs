@@ -125,6 +125,11 @@ impl Checks {
         self.seen[who].approved.insert(key);
     }
 
+    /// What a client asks its user now, it may have wanted to ask long ago.
+    pub fn prompts_are_late(&mut self, who: usize) {
+        self.seen[who].prompts.clear();
+    }
+
     /// A client starts.
     pub fn started(&mut self, who: usize) {
         self.seen[who].prompts.clear();
@@ -458,6 +463,17 @@ impl Checks {
             && !self.seen[whose].approved.contains(&to)
         {
             self.fail("addresses are for approved keys", format!("the server shows p{whose}'s to {to:?}"));
+        }
+    }
+
+    /// A member says something to somebody who knocks through it.
+    pub fn from_host(&mut self, host: usize, to: PeerId, message: &FromServer) {
+        if let FromServer::Introduce((_, about, _)) = message
+            && self.honest[host]
+            && let Some(whose) = self.keys.get(about).copied()
+            && !(self.seen[host].approved.contains(&to) && (whose == host || self.seen[whose].approved.contains(&to)))
+        {
+            self.fail("addresses are for approved keys", format!("p{host} shows p{whose}'s to {to:?}"));
         }
     }
 

@@ -36,6 +36,9 @@ impl World {
         let timeouts = self.plan.consent_s * 6 + self.plan.grace_s * 4;
         let end = self.now + 1000 * (WHOLE_WITHIN_S + timeouts);
         let before = self.frames;
+        if self.plan.serverless == 1 {
+            self.run_until(self.now + 1000 * (self.plan.grace_s + 5));
+        }
         while self.checks.broken.is_none() && !self.is_whole() {
             if self.now >= end && !HALVES_MEET && self.is_in_halves() {
                 return;
@@ -45,6 +48,10 @@ impl World {
                 return self.checks.fail("the room becomes whole", how);
             }
             self.run_until(self.now + 5_000);
+            if self.plan.serverless == 1 && self.is_whole() {
+                // On one roster, and never introduced: without a server they part again when the grace is over.
+                self.run_until(self.now + 1000 * (self.plan.grace_s + 5));
+            }
         }
         let honest = self.honest();
         for who in &honest {
@@ -126,13 +133,17 @@ impl World {
 
     fn clear_up(&mut self) {
         self.note(|| "the weather clears".into());
-        self.healing = true;
+        (self.healing, self.cleared_at) = (true, self.now);
         self.unblock_all();
         if self.plan.server_lies > 0 && self.server.is_up() {
             self.stop_server();
             self.server.forget();
         }
-        self.server_start();
+        if self.plan.serverless == 0 {
+            self.server_start();
+        } else if self.server.is_up() {
+            self.server_gone();
+        }
         for who in 0..self.people.len() {
             let person = &mut self.people[who];
             // A client takes the knocks of somebody whose clock differs by more than minutes for past ones.

@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use p2pchat::identity::{Signature, Signed, Signer, Verified};
+use p2pchat::identity::{PeerId, Signature, Signed, Signer, Verified};
 use p2pchat::wire::{
     Consent, Decision, Drop, DropReason, Few, FromServer, Head, Knock, KnockEnd, PeerMessage, Proposal, ProposalHash,
-    RosterHash, Run, Step, Tip, ToServer,
+    RoomId, RosterHash, Run, Step, Tip, ToServer,
 };
 
 use super::net::{Frame, Place};
@@ -102,6 +102,91 @@ impl World {
         }
     }
 
+    /// What a lying member says to somebody who knocks through it: as a lying server would.
+    pub fn lie_to_guest(&mut self, host: Place, message: FromServer) -> Vec<FromServer> {
+        if self.member_liar.who != Some(host) || self.healing {
+            return vec![message];
+        }
+        let (liar, rng) = (&mut self.server_liar, &mut self.rng.lies);
+        remember(&mut liar.said, message.clone());
+        if !rng.chance(self.plan.member_lies) || matches!(message, FromServer::Welcome(_)) {
+            return vec![message];
+        }
+        match rng.below(4) {
+            0 => vec![],
+            1 => vec![message.clone(), message],
+            2 => vec![any(&liar.said, rng).unwrap_or_else(|| message.clone()), message],
+            _ => swapped(liar, rng, message),
+        }
+    }
+
+    /// A liar at the door: as a newcomer, what only members may say, and what others have said; as a member, what no server
+    /// would say.
+    fn mischief_at_door(&mut self, who: Place) {
+        let guests: Vec<_> = self.net.held_by(who).into_iter().filter(|(conn, _)| self.net.conns[conn].guest).collect();
+        let rng = &mut self.rng.lies;
+        let Some((conn, side)) = rng.one_of(&guests).copied() else { return };
+        let victim = self.people[rng.below(self.people.len() as u64) as usize].id;
+        let rooms: Vec<RoomId> = (0..self.people.len()).flat_map(|one| self.checks.rooms_of(one)).collect();
+        let Some(room) = rng.one_of(&rooms).copied() else { return };
+        let heads = self.checks.heads_of(&room);
+        let roster = rng.one_of(&heads).copied().unwrap_or(RosterHash(rng.bytes()));
+        let somewhere = || Few::first_of([super::shell::address(3)]);
+        let knock = any(&self.server_liar.knocks, rng);
+        if side == 0 {
+            let message = match (rng.below(6), knock) {
+                (0, _) => ToServer::Attach((room, roster)),
+                (1, _) => ToServer::Candidates((room, roster, somewhere())),
+                (2, Some(knock)) => ToServer::Withdraw((room, Proposal::Admit(knock).hash())),
+                (3, Some(knock)) => ToServer::Knock(knock),
+                (4, _) => {
+                    let (by, dropped) = (self.people[who].id, Few::first_of([victim]));
+                    self.note(|| format!("p{who} at the door drops {victim:?} as {by:?}"));
+                    ToServer::Drop(Drop { room, roster, dropped, why: DropReason::Gone, nonce: 0 })
+                }
+                _ => {
+                    let consent = Consent {
+                        room,
+                        roster,
+                        proposal: ProposalHash(rng.bytes()),
+                        by: victim,
+                        decision: Decision::Yes,
+                    };
+                    ToServer::Consent(Signed::from_parts(consent, forged(rng)))
+                }
+            };
+            self.note(|| format!("p{who} lies at the door: {message:?}"));
+            return self.send(conn, 0, Frame::ToServer(message));
+        }
+        let message = match (rng.below(6), knock) {
+            (0, _) => FromServer::RosterIs((room, RosterHash(rng.bytes()))),
+            (1, _) => FromServer::Introduce((room, victim, somewhere())),
+            (2, Some(knock)) => FromServer::KnockOver((Proposal::Admit(knock).hash(), KnockEnd::Stale)),
+            (3, Some(knock)) => FromServer::Step((room, self.server_liar.premature(&knock))),
+            (4, _) => FromServer::Unknown(room),
+            _ => match any(&self.server_liar.said, rng) {
+                Some(old) => old,
+                None => return,
+            },
+        };
+        self.note(|| format!("p{who} lies to who knocks through it: {message:?}"));
+        self.send(conn, 1, Frame::FromServer(message));
+    }
+
+    /// What a lying member of a room without a server tells the others besides: knocks that nobody made there, made long
+    /// ago, or by a stranger of its own, and where people are not.
+    fn lie_of_whereabouts(&mut self, room: RoomId, victim: PeerId) -> Option<PeerMessage> {
+        let rng = &mut self.rng.lies;
+        let elsewhere = super::shell::address(rng.below(8) as usize);
+        let knock = any(&self.server_liar.knocks, rng);
+        Some(match rng.below(4) {
+            0 => PeerMessage::Knock(knock?),
+            1 => PeerMessage::Knock(self.server_liar.own_knock(knock?.unverified(), rng)),
+            2 => PeerMessage::Introduce((room, victim, Few::first_of([elsewhere]))),
+            _ => PeerMessage::Seen(elsewhere),
+        })
+    }
+
     /// The lying server says something by itself.
     pub fn mischief(&mut self) {
         if self.healing {
@@ -182,12 +267,16 @@ impl World {
         let Some(who) = self.member_liar.who.filter(|_| !self.healing) else { return };
         let next = 500 + self.rng.lies.below(600_000 / self.plan.member_lies.max(1));
         self.after(next, What::MemberMischief);
+        let serverless = self.plan.serverless == 1;
+        if serverless && self.rng.lies.chance(300) {
+            return self.mischief_at_door(who);
+        }
         let server = self.server_place();
         let links: Vec<_> = self
             .net
             .held_by(who)
             .into_iter()
-            .filter(|(conn, side)| self.net.conns[conn].ends[1 - side] != server)
+            .filter(|(conn, side)| !self.net.conns[conn].guest && self.net.conns[conn].ends[1 - side] != server)
             .collect();
         let rng = &mut self.rng.lies;
         let (Some((conn, side)), Some(room)) =
@@ -198,7 +287,10 @@ impl World {
         let victim = self.people[rng.below(self.people.len() as u64) as usize].id;
         let roster = self.checks.heads_of(&room);
         let Some(roster) = rng.one_of(&roster).copied() else { return };
+        let other = (serverless && rng.chance(400)).then(|| self.lie_of_whereabouts(room, victim)).flatten();
+        let rng = &mut self.rng.lies;
         let message = match rng.below(4) {
+            _ if other.is_some() => other.unwrap(),
             0 => {
                 // Everything it has of somebody, to whom it may not concern.
                 let entries: Vec<_> = self.people[who].disk.fetch(&room, &victim, 1 + rng.below(5));

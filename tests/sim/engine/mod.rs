@@ -11,6 +11,7 @@
 
 pub mod check;
 pub mod disk;
+pub mod door;
 pub mod heal;
 #[path = "../../shared/keyed.rs"]
 mod keyed;

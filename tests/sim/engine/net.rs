@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use p2pchat::core::io::LinkId;
-use p2pchat::limits::{PEER_IDLE_S, SERVER_IDLE_S};
+use p2pchat::limits::{HOST_IDLE_S, PEER_IDLE_S, SERVER_IDLE_S};
 use p2pchat::wire::{FromServer, PeerMessage, ToServer};
 
 /// A client by its number, or the server, whose number is that of the clients.
@@ -39,6 +39,8 @@ pub struct Pipe {
 #[derive(Debug)]
 pub struct Conn {
     pub ends: [Place; 2],
+    /// Whether side 0 knocks through side 1, which is a member in the place of a server.
+    pub guest: bool,
     /// Which run of each client it belongs to.
     pub runs: [u32; 2],
     pub links: [LinkId; 2],
@@ -52,7 +54,11 @@ pub struct Conn {
 impl Conn {
     /// Milliseconds of silence after which it is gone.
     pub fn idle_ms(&self, server: Place) -> u64 {
-        1000 * if self.ends.contains(&server) { SERVER_IDLE_S } else { PEER_IDLE_S }
+        1000 * match self.guest {
+            true => HOST_IDLE_S,
+            false if self.ends.contains(&server) => SERVER_IDLE_S,
+            false => PEER_IDLE_S,
+        }
     }
 }
 
@@ -82,6 +88,13 @@ impl Net {
         self.next
     }
 
+    /// A newcomer's connection to a member that it knocks through.
+    pub fn open_guest(&mut self, ends: [Place; 2], runs: [u32; 2]) -> ConnId {
+        let id = self.open(ends, runs);
+        self.conns.entry(id).and_modify(|conn| conn.guest = true);
+        id
+    }
+
     pub fn open(&mut self, ends: [Place; 2], runs: [u32; 2]) -> ConnId {
         let id = self.number();
         let links = [LinkId(self.number()), LinkId(self.number())];
@@ -89,7 +102,7 @@ impl Net {
             self.by_link.insert(link, (id, side));
         }
         let pipes = [Pipe::default(), Pipe::default()];
-        self.conns.insert(id, Conn { ends, runs, links, pipes, open: [true; 2], blocked_since: None });
+        self.conns.insert(id, Conn { ends, guest: false, runs, links, pipes, open: [true; 2], blocked_since: None });
         id
     }
 
@@ -106,7 +119,7 @@ impl Net {
 
     /// Whether two hear each other over a connection that both hold.
     pub fn hear(&self, one: Place, other: Place) -> bool {
-        let ends = |conn: &Conn| conn.ends == [one, other] || conn.ends == [other, one];
+        let ends = |conn: &Conn| !conn.guest && (conn.ends == [one, other] || conn.ends == [other, one]);
         let free = |conn: &Conn| conn.pipes.iter().all(|pipe| pipe.held.is_empty()) && conn.blocked_since.is_none();
         self.conns.values().any(|conn| ends(conn) && conn.open == [true; 2] && free(conn))
     }

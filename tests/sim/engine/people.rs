@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use p2pchat::core::event::{Command, Event, KnockRef};
+use p2pchat::core::event::{Command, Event, Failure, KnockRef};
 use p2pchat::identity::{Name, PeerId, RoomName};
 use p2pchat::wire::{ProposalHash, Settings};
 
@@ -65,6 +65,10 @@ impl World {
             return self.act_healing(who);
         }
         let user = &self.people[who].user;
+        if self.plan.serverless == 1 && user.joining && !user.in_room && !self.server.is_up() {
+            self.try_another_ticket(who);
+        }
+        let user = &self.people[who].user;
         if !user.in_room {
             if user.joining && self.rng.people.chance(self.plan.withdraws) {
                 self.command(who, Command::Leave(lobby()));
@@ -72,6 +76,9 @@ impl World {
                 self.get_in(who);
             }
             return;
+        }
+        if self.plan.serverless == 1 && self.rng.people.chance(300) {
+            self.show_ticket(who);
         }
         let dice = self.rng.people.below(1000);
         if dice < self.plan.leaves {
@@ -93,6 +100,9 @@ impl World {
     }
 
     fn get_in(&mut self, who: Place) {
+        if self.plan.serverless == 1 && !self.server.is_up() {
+            return self.get_in_by_ticket(who);
+        }
         let nobody_in = self.people.iter().all(|person| !person.user.in_room);
         let founder = self.people.iter().position(|person| person.is_up() && !person.liar);
         self.people[who].user.joining = true;
@@ -114,6 +124,9 @@ impl World {
             self.crash(who);
             self.start_client(who);
             return;
+        }
+        if self.plan.serverless == 1 {
+            self.act_at_door(who);
         }
         let user = &mut self.people[who].user;
         if !user.in_room && !user.stays_out && user.asks_again_at <= self.now {
@@ -169,9 +182,11 @@ impl World {
     }
 
     pub fn user_hears(&mut self, who: Place, event: &Event) {
+        self.hears_at_door(who, event);
         let name: Name = self.people[who].name.parse().unwrap();
         let user = &mut self.people[who].user;
         match event {
+            Event::Failed(Failure::TicketExpired(_) | Failure::NoServer) => user.joining = false,
             Event::Joined { .. } => (user.in_room, user.joining) = (true, false),
             Event::Left { why, .. } => {
                 user.in_room = false;

@@ -104,8 +104,25 @@ plan! {
     server_lies: |rng| if rng.chance(600) { 0 } else { *rng.one_of(&[20, 100, 400]).unwrap_or(&20) },
     /// Messages of a lying member that are lied about, of a thousand; 0 is nobody.
     member_lies: |rng| if rng.chance(650) { 0 } else { *rng.one_of(&[50, 200, 500]).unwrap_or(&50) },
+    /// Whether there is no server, or none that stays: members are knocked at instead.
+    serverless: |_| 0,
+    /// Seconds after which such a room's server ends for good; 0 where there never was one.
+    server_until_s: |rng| if rng.chance(750) { 0 } else { rng.from_to(20, 100) },
     /// Whether signatures are Ed25519.
     ed25519: |rng| u64::from(rng.chance(10)),
+}
+
+impl Plan {
+    /// What a seed draws for a room without a server.
+    pub fn without_server(seed: u64) -> Self {
+        // A server that is there for a minute is not one that lies, which is the other mode's business.
+        Plan { serverless: 1, server_lies: 0, ..Plan::of(seed) }
+    }
+
+    /// Whether there is a server in the beginning.
+    pub fn has_server(&self) -> bool {
+        self.serverless == 0 || self.server_until_s > 0
+    }
 }
 
 /// The faults of the weather, by the names of their weights.

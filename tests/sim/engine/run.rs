@@ -14,6 +14,8 @@ pub struct Done {
     pub ms: u64,
     pub events: u64,
     pub frames: u64,
+    /// Whether people had to bring halves of the room together by hand.
+    pub people_decided: bool,
     pub digest: Option<u64>,
     pub trace: Vec<String>,
 }
@@ -29,13 +31,45 @@ pub struct Watch {
     pub digest: bool,
 }
 
-/// Runs a seed with its own plan; one in a hundred is run twice, to the byte.
+/// Whether there is a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    #[default]
+    Server,
+    /// Members are knocked at.
+    Serverless,
+}
+
+impl Mode {
+    /// What a seed draws.
+    pub fn plan(self, seed: u64) -> Plan {
+        match self {
+            Mode::Server => Plan::of(seed),
+            Mode::Serverless => Plan::without_server(seed),
+        }
+    }
+
+    /// As the program is told.
+    pub fn flag(self) -> &'static str {
+        match self {
+            Mode::Server => "",
+            Mode::Serverless => "--serverless ",
+        }
+    }
+}
+
+/// Runs a seed with its own plan, at a server.
 pub fn seed(seed: u64) -> Done {
+    in_mode(seed, Mode::Server)
+}
+
+/// Runs a seed with its own plan; one in a hundred is run twice, to the byte.
+pub fn in_mode(seed: u64, mode: Mode) -> Done {
     let twice = seed % 100 == 37;
     let watch = Watch { digest: twice, ..Watch::default() };
-    let done = with(seed, Plan::of(seed), watch);
+    let done = with(seed, mode.plan(seed), watch);
     if twice && done.broken.is_none() {
-        let again = with(seed, Plan::of(seed), watch);
+        let again = with(seed, mode.plan(seed), watch);
         if again.digest != done.digest {
             let what = format!("{:?} and then {:?}", done.digest, again.digest);
             return Done { broken: Some(Violation { rule: "one seed is one run", what }), ..done };
@@ -65,14 +99,15 @@ pub fn with(seed: u64, plan: Plan, watch: Watch) -> Done {
         ms: world.now,
         events: world.events,
         frames: world.frames,
+        people_decided: world.people_decided,
         digest: world.digest,
         trace: world.trace.unwrap_or_default(),
     }
 }
 
 /// Makes a failing plan small: fewer people, fewer kinds of faults, a shorter storm, and the same rule broken.
-pub fn shrink(seed: u64, rule: &str) -> (Plan, Vec<(&'static str, u64)>) {
-    let first = Plan::of(seed);
+pub fn shrink(seed: u64, mode: Mode, rule: &str) -> (Plan, Vec<(&'static str, u64)>) {
+    let first = mode.plan(seed);
     let mut plan = first.clone();
     let fails =
         |plan: &Plan| with(seed, plan.clone(), Watch::default()).broken.is_some_and(|broken| broken.rule == rule);
@@ -105,11 +140,11 @@ pub fn shrink(seed: u64, rule: &str) -> (Plan, Vec<(&'static str, u64)>) {
 }
 
 /// The report of a failure: seed, commit and how to see it again on its first line, then what happened.
-pub fn report(seed: u64, planted: &str) -> String {
-    let Some(broken) = with(seed, Plan::of(seed), Watch::default()).broken else {
+pub fn report(seed: u64, mode: Mode, planted: &str) -> String {
+    let Some(broken) = with(seed, mode.plan(seed), Watch::default()).broken else {
         return format!("seed {seed} fails only when it is run twice");
     };
-    let (plan, changed) = shrink(seed, broken.rule);
+    let (plan, changed) = shrink(seed, mode, broken.rule);
     let done = with(seed, plan, Watch { trace: true, ..Watch::default() });
     let small = done.broken.unwrap_or_else(|| broken.clone());
     let with_these: Vec<String> = changed.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -117,9 +152,10 @@ pub fn report(seed: u64, planted: &str) -> String {
     let tail: Vec<&String> = done.trace.iter().rev().take(120).collect();
     let tail: Vec<&str> = tail.into_iter().rev().map(String::as_str).collect();
     format!(
-        "seed {seed} at commit {}: cargo run --release --example sim -- {planted}--replay {seed}{with_these}\n\
+        "seed {seed} at commit {}: cargo run --release --example sim -- {planted}{}--replay {seed}{with_these}\n\
          broken: {} ({})\n  whole: {}\n{}",
         commit(),
+        mode.flag(),
         small.rule,
         small.what,
         broken.what,

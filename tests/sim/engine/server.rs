@@ -98,13 +98,17 @@ impl World {
         if person.run != run || !person.is_up() || person.server.is_some() || person.gave_up {
             return;
         }
+        self.people[who].dials = true;
         let place = self.server_place();
+        if self.plan.serverless == 1 && !self.server.is_up() {
+            return self.host_dial(who, run);
+        }
         if !self.server.is_up() || self.net.is_blocked(who, place) || self.net.is_blocked(place, who) {
             let after = self.rng.net.from_to(500, 4_000);
             return self.after(after, What::ServerDial(who, run));
         }
         let id = self.net.open([who, place], [run, 0]);
-        self.people[who].server = Some(id);
+        (self.people[who].server, self.people[who].dials) = (Some(id), false);
         self.server.sessions.insert(id, who);
         let observed = address(who);
         self.serve(rendezvous::Input::Connected { session: SessionId(id), observed, exporter: exporter(id) });
@@ -121,6 +125,7 @@ impl World {
         }
         self.people[who].server = None;
         self.give(who, Input::ServerLost);
+        self.people[who].dials = true;
         let (run, after) = (self.people[who].run, self.rng.net.from_to(200, 2_000));
         self.after(after, What::ServerDial(who, run));
     }
@@ -184,7 +189,7 @@ impl World {
     }
 }
 
-fn exporter(id: ConnId) -> [u8; 32] {
+pub fn exporter(id: ConnId) -> [u8; 32] {
     let mut exporter = [7; 32];
     exporter[..8].copy_from_slice(&id.to_le_bytes());
     exporter

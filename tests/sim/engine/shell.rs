@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use p2pchat::core::event::Event;
-use p2pchat::core::io::{Change, Input, Output};
+use p2pchat::core::io::{Change, Input, Output, Seek};
 use p2pchat::core::node::{Config, Node};
 use p2pchat::core::time::Now;
 use p2pchat::identity::{PeerId, Signer};
@@ -50,8 +50,12 @@ pub struct Person {
     pub wall_off_ms: i64,
     wake_at: Option<u64>,
     restless: u32,
-    /// The connection to the server.
+    /// The connection to the server, or to the member in its place.
     pub server: Option<ConnId>,
+    /// Whether it is being dialled.
+    pub dials: bool,
+    /// Members that can be knocked at.
+    pub seeking: Vec<Seek>,
     /// The server refused it for good.
     pub gave_up: bool,
 }
@@ -81,6 +85,8 @@ impl Person {
             wake_at: None,
             restless: 0,
             server: None,
+            dials: false,
+            seeking: Vec::new(),
             gave_up: false,
         }
     }
@@ -146,6 +152,7 @@ impl World {
         person.run += 1;
         person.inbox.clear();
         (person.syncing, person.server, person.still_until) = (None, None, 0);
+        (person.dials, person.seeking) = (false, Vec::new());
         person.user.client_ended();
     }
 
@@ -306,8 +313,9 @@ impl World {
             }
             // Nobody here looks back.
             Output::Recall { .. } | Output::Conversation { .. } | Output::Invite { .. } => {}
-            // Members that are knocked at are the business of `tests/core/serverless.rs`.
-            Output::ToGuest { .. } | Output::SendAway { .. } | Output::SeekHosts(_) => {}
+            Output::ToGuest { guest, message } => self.to_guest(who, guest, message),
+            Output::SendAway { guest, .. } => self.hang_up(guest.0, 1),
+            Output::SeekHosts(hosts) => self.seek_hosts(who, hosts),
             Output::Tell(event) => self.tell(who, me, event),
             Output::GiveUpServer => {
                 self.note(|| format!("p{who} gives the server up"));
@@ -325,6 +333,10 @@ impl World {
             self.note(|| format!("p{who} is told {event:?}"));
         }
         let now = self.now;
+        if self.people[who].full_until + 60_000 > now {
+            // What waited for its disk is told at once, however long ago it was asked.
+            self.checks.prompts_are_late(who);
+        }
         self.checks.told(who, me, &self.people[who].disk, &event, now);
         self.user_hears(who, &event);
     }

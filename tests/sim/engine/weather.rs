@@ -49,7 +49,7 @@ impl World {
                 self.crash(who);
                 self.after(ms, What::Start(who));
             }
-            "server_crash" | "server_loss" if self.server.is_up() => {
+            "server_crash" | "server_loss" if self.server.is_up() && self.plan.serverless == 0 => {
                 self.stop_server();
                 if fault == "server_loss" {
                     self.note(|| "the server loses everything".into());

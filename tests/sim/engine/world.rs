@@ -1,12 +1,12 @@
 //! Virtual time: what is due, in the order of (time, number), and whom it is for.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
-use p2pchat::core::io::{Input, LinkId};
+use p2pchat::core::io::{GuestId, Input, LinkId};
 use p2pchat::identity::Scheme;
-use p2pchat::wire::ProposalHash;
+use p2pchat::wire::{ProposalHash, Ticket};
 
 use super::check::Checks;
 use super::keys;
@@ -51,6 +51,10 @@ pub enum What {
     Start(Place),
     /// The server starts again.
     ServerStart,
+    /// A person shows a ticket.
+    ShowTicket(Place),
+    /// The server ends for good.
+    ServerGone,
     /// The weather changes.
     Weather,
     /// These ways are free again.
@@ -112,8 +116,14 @@ pub struct World {
     pub rng: Streams,
     pub server_liar: ServerLiar,
     pub member_liar: MemberLiar,
+    /// Tickets that members have shown to everybody, by member, the newest last.
+    pub tickets: BTreeMap<Place, Vec<Ticket>>,
     /// Whether the weather has cleared.
     pub healing: bool,
+    /// When.
+    pub cleared_at: u64,
+    /// Whether people had to bring halves together by hand.
+    pub people_decided: bool,
     /// Denials so far: whoever is denied twice by one client is not heard for a day.
     pub denied: BTreeSet<(usize, usize)>,
     /// What happened, for people, if wanted.
@@ -160,7 +170,10 @@ impl World {
             },
             server_liar: ServerLiar::new(stranger),
             member_liar: MemberLiar::new(liar),
+            tickets: BTreeMap::new(),
             healing: false,
+            cleared_at: 0,
+            people_decided: false,
             denied: BTreeSet::new(),
             trace: None,
             trace_frames: false,
@@ -185,7 +198,12 @@ impl World {
                 }
             }
         }
-        self.server.start(false, self.now);
+        if self.plan.has_server() {
+            self.server.start(false, self.now);
+        }
+        if self.plan.serverless == 1 && self.plan.server_until_s > 0 {
+            self.after(self.plan.server_until_s * 1000, What::ServerGone);
+        }
         for who in 0..count {
             self.start_client(who);
             let after = self.rng.people.below(if who == 0 { 1 } else { 20_000 });
@@ -194,7 +212,7 @@ impl World {
         let every = self.plan.fault_every_s * 1000;
         let first = self.rng.weather.below(every);
         self.after(10_000 + first, What::Weather);
-        if self.plan.server_lies > 0 {
+        if self.plan.server_lies > 0 && self.plan.has_server() {
             self.after(12_000, What::Mischief);
         }
         if self.member_liar.who.is_some() {
@@ -270,6 +288,8 @@ impl World {
             What::Answer(who, knock, yes) => self.answer(who, knock, yes),
             What::Start(who) => self.start_client(who),
             What::ServerStart => self.server_start(),
+            What::ShowTicket(who) => self.show_ticket(who),
+            What::ServerGone => self.server_gone(),
             What::Weather => self.weather(),
             What::Unblock(ways) => self.unblock(&ways),
             What::Mischief => self.mischief(),
@@ -308,6 +328,9 @@ impl World {
             }
             return;
         }
+        if conn.guest {
+            return self.arrive_at_door(id, side, frame);
+        }
         match frame {
             Frame::Up if other == self.server_place() => self.server_connected(place, id),
             Frame::Up => self.link_up(place, link, dialled, other),
@@ -331,11 +354,14 @@ impl World {
     pub fn side_down(&mut self, id: ConnId, side: usize) {
         let Some(conn) = self.net.conns.get(&id).filter(|conn| conn.open[side]) else { return };
         let (place, run, link, other) = (conn.ends[side], conn.runs[side], conn.links[side], conn.ends[1 - side]);
+        let guest = conn.guest;
         self.net.close(id, side);
         if place == self.server_place() {
             self.session_lost(id);
         } else if self.people[place].run == run {
-            if other == self.server_place() {
+            if guest && side == 1 {
+                self.give(place, Input::GuestGone { guest: GuestId(id) });
+            } else if guest || other == self.server_place() {
                 self.server_lost(place, id);
             } else {
                 self.give(place, Input::LinkDown { link });
