@@ -133,7 +133,8 @@ pub struct Seat {
     /// A valid step over the current roster that a later signature of ours stands against, in case that one dies: somebody
     /// who had told us no may have told the others yes.
     superseded: Option<Step>,
-    /// A better half of the room that we know of: the roster it went on to.
+    /// A better half of the room that we know of: the roster it went on to. Also while we stay: its members may yet show that
+    /// they are there.
     better_half: Option<Roster>,
     /// Whether that half was seen to be there.
     is_there: bool,
@@ -342,7 +343,7 @@ impl Seat {
         let seated_before = |key: &PeerId| self.chain.seated_since(key).is_some_and(|epoch| epoch <= base_epoch);
         let departed: Vec<PeerId> = next.members.iter().map(|member| member.key).filter(seated_before).collect();
         if split {
-            if theirs_hosts && !self.stays {
+            if theirs_hosts {
                 self.better_half = Some(next);
             }
             return Ok(Heard::Split { theirs_hosts });
@@ -350,13 +351,13 @@ impl Seat {
         Ok(self.departed(departed, how))
     }
 
-    /// Whether a step that others took from a roster we have passed makes them the other half of a split: we had gone on
-    /// without them, and have let none of them in since.
+    /// Whether a step that others took from a roster we have passed makes them the other half of a split: we have gone on
+    /// without them since, though not at once perhaps, and have let none of them in.
     fn is_split_from(&self, base: &Roster, theirs: &Roster) -> bool {
-        let Some(ours) = self.chain.roster_after(&base.hash()) else { return false };
-        let apart = theirs.members.iter().all(|member| !is_member(ours, &member.key));
-        let met = theirs.members.iter().any(|member| is_member(self.chain.current(), &member.key));
-        apart && !met && self.chain.step_after(&base.hash()).is_some_and(Step::is_parting)
+        theirs.members.iter().all(|member| {
+            let lost = self.chain.seat_lost_after(&base.hash(), &member.key);
+            lost.is_some_and(Step::is_parting) && !is_member(self.chain.current(), &member.key)
+        })
     }
 
     fn departed(&mut self, keys: Vec<PeerId>, how: Departed) -> Heard {
@@ -445,7 +446,7 @@ impl Seat {
         let went_on = all_left && self.left.values().any(|how| matches!(how, Departed::WentOn | Departed::SaidSo));
         if self.better_half.is_some() && self.is_there {
             Fate::Abandoned
-        } else if self.better_half.is_some() || went_on && !self.stays {
+        } else if (self.better_half.is_some() || went_on) && !self.stays {
             Fate::Doubtful
         } else if all_left && self.left.values().any(|how| *how == Departed::RemovedUs) {
             Fate::Removed
