@@ -69,11 +69,14 @@ fn replay(seed: u64, mode: Mode, with: Option<String>, frames: bool) {
     println!("{:?}, {} events, digest {:x?}", done.broken, done.events, done.digest);
 }
 
+/// What all runs came to: sums, seeds in which people brought halves together by hand, and the broken seeds of each rule.
+type Sum = (Done, u64, BTreeMap<&'static str, Vec<u64>>);
+
 /// Runs seeds on several threads; each run is on one.
 fn many(from: u64, to: u64, mode: Mode, threads: usize, planted: Option<&str>) -> i32 {
     let began = Instant::now();
     let next = AtomicU64::new(from);
-    let all: Mutex<(Done, u64, BTreeMap<&'static str, Vec<u64>>)> = Mutex::default();
+    let all: Mutex<Sum> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {

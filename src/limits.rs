@@ -467,6 +467,13 @@ pub const INDEXED_AT_ONCE_MAX: usize = 512;
 /// memory. Beyond it they are brought in however busy the chat is.
 pub const UNINDEXED_MAX: usize = 16_384;
 
+/// Addresses of a member that others tell of, beside those it tells of itself.
+pub const HEARSAY_ADDRESSES_MAX: usize = 4;
+
+/// Drops of one signer over one roster that are refused, each at the cost of a signature and a message to everybody: whoever
+/// signs more has no use for an answer.
+pub const REFUSALS_PER_SIGNER_MAX: u32 = 256;
+
 /// Entries from which on a short pause is used to bring them into the indexes: many at once cost less than each by itself.
 pub const UNINDEXED_WORTH_A_PAUSE: usize = 1_024;
 
@@ -528,6 +535,9 @@ pub const SERVER_ADDRESS_BYTES_MAX: usize = 261;
 
 /// Newcomers' connections that one member holds: four times what may wait at a room.
 pub const GUESTS_MAX: usize = 32;
+
+/// Milliseconds for which a guest may sit there without a knock: long enough to answer a prompt of its own program.
+pub const GUEST_IDLE_MS: u64 = 120_000;
 
 /// Newcomers' connections that one member holds from one address: a workshop behind one router comes in turns.
 pub const GUESTS_PER_ADDRESS_MAX: usize = 16;

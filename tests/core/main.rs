@@ -4,6 +4,7 @@
 
 mod attacks;
 mod decisions;
+mod doors;
 mod forks;
 mod halves;
 mod holes;

@@ -8,14 +8,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use p2pchat::core::consent::chain::Chain;
 use p2pchat::core::event::{Command, Event, KnockRef};
 use p2pchat::core::io::{GuestId, Input, LinkId, Output, Seek};
 use p2pchat::core::node::{Config, Node};
 use p2pchat::core::rendezvous::{self, Rendezvous, SessionId};
 use p2pchat::core::time::Now;
-use p2pchat::identity::{Ed25519, Identity, Name, PeerId, RoomName, Signer as _};
+use p2pchat::identity::{Ed25519, Identity, Name, PeerId, RoomName, Signed, Signer as _, Verified};
 use p2pchat::store::peer::PeerStore;
-use p2pchat::wire::{EntryId, FromServer, KeyTag, PeerMessage, ProposalHash, RoomId, Settings, Ticket, ToServer};
+use p2pchat::wire::{
+    Consent, EntryId, FromServer, KeyTag, PeerMessage, ProposalHash, RoomId, RosterHash, Settings, Ticket, ToServer,
+};
 
 /// What is on its way.
 #[allow(clippy::large_enum_variant, reason = "a test's queue is short")]
@@ -70,6 +73,12 @@ pub struct World {
     pub wakes: u32,
     /// How often anybody dialled anybody.
     pub dials: u32,
+    /// Whom somebody dialled last, and where.
+    pub dialled: Vec<(usize, PeerId, Vec<SocketAddr>)>,
+    /// Everything that was ever said to members who host, by whom.
+    pub told_hosts: Vec<(usize, ToServer)>,
+    /// Guests whom a member has sent away.
+    pub sent_away: Vec<GuestId>,
     /// Everything that was ever said over links: by whom, and what.
     pub told_peers: Vec<(usize, PeerMessage)>,
     /// Who drops what they are to carry between two others.
@@ -77,6 +86,9 @@ pub struct World {
     /// Delivers what is on its way in any order that keeps each connection's own, by this state; in order when absent.
     pub disorder: Option<u64>,
 }
+
+/// What everybody's config has for the server.
+pub const PASSWORD: &str = "open sesame";
 
 pub fn lobby() -> RoomName {
     "lobby".parse().unwrap()
@@ -149,6 +161,9 @@ impl World {
             told_server: Vec::new(),
             wakes: 0,
             dials: 0,
+            dialled: Vec::new(),
+            told_hosts: Vec::new(),
+            sent_away: Vec::new(),
             told_peers: Vec::new(),
             mute_carrier: None,
             disorder: None,
@@ -215,8 +230,13 @@ impl World {
         let mut seed = [person.seed.wrapping_add(100).wrapping_mul(3); 32];
         seed[..8].copy_from_slice(&starts);
         person.life = seed;
-        let config =
-            Config { name: person.name.parse().unwrap(), listed: false, password: None, visiting: false, seed };
+        let config = Config {
+            name: person.name.parse().unwrap(),
+            listed: false,
+            password: Some(PASSWORD.to_owned()),
+            visiting: false,
+            seed,
+        };
         let kept = person.store.load().unwrap();
         person.node = Some(Node::new(config, Arc::new(identity(person.seed)), Arc::new(Ed25519), kept));
         let address = address(who);
@@ -425,6 +445,27 @@ impl World {
         self.people[who].node.as_ref().map_or(0, |node| format!("{node:?}").len())
     }
 
+    /// A room that somebody is in, by its name.
+    pub fn room_of(&self, who: usize, name: &str) -> RoomId {
+        let node = self.people[who].node.as_ref().unwrap();
+        node.room_named(&name.parse().unwrap()).unwrap()
+    }
+
+    /// The lobby, and the roster that somebody is on there.
+    pub fn roster(&self, who: usize) -> (RoomId, RosterHash) {
+        let kept = self.people[who].store.load().unwrap();
+        let room = kept.rooms.iter().find(|room| room.base.room == self.room_of(who, "lobby")).unwrap();
+        let genesis = room.genesis.clone().verify(&Ed25519).unwrap();
+        let steps = room.steps.iter().map(|(step, _)| step.clone());
+        let chain = Chain::reopen(genesis, room.base.clone(), steps, &Ed25519).unwrap();
+        (chain.room(), chain.head())
+    }
+
+    /// What somebody's key signs, past their client.
+    pub fn signed(&self, who: usize, consent: Consent) -> Signed<Consent> {
+        Verified::sign(consent, &identity(self.people[who].seed)).into_signed()
+    }
+
     /// Whether a server is running.
     pub fn has_server(&self) -> bool {
         self.server.is_some()
@@ -563,6 +604,7 @@ impl World {
             Output::Persist(change) => self.people[who].store.apply([&change]).unwrap(),
             Output::ToServer(message) => {
                 if let Some((host, guest)) = self.people[who].host {
+                    self.told_hosts.push((who, message.clone()));
                     self.give(host, Input::FromGuest { guest, message });
                 } else if let Some(session) = self.people[who].session {
                     self.mail.push_back(Mail::ToServer(session, message));
@@ -578,7 +620,10 @@ impl World {
                     self.give(other, Input::FromPeer { link, message });
                 }
             }
-            Output::Dial { peer, .. } => self.dial(who, peer),
+            Output::Dial { peer, candidates } => {
+                self.dialled.push((who, peer, candidates));
+                self.dial(who, peer);
+            }
             Output::Close { link, .. } => {
                 if let Some((other, others)) = self.people[who].links.remove(&link) {
                     self.people[other].links.remove(&others);
@@ -599,7 +644,10 @@ impl World {
                     self.give(newcomer, Input::FromServer(message));
                 }
             }
-            Output::SendAway { guest, .. } => self.part_from_guest(who, guest),
+            Output::SendAway { guest, .. } => {
+                self.sent_away.push(guest);
+                self.part_from_guest(who, guest);
+            }
             Output::SeekHosts(hosts) => {
                 self.people[who].seeking = hosts;
                 self.seek(who);

@@ -117,9 +117,10 @@ fn on_open(
     } else if unanswered && World::is_of_the_gone(book, number) {
         // It is heard, and refused when somebody named in it is reached.
         let reachable = world.reachable(book, who);
-        out.push(Choice::HearAndWeigh(who, Input::Hear(number, 0, 0, 0), 0, reachable));
+        let hear = Input::Hear(number, answers.yes, 0, 0);
+        out.push(Choice::HearAndWeigh(who, hear.clone(), 0, reachable));
         if let Some(liar) = setting.liar.filter(|liar| has(facts.members, *liar)) {
-            out.push(Choice::HearAndWeigh(who, Input::Hear(number, 0, 0, 0), 0, reachable | only(liar)));
+            out.push(Choice::HearAndWeigh(who, hear, 0, reachable | only(liar)));
         }
     }
     let step = world.is_complete(book, answers, facts.head);

@@ -83,8 +83,8 @@ pub fn respond(book: &Book, seat: &Seat, input: &Input) -> Outcome {
         }
         Input::Passed(number) => {
             let proposal = book.proposal_facts(*number).proposal.clone();
-            if member.seat.is_late_for(&proposal, &Hands) {
-                member.sign_late(&proposal);
+            if let Some(decision) = member.seat.passed_no(&proposal, &Hands) {
+                member.send(&proposal, decision);
             }
         }
         Input::OtherHead(by, at) => {

@@ -102,7 +102,7 @@ pub fn available() -> bool {
         let run = Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
         run.is_ok_and(|status| status.success())
     };
-    let probe = format!("p2pnat{}probe", std::process::id());
+    let probe = format!("p2pnat{}probe{}", std::process::id(), LABS.fetch_add(1, Ordering::Relaxed));
     let made = can("ip", &["netns", "add", &probe])
         && can("ip", &["netns", "exec", &probe, "nft", "add", "table", "ip", "probe"])
         && can(

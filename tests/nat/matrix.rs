@@ -94,11 +94,12 @@ fn the_special_cases_are_served_too() {
     let same = trial(same, |_, _, _| {});
     note("the same, no hairpin", "home", &same);
 
-    // Who is faster by more than the way takes spoils it, and here the way takes nothing: on a busy machine one of two
-    // goes well, without the probe that dies on the way none does.
+    // Who is faster by more than the way takes, and the 20 ms that everybody waits, spoils it, and here the way takes nothing: of ten
+    // tries on a busy machine ten went well. Without the probe that dies on the way none does, and half of them if whoever has
+    // no router does not wait.
     let both_open = || trial(|lab| (lab.host(Router::OpenInput), lab.host(Router::OpenInput)), |_, _, _| {});
     let mut open = both_open();
-    for _ in 0..6 {
+    for _ in 0..2 {
         if open.path != "direct" {
             note("open input", "open input", &open);
             open = both_open();
@@ -110,6 +111,8 @@ fn the_special_cases_are_served_too() {
 
     println!("{table}");
     assert_eq!(blocked.path, "relayed via carol", "{table}");
+    // What waits for somebody's question takes a second and a half.
+    assert!(blocked.first_message < Duration::from_secs(1), "{table}");
     assert_eq!(same.path, "direct", "{table}");
     assert_eq!(open.path, "direct", "{table}");
     assert_eq!(half.path, "direct", "{table}");

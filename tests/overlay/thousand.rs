@@ -1,5 +1,5 @@
-//! A thousand members: the links and the ways alone, since an admission of so many fits no frame yet. What a node does
-//! with them is shown in rooms of up to 256 (`large.rs`); here each hop takes what a hop takes there.
+//! A thousand members: the links and the ways alone, in seconds, since an admission of so many fits no frame. What a thousand
+//! real nodes do with them takes minutes (`large.rs`, with the feature `thousand`); here each hop takes what a hop takes there.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -10,31 +10,36 @@ use std::collections::BTreeMap;
 use engine::run::{self, Mode};
 
 /// Rules that the core does not keep in every run yet, none of them about who is let in or who reads what. They are found
-/// mended by getting rarer: together they may break in one seed of a hundred (ARCHITECTURE.md, "What is left for later").
+/// mended by getting rarer: together they may break in one seed of 200 (ARCHITECTURE.md, "What is left for later").
 const OPEN: [&str; 4] =
     ["an entry has one place", "everybody has the same transcript", "silence when idle", "the room becomes whole"];
 
-/// More such rules in rooms without a server, in one seed of a thousand at most: drops over one roster that are named over and over until
-/// somebody's list of them is full (seed 3338), and an entry shown without one that it names (6944).
-const RARE_SERVERLESS: [&str; 2] = ["nobody honest is blamed", "parents come before their children"];
+/// More such rules in rooms without a server, in one seed of a thousand at most: an entry kept without one that it names (seed 6944), and
+/// a log that goes on without an entry that somebody has (5453).
+const RARE_SERVERLESS: [&str; 2] = ["an author's log has no holes", "parents come before their children"];
 
 /// Seeds that showed a bug once, and which.
-const FOUND: [(u64, &str); 16] = [
+const FOUND: [(u64, &str); 21] = [
     (9, "somebody in doubt about their seat was woken for ever for a drop they may not sign"),
     (81, "a yes to a knock that nobody else had heard of stood for ever"),
+    (62, "what a branch follows, and nobody has, was waited for for ever"),
+    (85, "somebody was given what comes after a hole, and not told that the giver lacks what is in it"),
     (96, "client and server told each other the same steps without bound"),
     (13, "a hole was taken in the log of somebody who was about to come back with what was missing"),
     (202, "an honest author was accused of two entries by somebody whose log of them began later"),
     (218, "members dropped each other in turn for ever, for a head that one had stated before it was let in"),
     (293, "whoever had signed something later missed the step that a liar had told no to them alone"),
-    (323, "an entry that waited was jumped over by one after what was for others"),
+    (476, "a half that had parted in two steps took the other one's parting for nothing"),
     (525, "the server followed a step that all who had signed it had gone on to narrow, and stayed where nobody was"),
+    (710, "whoever had once decided to stay passed over the better half, though its members were there"),
     (833, "an entry was given up that somebody had, and the one that names it stood in two places"),
     (858, "behind a hole an entry went to somebody outside its audience"),
     (1419, "an honest author was accused of two entries by somebody who had come back"),
     (1766, "members whose three questions a minute never met let nobody in"),
+    (2886, "an entry that waited was jumped over by one after what was for others"),
     (3217, "a jump in a log was trusted to somebody who came to the room after what it left out"),
     (3711, "a no that was given while a link was down was never said again"),
+    (8556, "the links of somebody who had come back were passed on to nobody"),
     (9253, "whoever was alone in a room whose name others had taken stayed there"),
 ];
 
@@ -103,7 +108,8 @@ fn whatever_happens_it_is_the_same_where_members_are_knocked_at_instead_of_a_ser
 fn keeps_its_rules(mode: Mode, usual: (u64, u64)) {
     let seeds = std::env::var("P2PCHAT_SEEDS").ok();
     let range = seeds.as_deref().and_then(|range| range.split_once('-'));
-    let (from, to) = range.map_or(usual, |(from, to)| (from.parse().unwrap(), to.parse().unwrap()));
+    let number = |text: &str| text.parse().expect("P2PCHAT_SEEDS=FROM-TO");
+    let (from, to) = range.map_or(usual, |(from, to)| (number(from), number(to)));
     let (mut broken, mut decided): (BTreeMap<String, Vec<u64>>, Vec<u64>) = Default::default();
     for seed in from..=to {
         let done = run::in_mode(seed, mode);
@@ -125,7 +131,7 @@ fn keeps_its_rules(mode: Mode, usual: (u64, u64)) {
         open += seeds.len() as u64;
     }
     // Of few seeds, a few more may be such ones by chance.
-    assert!(open * 100 <= count.max(300), "{open} seeds break a rule that is open: {broken:?}");
+    assert!(open * 200 <= count.max(600), "{open} seeds break a rule that is open: {broken:?}");
 }
 
 /// A bug is caught by a seed that fails with it and not without it.

@@ -165,6 +165,13 @@ impl Chain {
         self.steps.get(at)
     }
 
+    /// The step by which `key` lost the seat that it had at `hash`; `None` if it had none, or has it still.
+    pub fn seat_lost_after(&self, hash: &RosterHash, key: &PeerId) -> Option<&Step> {
+        let at = *self.index.get(hash)?;
+        let kept = self.rosters[at..].iter().take_while(|(_, roster)| is_member(roster, key)).count();
+        self.steps.get(at + kept.checked_sub(1)?)
+    }
+
     /// The epoch at which `key` took the seat it has now.
     pub fn seated_since(&self, key: &PeerId) -> Option<u64> {
         let seated = self.rosters().rev().take_while(|roster| is_member(roster, key));

@@ -3,20 +3,22 @@
 
 use std::collections::BTreeSet;
 
-use super::ballots::Blocked;
+use super::ballots::{Ballot, Blocked};
 use super::seat::{Due, Seat};
 use crate::identity::{PeerId, Scheme};
 use crate::planted::{self, Bug};
 use crate::wire::{Decision, Drop, DropReason, Proposal, ProposalHash};
 
 impl Seat {
-    /// The drops that wait for our no, because we reach somebody they name. A removal is its users' to answer.
+    /// The drops that wait for our no, because we reach somebody they name. A removal is its users' to answer. One that nobody
+    /// has signed waits for nobody: anybody can make up as many as they like.
     pub fn drops_to_refuse(&self, me: &PeerId, reachable: &BTreeSet<PeerId>) -> Vec<Due> {
         let wrong = |drop: &Drop| {
             let there = |key: &PeerId| reachable.contains(key) && !self.left().contains_key(key);
             drop.why == DropReason::Gone && drop.dropped.iter().any(there)
         };
-        let open = self.ballots().iter().filter(|(_, ballot)| ballot.waits_for(me));
+        let is_signed = |ballot: &Ballot| ballot.answers().any(|answer| answer.decision == Decision::Yes);
+        let open = self.ballots().iter().filter(|(_, ballot)| ballot.waits_for(me) && is_signed(ballot));
         open.filter(|(_, ballot)| ballot.drop().is_some_and(wrong)).map(|(hash, _)| Due::Refuse(*hash)).collect()
     }
 

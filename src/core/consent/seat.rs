@@ -13,7 +13,7 @@ use super::meeting::hosts_over;
 use super::roster::{is_member, signers, successor, verify_step};
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme, Signed, Signer, Verified};
-use crate::limits::{PASSED_ROSTERS_MAX, PROPOSALS_FORGOTTEN_MAX};
+use crate::limits::PASSED_ROSTERS_MAX;
 use crate::planted::{self, Bug};
 use crate::wire::{Consent, Decision, DropReason, Proposal, ProposalHash, Roster, RosterHash, Step};
 
@@ -133,7 +133,8 @@ pub struct Seat {
     /// A valid step over the current roster that a later signature of ours stands against, in case that one dies: somebody
     /// who had told us no may have told the others yes.
     superseded: Option<Step>,
-    /// A better half of the room that we know of: the roster it went on to.
+    /// A better half of the room that we know of: the roster it went on to. Also while we stay: its members may yet show that
+    /// they are there.
     better_half: Option<Roster>,
     /// Whether that half was seen to be there.
     is_there: bool,
@@ -278,29 +279,18 @@ impl Seat {
         Ok(Adopted { before, after, overtaken, departed, unanswered })
     }
 
-    /// Whether a proposal over a roster that we have moved on from still waits for our no, which frees whoever is still
-    /// waiting for us there. It is remembered as answered.
-    pub fn is_late_for(&mut self, proposal: &Proposal, scheme: &dyn Scheme) -> bool {
+    /// The no that somebody gets who still waits for our answer to this over a roster that we have moved on from: the one that
+    /// they may not have heard, or that the room has moved on. None when we may have said yes.
+    pub fn passed_no(&self, proposal: &Proposal, scheme: &dyn Scheme) -> Option<Decision> {
         let (hash, roster) = (proposal.hash(), proposal.roster());
-        let size = self.chain.genesis().size;
-        let Some(base) = self.chain.roster(&roster) else { return false };
-        let mine = signers(base, proposal).contains(&self.me) && successor(base, proposal, size, scheme).is_ok();
         // Only over the rosters passed last: of earlier ones we can't tell any more what we have signed.
-        let Some((_, answered)) = self.passed.iter_mut().find(|(passed, _)| *passed == roster) else { return false };
-        let new = mine && answered.len() < PROPOSALS_FORGOTTEN_MAX && !answered.contains_key(&hash);
-        if new {
-            answered.insert(hash, Decision::Late);
-        }
-        new
-    }
-
-    /// The no that we gave to this over a roster that we have moved on from, again: whoever still tells of it may not have
-    /// heard that.
-    pub fn repeat_no(&self, proposal: &Proposal, signer: &dyn Signer) -> Option<Signed<Consent>> {
-        let (roster, hash) = (proposal.roster(), proposal.hash());
         let (_, answered) = self.passed.iter().find(|(passed, _)| *passed == roster)?;
-        let decision = answered.get(&hash).copied().filter(|decision| *decision != Decision::Yes)?;
-        Some(self.sign_no(roster, hash, decision, signer))
+        if let Some(answer) = answered.get(&hash) {
+            return Some(*answer).filter(|answer| *answer != Decision::Yes);
+        }
+        let base = self.chain.roster(&roster)?;
+        let sound = || successor(base, proposal, self.chain.genesis().size, scheme).is_ok();
+        (signers(base, proposal).contains(&self.me) && sound()).then_some(Decision::Late)
     }
 
     /// A no because the room has moved on.
@@ -308,7 +298,8 @@ impl Seat {
         self.sign_no(roster, hash, Decision::Late, signer)
     }
 
-    fn sign_no(
+    /// A no to something over a roster that we have moved on from, as [`Seat::passed_no`] has it.
+    pub fn sign_no(
         &self,
         roster: RosterHash,
         proposal: ProposalHash,
@@ -352,7 +343,7 @@ impl Seat {
         let seated_before = |key: &PeerId| self.chain.seated_since(key).is_some_and(|epoch| epoch <= base_epoch);
         let departed: Vec<PeerId> = next.members.iter().map(|member| member.key).filter(seated_before).collect();
         if split {
-            if theirs_hosts && !self.stays {
+            if theirs_hosts {
                 self.better_half = Some(next);
             }
             return Ok(Heard::Split { theirs_hosts });
@@ -360,13 +351,13 @@ impl Seat {
         Ok(self.departed(departed, how))
     }
 
-    /// Whether a step that others took from a roster we have passed makes them the other half of a split: we had gone on
-    /// without them, and have let none of them in since.
+    /// Whether a step that others took from a roster we have passed makes them the other half of a split: we have gone on
+    /// without them since, though not at once perhaps, and have let none of them in.
     fn is_split_from(&self, base: &Roster, theirs: &Roster) -> bool {
-        let Some(ours) = self.chain.roster_after(&base.hash()) else { return false };
-        let apart = theirs.members.iter().all(|member| !is_member(ours, &member.key));
-        let met = theirs.members.iter().any(|member| is_member(self.chain.current(), &member.key));
-        apart && !met && self.chain.step_after(&base.hash()).is_some_and(Step::is_parting)
+        theirs.members.iter().all(|member| {
+            let lost = self.chain.seat_lost_after(&base.hash(), &member.key);
+            lost.is_some_and(Step::is_parting) && !is_member(self.chain.current(), &member.key)
+        })
     }
 
     fn departed(&mut self, keys: Vec<PeerId>, how: Departed) -> Heard {
@@ -455,7 +446,7 @@ impl Seat {
         let went_on = all_left && self.left.values().any(|how| matches!(how, Departed::WentOn | Departed::SaidSo));
         if self.better_half.is_some() && self.is_there {
             Fate::Abandoned
-        } else if self.better_half.is_some() || went_on && !self.stays {
+        } else if (self.better_half.is_some() || went_on) && !self.stays {
             Fate::Doubtful
         } else if all_left && self.left.values().any(|how| *how == Departed::RemovedUs) {
             Fate::Removed

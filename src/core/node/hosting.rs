@@ -15,7 +15,7 @@ use crate::core::rendezvous::pace::Pace;
 use crate::core::room::{Ctx, Room};
 use crate::core::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Signed};
-use crate::limits::{GUEST_KNOCKS_MAX, GUESTS_MAX, KNOCKS_WAITING_MAX};
+use crate::limits::{GUEST_IDLE_MS, GUEST_KNOCKS_MAX, GUESTS_MAX, KNOCKS_WAITING_MAX};
 use crate::planted::{self, Bug};
 use crate::wire::{
     Few, FromServer, Hello, Knock, KnockEnd, KnockPhase, Pass, Proposal, ProposalHash, RefusalCode, RoomId, RoomTag,
@@ -44,6 +44,8 @@ pub(super) struct Guest {
     pub(super) observed: SocketAddr,
     /// What its hello must name.
     exporter: [u8; 32],
+    /// When it came, or was last seen to have a knock waiting.
+    busy_at: u64,
     /// Who, once proven; `None` for somebody who only looks.
     who: Option<Who>,
     /// Their knocks, by room.
@@ -85,6 +87,11 @@ impl Hosting {
         self.open.insert(room);
     }
 
+    /// When somebody will have been idle for too long.
+    pub(super) fn idle_due(&self) -> Option<u64> {
+        self.guests.values().map(|guest| guest.busy_at.saturating_add(GUEST_IDLE_MS)).min()
+    }
+
     /// Whether anybody waits for an answer.
     pub(super) fn is_idle(&self) -> bool {
         self.guests.values().all(|guest| guest.knocks.is_empty())
@@ -95,6 +102,7 @@ impl Node {
     /// Somebody connected.
     pub(super) fn guest_came(
         &mut self,
+        now: Now,
         guest: GuestId,
         observed: SocketAddr,
         exporter: [u8; 32],
@@ -103,7 +111,20 @@ impl Node {
         if self.hosting.guests.len() >= GUESTS_MAX || self.quitting.is_some() {
             return out.push(Output::SendAway { guest, why: RefusalCode::TooMany });
         }
-        self.hosting.guests.insert(guest, Guest { observed, exporter, who: None, knocks: BTreeMap::new() });
+        self.hosting
+            .guests
+            .insert(guest, Guest { observed, exporter, busy_at: now.mono_ms, who: None, knocks: BTreeMap::new() });
+    }
+
+    /// Whoever only sits there makes room for those who knock.
+    pub(super) fn send_idle_guests_away(&mut self, now: Now, out: &mut Vec<Output>) {
+        for guest in self.hosting.guests.values_mut().filter(|guest| !guest.knocks.is_empty()) {
+            guest.busy_at = now.mono_ms;
+        }
+        let over = |guest: &Guest| guest.busy_at.saturating_add(GUEST_IDLE_MS) <= now.mono_ms;
+        for (guest, _) in self.hosting.guests.extract_if(.., |_, guest| over(guest)) {
+            out.push(Output::SendAway { guest, why: RefusalCode::TooMany });
+        }
     }
 
     /// A connection is gone. What was put to the members stays with them: its newcomer may come back by another of us.
@@ -323,7 +344,7 @@ impl Node {
         let seated = anybody || room.has(&key);
         match message {
             ToServer::Attach((_, at)) => {
-                attach(room, guest, at, ctx.out);
+                attach(room, guest, &key, at, ctx.out);
                 if seated {
                     ctx.out.push(Output::ToGuest { guest, message: FromServer::Introduce((id, me, own)) });
                 }
@@ -333,10 +354,10 @@ impl Node {
                 room.learn_addresses(now, key, known);
                 self.dial_soon(now, key);
             }
-            ToServer::Step((_, step)) => room.on_step(&mut ctx, step, None),
-            ToServer::Drop(drop) if seated => room.on_drop(&mut ctx, drop, None),
+            ToServer::Step((_, step)) => room.on_step(&mut ctx, step, Some(key)),
+            ToServer::Drop(drop) if seated => room.on_drop(&mut ctx, drop, Some(key)),
             ToServer::Consent(consent) if seated && consent.unverified().by == key => {
-                room.on_consent(&mut ctx, consent, None);
+                room.on_consent(&mut ctx, consent, Some(key));
             }
             _ => {}
         }
@@ -354,9 +375,12 @@ impl Guest {
 }
 
 /// What somebody is told who comes with a roster: how the room went on from there, and where it is.
-fn attach(room: &Room, guest: GuestId, at: RosterHash, out: &mut Vec<Output>) {
+///
+/// The steps name people: whoever was in that roster has a right to know what became of it, and nobody else has.
+fn attach(room: &Room, guest: GuestId, key: &PeerId, at: RosterHash, out: &mut Vec<Output>) {
     let id = room.id();
-    for step in room.chain().steps_after(&at).unwrap_or_default() {
+    let was_in = room.chain().roster(&at).is_some_and(|roster| is_member(roster, key));
+    for step in room.chain().steps_after(&at).filter(|_| was_in).unwrap_or_default() {
         out.push(Output::ToGuest { guest, message: FromServer::Step((id, step.clone())) });
     }
     out.push(Output::ToGuest { guest, message: FromServer::RosterIs((id, room.chain().head())) });

@@ -305,9 +305,9 @@ impl Node {
         self.renewals_due(now, out);
         self.look_for_lost(now, &known, out);
         for peer in wanted.iter().filter(|peer| !self.links.contains_key(peer)) {
-            let candidates = candidates(self.rooms.values(), peer);
             let first = Dialling { since: now.mono_ms, ..Dialling::default() };
             let dialling = self.dialling.entry(*peer).or_insert(first);
+            let candidates = candidates(self.rooms.values(), peer, dialling.failed);
             if !dialling.busy && dialling.next_at <= now.mono_ms && !candidates.is_empty() {
                 dialling.busy = true;
                 out.push(Output::Dial { peer: *peer, candidates });
@@ -335,7 +335,7 @@ impl Node {
     pub(super) fn links_due(&self) -> Option<u64> {
         // Whoever is leaving dials nobody.
         let lost = |peer: &PeerId| self.rooms.values().any(|room| room.lost.contains_key(peer));
-        let known = |peer: &PeerId| !candidates(self.rooms.values(), peer).is_empty() || lost(peer);
+        let known = |peer: &PeerId| !candidates(self.rooms.values(), peer, 0).is_empty() || lost(peer);
         let reachable = |peer: &PeerId| self.quitting.is_none() && known(peer);
         let dials = self.dialling.iter().filter(|(peer, dialling)| !dialling.busy && reachable(peer));
         let strangers = self.strangers.values().map(|stranger| stranger.until);
@@ -349,14 +349,20 @@ impl Node {
 }
 
 /// Where a peer may be reached, by what any common room knows.
-pub(super) fn candidates<'r>(rooms: impl Iterator<Item = &'r Room>, peer: &PeerId) -> Vec<SocketAddr> {
+pub(super) fn candidates<'r>(rooms: impl Iterator<Item = &'r Room>, peer: &PeerId, turn: u32) -> Vec<SocketAddr> {
     // Whoever has left need not be called back.
-    let known = rooms
-        .filter(|room| room.has(peer) && !room.has_left(peer))
-        .filter_map(|room| room.addresses.get(peer))
-        .flatten();
-    let all: BTreeSet<SocketAddr> = known.copied().collect();
-    all.into_iter().take(CANDIDATES_MAX).collect()
+    let rooms = rooms.filter(|room| room.has(peer) && !room.has_left(peer));
+    let ways: Vec<Vec<SocketAddr>> = rooms.map(|room| room.ways_to(peer, turn)).collect();
+    // The first of each room before the second of any: what is told in one room keeps nothing out that is known in another.
+    let longest = ways.iter().map(Vec::len).max().unwrap_or(0);
+    let mut all = Vec::new();
+    for way in (0..longest).flat_map(|at| ways.iter().filter_map(move |way| way.get(at))) {
+        if !all.contains(way) {
+            all.push(*way);
+        }
+    }
+    all.truncate(CANDIDATES_MAX);
+    all
 }
 
 /// The room that a message is about.

@@ -124,6 +124,8 @@ pub struct Node {
     seeking: Seeking,
     /// When the server was last told of them because something changed.
     told_addresses_at: Option<u64>,
+    /// News about addresses that waits to be told on.
+    telling_on: whereabouts::TellingOn,
     /// Whether the server has welcomed us.
     server_up: bool,
     /// Since when we want to end, as of the last progress.
@@ -227,6 +229,7 @@ impl Node {
             hosting: Hosting::default(),
             seeking: Seeking::default(),
             told_addresses_at: None,
+            telling_on: whereabouts::TellingOn::default(),
             server_up: false,
             quitting: None,
             blamed: VecDeque::new(),
@@ -286,7 +289,7 @@ impl Node {
                     room.on_looked_up(&mut ctx, &asked, &found);
                 }
             }
-            Input::GuestCame { guest, observed, exporter } => self.guest_came(guest, observed, exporter, out),
+            Input::GuestCame { guest, observed, exporter } => self.guest_came(now, guest, observed, exporter, out),
             Input::FromGuest { guest, message } => self.guest_says(now, guest, message, out),
             Input::GuestGone { guest } => self.guest_gone(guest),
             Input::HostConnected { host, exporter } => self.host_connected(host, exporter, out),
@@ -334,9 +337,9 @@ impl Node {
         let rooms = self.rooms.values().filter_map(Room::due);
         let joining = self.joining.values().flat_map(|joining| [joining.gives_up_at, joining.retry_at]).flatten();
         let quitting = self.quitting.map(|since| since + QUIT_PATIENCE_MS);
-        let hosts = self.hosting_due().into_iter().chain(self.seeking.due());
+        let hosts = self.hosting_due().into_iter().chain(self.hosting.idle_due()).chain(self.seeking.due());
         let links = self.links_due().into_iter().chain(self.renewals_next());
-        rooms.chain(joining).chain(links).chain(hosts).chain(quitting).min()
+        rooms.chain(joining).chain(links).chain(hosts).chain(quitting).chain(self.telling_on.due()).min()
     }
 
     /// Does what is due in the rooms; whether anything was.
@@ -345,6 +348,8 @@ impl Node {
         self.give_up_knocking(now, out);
         self.retry_joining(now, out);
         self.settle_alone(now, out);
+        self.tell_on(now, out);
+        self.send_idle_guests_away(now, out);
         let mut ctx = ctx!(self, now, out);
         for room in self.rooms.values_mut() {
             if room.due().is_some_and(|due| due <= now.mono_ms) {

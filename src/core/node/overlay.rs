@@ -25,7 +25,7 @@ impl Node {
     /// With whom we should have links.
     pub(super) fn wanted_links(&self, now: Now) -> BTreeSet<PeerId> {
         let me = self.id();
-        let unknown = |peer: &PeerId| candidates(self.rooms.values(), peer).is_empty();
+        let unknown = |peer: &PeerId| candidates(self.rooms.values(), peer, 0).is_empty();
         let hopeless = |peer: &PeerId| {
             let Some(dialling) = self.dialling.get(peer) else { return false };
             dialling.failed >= HOPELESS_AFTER

@@ -136,7 +136,7 @@ impl Node {
             renewal.attempts += 1;
             renewal.next_at =
                 (renewal.attempts < ATTEMPTS_MAX).then(|| now.after_ms(AGAIN_MS << (renewal.attempts - 1)));
-            let mut addresses = candidates(self.rooms.values(), peer);
+            let mut addresses = candidates(self.rooms.values(), peer, renewal.attempts - 1);
             // Where it was reached last is worth a try, if it is known by nothing else.
             let last = self.links.get(peer).map(|link| link.remote);
             if let Some(last) = last.filter(|last| !addresses.contains(last) && addresses.len() < CANDIDATES_MAX) {

@@ -14,7 +14,7 @@ use crate::core::room::{Ctx, Fate, Room};
 use crate::core::time::Now;
 use crate::identity::{PeerId, RoomName};
 use crate::limits::{TICKET_ADDRESSES_MAX, TICKET_OTHERS_ADDRESSES_MAX, TICKET_WRITTEN_HOSTS_MAX};
-use crate::wire::{Few, KeyTag, Pass, RoomId, RoomTag, Settings, Ticket, TicketHost, ToServer};
+use crate::wire::{Few, FromServer, KeyTag, Pass, RoomId, RoomTag, Settings, Ticket, TicketHost, ToServer};
 
 /// Milliseconds after which somebody who takes their seat again without any server, and whom nobody has contradicted, is told to
 /// be in: alone, for now.
@@ -185,6 +185,25 @@ impl Node {
         self.greet_server(exporter, out);
     }
 
+    /// Whether what was said is for whoever said it to say: a server speaks of all rooms, a member who hosts of those that it
+    /// is in with us, and of none it says what only a server knows.
+    pub(super) fn may_say(&self, message: &FromServer) -> bool {
+        let Some(host) = self.seeking.host else { return true };
+        let id = match message {
+            FromServer::Unknown(_)
+            | FromServer::Deleted(_)
+            | FromServer::Presence(_)
+            | FromServer::Reported(_)
+            | FromServer::Observed(_) => return false,
+            FromServer::RosterIs((room, _)) | FromServer::Step((room, _)) | FromServer::Introduce((room, ..)) => *room,
+            FromServer::Knock((knock, _)) => knock.unverified().room,
+            FromServer::Drop(drop) => drop.room,
+            FromServer::Consent(consent) => consent.unverified().room,
+            _ => return true,
+        };
+        self.rooms.get(&id).is_none_or(|room| room.has(&host))
+    }
+
     /// The host is gone, if it was one.
     pub(super) fn host_lost(&mut self) {
         self.seeking.host = None;
@@ -260,7 +279,8 @@ impl Node {
     /// Whether the host can tell where the others of a room are that seem to have gone on: one who is not with us.
     pub(super) fn host_tells_of(&self, room: &Room) -> bool {
         let host = self.seeking.host.filter(|_| self.seeking.welcomed);
-        host.is_some_and(|host| !room.has(&host) || room.has_left(&host))
+        let was_in = |host: &PeerId| room.who_was_ever_in(&KeyTag::of(host)).is_some();
+        host.is_some_and(|host| was_in(&host) && (!room.has(&host) || room.has_left(&host)))
     }
 
     /// Tells the driver whom to look for, when that has changed: somebody for each wish, and for each room in which nobody is

@@ -18,7 +18,8 @@ const ASK_AGAIN_MS: u64 = 30_000;
 impl Node {
     /// Proves our key to a server whose certificate was accepted.
     pub(super) fn greet_server(&mut self, exporter: [u8; 32], out: &mut Vec<Output>) {
-        let password = self.password.as_deref().map(Text::cut);
+        // It is for the server that the user named: a member who hosts is not to have it.
+        let password = self.password.as_deref().filter(|_| !self.seeking.has_host()).map(Text::cut);
         if self.visiting {
             return out.push(Output::ToServer(ToServer::Visit(password)));
         }
@@ -40,6 +41,9 @@ impl Node {
     }
 
     pub(super) fn on_server_message(&mut self, now: Now, message: FromServer, out: &mut Vec<Output>) {
+        if !self.may_say(&message) {
+            return;
+        }
         match message {
             FromServer::Welcome(_) => self.welcomed(now, out),
             FromServer::Refused((room, code, why)) => self.refused(now, room, code, why.as_str(), out),
@@ -143,7 +147,9 @@ impl Node {
         let seated = room.as_ref().and_then(|room| self.room_named(room));
         match (code, seated) {
             // We came back to a room whose name belongs to others by now, or are alone in it: theirs is the one to knock at.
-            (RefusalCode::RoomExists, Some(id)) if !self.rooms[&id].settled || self.is_alone(id) => {
+            (RefusalCode::RoomExists, Some(id))
+                if !self.seeking.has_host() && (!self.rooms[&id].settled || self.is_alone(id)) =>
+            {
                 self.abandon(now, id, out);
             }
             (RefusalCode::NotCreator, _) if room.is_some() => {

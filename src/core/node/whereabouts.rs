@@ -5,6 +5,7 @@
 //! for that roster may be passed on within it (DESIGN.md §4 rule 1). Whatever is told is only ever dialled, by a key that
 //! has to answer; a lie costs a few handshakes with somebody who isn't there (THREATS.md row 16).
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::Node;
@@ -16,7 +17,43 @@ use crate::identity::PeerId;
 use crate::limits::{CANDIDATES_MAX, OBSERVED_ADDRESSES_MAX};
 use crate::wire::{Few, PeerMessage, RoomId};
 
+/// Milliseconds within which news about addresses is gathered before it is told on: whatever a member says that it sees, or
+/// where it says that it is, costs the others one message each in that time.
+const TELL_ON_MS: u64 = 3_000;
+
+/// News about addresses that is to be told on.
+#[derive(Debug, Default)]
+pub(super) struct TellingOn {
+    /// Whether we are seen elsewhere.
+    own: bool,
+    /// Who says to be elsewhere, in which room.
+    of: BTreeSet<(RoomId, PeerId)>,
+    /// When something was told last.
+    told_at: Option<u64>,
+}
+
+impl TellingOn {
+    /// When there is something to be told next.
+    pub(super) fn due(&self) -> Option<u64> {
+        (self.own || !self.of.is_empty()).then(|| self.told_at.map_or(0, |at| at.saturating_add(TELL_ON_MS)))
+    }
+}
+
 impl Node {
+    /// Tells on what is news about addresses, if it is time.
+    pub(super) fn tell_on(&mut self, now: Now, out: &mut Vec<Output>) {
+        if self.telling_on.due().is_none_or(|due| due > now.mono_ms) {
+            return;
+        }
+        self.telling_on.told_at = Some(now.mono_ms);
+        if std::mem::take(&mut self.telling_on.own) {
+            self.tell_own_addresses(out);
+        }
+        for (room, peer) in std::mem::take(&mut self.telling_on.of) {
+            self.introduce(room, &peer, false, out);
+        }
+    }
+
     /// A link stands: both sides tell what they know of addresses, for each common room in which no server does.
     pub(super) fn exchange_addresses(&mut self, now: Now, peer: &PeerId, out: &mut Vec<Output>) {
         let Some(link) = self.links.get(peer) else { return };
@@ -71,7 +108,7 @@ impl Node {
         out: &mut Vec<Output>,
     ) -> bool {
         match message {
-            PeerMessage::Seen(address) => self.seen_at(from, *address, out),
+            PeerMessage::Seen(address) => self.seen_at(now, from, *address, out),
             PeerMessage::Candidates((id, addresses)) => {
                 let remote = self.links.get(&from).map(|link| link.remote);
                 let Some(room) = self.rooms.get_mut(id).filter(|room| room.has(&from)) else { return true };
@@ -79,7 +116,8 @@ impl Node {
                 room.learn_addresses(now, from, addresses.iter().copied().collect());
                 remote.into_iter().for_each(|remote| room.learn_address(now, from, remote));
                 if room.addresses.get(&from) != before.as_ref() {
-                    self.introduce(*id, &from, false, out);
+                    self.telling_on.of.insert((*id, from));
+                    self.tell_on(now, out);
                 }
             }
             PeerMessage::Introduce((id, who, addresses)) => self.introduced_by(now, *id, from, *who, addresses),
@@ -88,26 +126,20 @@ impl Node {
         true
     }
 
-    /// A member tells where another one is: added to what is known of them, since their own word says more.
+    /// A member tells where another one is: kept beside what is known of them, since their own word says more.
     fn introduced_by(&mut self, now: Now, id: RoomId, from: PeerId, who: PeerId, addresses: &[SocketAddr]) {
         let me = self.id();
         let Some(room) = self.rooms.get_mut(&id) else { return };
         if who == me || !room.has(&who) || !room.has(&from) || self.links.contains_key(&who) {
             return;
         }
-        let mut known = room.addresses.get(&who).cloned().unwrap_or_default();
-        let new: Vec<SocketAddr> = addresses.iter().filter(|address| !known.contains(address)).copied().collect();
-        if new.is_empty() {
+        if !room.hear_addresses(who, addresses) {
             return;
         }
-        // The newest first: of somebody whose address has changed, the old ones are worth least.
-        known.splice(0..0, new);
-        known.truncate(CANDIDATES_MAX);
-        room.learn_addresses(now, who, known);
         self.dial_soon(now, who);
     }
 
-    fn seen_at(&mut self, by: PeerId, address: SocketAddr, out: &mut Vec<Output>) {
+    fn seen_at(&mut self, now: Now, by: PeerId, address: SocketAddr, out: &mut Vec<Output>) {
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         if !is_unicast(address) || self.addresses.contains(&address) {
             return;
@@ -115,7 +147,8 @@ impl Node {
         let before = self.own_candidates();
         self.observed.insert(by, address);
         if self.own_candidates() != before {
-            self.tell_own_addresses(out);
+            self.telling_on.own = true;
+            self.tell_on(now, out);
         }
     }
 

@@ -7,8 +7,9 @@ use crate::core::consent::roster::is_member;
 use crate::core::consent::seat::Due;
 use crate::core::event::{Event, Path};
 use crate::core::time::left_s;
-use crate::identity::PeerId;
-use crate::wire::{Decision, PeerMessage, Roster, Step};
+use crate::identity::{PeerId, Verified};
+use crate::limits::REFUSALS_PER_SIGNER_MAX;
+use crate::wire::{Consent, Decision, PeerMessage, ProposalHash, Roster, Step};
 
 /// Milliseconds a lost link has to come back before people are told: a link that is replaced by a better one flickers.
 pub(super) const QUIET_MS: u64 = 2_000;
@@ -91,6 +92,7 @@ impl Room {
         self.readers.retain(|key, _| is_member(after, key));
         self.online.retain(|key| is_member(after, key));
         self.addresses.retain(|key, _| is_member(after, key));
+        self.hearsay.retain(|key, _| is_member(after, key));
         self.fresh.retain(|key| is_member(after, key));
         self.delivered.retain(|key, _| is_member(after, key));
         // Whoever comes back begins to count anew (rule 7).
@@ -130,7 +132,7 @@ impl Room {
         for wrong in refused {
             // Those who are locked together may part with somebody they reach.
             let ours = due.as_ref().is_some_and(|due| due.proposal() == wrong.proposal());
-            if !ours {
+            if !ours && self.may_refuse(&wrong.proposal()) {
                 self.answer(ctx, wrong.proposal(), Decision::No);
                 self.drop_not_before = ctx.now.after_ms(DROP_RETRY_MS.0);
             }
@@ -153,6 +155,17 @@ impl Room {
             // Something of ours stands in the way, until somebody's answer or the last resort.
             self.drop_not_before = ctx.now.after_ms(DROP_RETRY_MS.0);
         }
+    }
+
+    /// Whether somebody who signed a drop gets one more refusal of theirs over this roster.
+    fn may_refuse(&mut self, hash: &ProposalHash) -> bool {
+        let Some(ballot) = self.seat.ballots().get(hash) else { return false };
+        let yes = |answer: &&Verified<Consent>| answer.decision == Decision::Yes;
+        let signers: Vec<PeerId> = ballot.answers().filter(yes).map(|answer| answer.by).collect();
+        let spent = |by: &PeerId| self.refusals.get(by).is_some_and(|count| *count >= REFUSALS_PER_SIGNER_MAX);
+        let Some(by) = signers.into_iter().find(|by| !spent(by)) else { return false };
+        *self.refusals.entry(by).or_default() += 1;
+        true
     }
 
     /// Time passed: tells of absences that lasted, and drops whose grace is over.

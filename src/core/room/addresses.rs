@@ -11,7 +11,7 @@ use super::{Ctx, Room};
 use crate::core::io::Change;
 use crate::core::time::Now;
 use crate::identity::PeerId;
-use crate::limits::CANDIDATES_MAX;
+use crate::limits::{CANDIDATES_MAX, HEARSAY_ADDRESSES_MAX};
 
 /// Milliseconds for which news about addresses is gathered before it is written: when a room comes together each member brings
 /// some.
@@ -52,6 +52,33 @@ impl Room {
             addresses.insert(0, remote);
             addresses.truncate(CANDIDATES_MAX);
             self.addresses_changed(now);
+        }
+    }
+
+    /// Somebody tells where a member is. It stands beside what the member says itself and what was seen, and never in its
+    /// place: a lie costs some dials. `false` if it is no news.
+    pub fn hear_addresses(&mut self, peer: PeerId, addresses: &[SocketAddr]) -> bool {
+        let known = self.addresses.get(&peer).map_or(&[][..], Vec::as_slice);
+        let heard = self.hearsay.entry(peer).or_default();
+        let news = |address: &&SocketAddr| !known.contains(address) && !heard.contains(address);
+        let mut new: Vec<SocketAddr> = addresses.iter().filter(news).copied().collect();
+        let any = !new.is_empty();
+        // The newest first: of somebody whose address has changed, the old ones are worth least.
+        new.append(heard);
+        new.truncate(HEARSAY_ADDRESSES_MAX);
+        *heard = new;
+        any
+    }
+
+    /// Where a member may be: by what it says itself and what was seen, and by what others say. Each goes first in turn, since
+    /// there is room for some only.
+    pub fn ways_to(&self, peer: &PeerId, turn: u32) -> Vec<SocketAddr> {
+        let known = self.addresses.get(peer).into_iter().flatten();
+        let heard = self.hearsay.get(peer).into_iter().flatten();
+        if turn.is_multiple_of(2) {
+            known.chain(heard).copied().collect()
+        } else {
+            heard.chain(known).copied().collect()
         }
     }
 

@@ -85,8 +85,8 @@ impl Room {
             return;
         }
         let Some(ballot) = self.seat.ballots().get(&consent.proposal) else {
-            let may_matter = self.has(&consent.by) && self.seat.chain().roster(&consent.roster).is_none()
-                || consent.roster == self.seat.chain().head();
+            let ahead = self.seat.chain().roster(&consent.roster).is_none();
+            let may_matter = self.has(&consent.by) && (ahead || consent.roster == self.seat.chain().head());
             // So many of each member, so that none of them crowds out the others.
             let of_theirs = self.orphans.iter().filter(|orphan| orphan.by == consent.by).count();
             if may_matter && of_theirs < PROPOSALS_OPEN_MAX {
@@ -115,6 +115,7 @@ impl Room {
             let (room, consent) = (self.id(), consent.as_signed().clone());
             ctx.persist(Change::Consented { room, proposal, consent });
         }
+        let signs_drop = knock.is_none() && consent.decision == Decision::Yes && consent.by != ctx.me();
         match knock.filter(|_| asked) {
             Some(knock) => self.tell_consent(ctx, &consent, &knock, refused_before),
             None if asked => {
@@ -124,6 +125,10 @@ impl Room {
             None => {}
         }
         self.settle(ctx);
+        if signs_drop {
+            // Only now does it wait for an answer.
+            self.weigh_drops(ctx);
+        }
     }
 
     pub(super) fn tell_consent(

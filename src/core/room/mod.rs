@@ -174,6 +174,8 @@ pub(super) struct Room {
     detours: BTreeMap<PeerId, Detour>,
     /// Where members can be reached.
     pub addresses: BTreeMap<PeerId, Vec<SocketAddr>>,
+    /// Where others say that they are; not kept.
+    hearsay: BTreeMap<PeerId, Vec<SocketAddr>>,
     /// Those of them that are on disk.
     addresses_kept: BTreeMap<PeerId, Vec<SocketAddr>>,
     /// When those that are not are put there.
@@ -248,6 +250,8 @@ pub(super) struct Room {
     pub lost: BTreeMap<PeerId, Lost>,
     /// Newcomers whose knock we said yes to, the newest last: they may have come in by a roster that isn't ours.
     approved: VecDeque<PeerId>,
+    /// Drops over this roster that were refused, by signer.
+    refusals: BTreeMap<PeerId, u32>,
 }
 
 impl Room {
@@ -305,6 +309,8 @@ impl Room {
             settled: false,
             lost: BTreeMap::new(),
             approved: VecDeque::new(),
+            refusals: BTreeMap::new(),
+            hearsay: BTreeMap::new(),
         };
         room.recall_marks();
         room

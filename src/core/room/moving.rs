@@ -55,6 +55,7 @@ impl Room {
         self.step_notes.push(note.clone());
         ctx.persist(Change::Moved { room: self.id(), epoch: adopted.after.epoch, step: step.clone(), note });
         self.heard.clear();
+        self.refusals.clear();
         // Somebody whom everybody let in was no nuisance: friends who come one after the other are all asked about.
         let proposal = step.proposal.hash();
         self.prompts.retain(|(_, asked)| *asked != proposal);
@@ -79,15 +80,14 @@ impl Room {
         Ok(())
     }
 
-    /// A proposal over a roster that we have moved on from: a signed no frees whoever is still waiting for us there.
+    /// A proposal over a roster that we have moved on from: a signed no frees whoever is still waiting for us there. It goes to
+    /// whoever told us, and nothing is remembered of it: anybody can make up as many as they like.
     pub(super) fn answer_passed(&mut self, ctx: &mut Ctx<'_>, proposal: &Proposal, from: Option<PeerId>) {
-        if self.seat.is_late_for(proposal, ctx.scheme) {
-            self.answer_late(ctx, proposal.roster(), proposal.hash());
-        } else if let Some(from) = from
-            && let Some(no) = self.seat.repeat_no(proposal, ctx.signer)
-        {
-            // They had no link with us then, and a server that has moved on passes nothing on.
-            ctx.tell_peer(&from, PeerMessage::Consent(no));
+        let Some(decision) = self.seat.passed_no(proposal, ctx.scheme) else { return };
+        let no = self.seat.sign_no(proposal.roster(), proposal.hash(), decision, ctx.signer);
+        match from {
+            Some(peer) => ctx.tell_peer(&peer, PeerMessage::Consent(no)),
+            None => ctx.tell_server(ToServer::Consent(no)),
         }
     }
 

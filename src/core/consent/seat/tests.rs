@@ -78,9 +78,15 @@ fn whoever_is_gone_is_dropped_by_exactly_those_who_stay() {
 #[test]
 fn somebody_we_reach_is_not_dropped_whoever_wants_it() {
     let mut table = table(3);
-    let (drop, _) = table.part(0, &[2]).unwrap();
+    let (drop, signed) = table.part(0, &[2]).unwrap();
     table.seats[1].open(drop.clone(), None, &Ed25519).unwrap();
-    let reachable = table.keys(&[0, 2]);
+    let (me, reachable) = (table.people[1].id(), table.keys(&[0, 2]));
+    assert_eq!(
+        table.seats[1].drops_to_refuse(&me, &reachable),
+        [],
+        "nobody has signed it: anybody could have made it up"
+    );
+    table.hear(1, &drop, &signed);
     assert_eq!(table.seats[1].drops_to_refuse(&table.people[1].id(), &reachable), [Due::Refuse(drop.hash())]);
 }
 
@@ -205,11 +211,9 @@ fn after_a_restart_whoever_waits_on_a_passed_roster_still_gets_a_no_but_none_aga
         seat.recall(kept, &Ed25519);
         seat
     };
-    let mut seat = restarted(vec![(nina.clone(), yes.into_signed())]);
-    assert!(seat.is_late_for(&omar, &Ed25519), "it waits for us, and we have moved on");
-    assert!(!seat.is_late_for(&nina, &Ed25519), "we said yes to that");
-    assert!(
-        !restarted(Vec::new()).is_late_for(&omar, &Ed25519),
-        "of a roster of which nothing is known nothing is said"
-    );
+    let seat = restarted(vec![(nina.clone(), yes.into_signed())]);
+    assert_eq!(seat.passed_no(&omar, &Ed25519), Some(Decision::Late), "it waits for us, and we have moved on");
+    assert_eq!(seat.passed_no(&nina, &Ed25519), None, "we said yes to that");
+    let nothing_known = restarted(Vec::new());
+    assert_eq!(nothing_known.passed_no(&omar, &Ed25519), None, "we can't tell what we have said");
 }
