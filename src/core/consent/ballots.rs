@@ -272,7 +272,8 @@ impl Ballots {
         self.open.iter().filter_map(mine).collect()
     }
 
-    /// The drop of exactly `dropped` to sign: one that others proposed and nobody refused, else the next one to propose.
+    /// The drop of exactly `dropped` to sign: one that others signed and nobody refused, else the next one to propose. What
+    /// nobody signed doesn't count: anybody can make that up, for each member another, and all would sign different ones.
     pub fn drop_of(
         &self,
         roster: &Roster,
@@ -280,11 +281,12 @@ impl Ballots {
         why: DropReason,
     ) -> Drop {
         let same = |drop: &&Drop| drop.dropped == dropped && drop.why == why;
-        let open = self.open.values().filter(|ballot| ballot.refused().is_none());
+        let answered = || self.open.values().filter(|ballot| !ballot.answers.is_empty());
+        let open = answered().filter(|ballot| ballot.refused().is_none());
         if let Some(open) = open.filter_map(Ballot::drop).filter(same).min_by_key(|drop| drop.nonce) {
             return open.clone();
         }
-        let tried = self.open.values().filter_map(Ballot::drop).filter(same);
+        let tried = answered().filter_map(Ballot::drop).filter(same);
         let nonce = tried.map(|drop| drop.nonce.saturating_add(1)).max().unwrap_or(0);
         let mut drop = Drop { room: roster.room, roster: roster.hash(), dropped, why, nonce };
         while self.forgotten.contains(&drop.hash()) {

@@ -252,6 +252,8 @@ pub(super) struct Room {
     approved: VecDeque<PeerId>,
     /// Drops over this roster that were refused, by signer.
     refusals: BTreeMap<PeerId, u32>,
+    /// When the other half may be told again how we parted, at the earliest.
+    met_again_at: u64,
 }
 
 impl Room {
@@ -310,6 +312,7 @@ impl Room {
             lost: BTreeMap::new(),
             approved: VecDeque::new(),
             refusals: BTreeMap::new(),
+            met_again_at: 0,
             hearsay: BTreeMap::new(),
         };
         room.recall_marks();

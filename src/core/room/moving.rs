@@ -12,6 +12,9 @@ use crate::wire::{DropReason, PeerMessage, Proposal, ProposalHash, RosterHash, S
 /// Milliseconds that a server has to follow a step of ours before it is asked where it is.
 const SERVER_FOLLOWS_MS: u64 = 3_000;
 
+/// Milliseconds until a server is told again how we parted with the half that it is with.
+const MEET_AGAIN_MS: u64 = 10_000;
+
 impl Room {
     /// Moves on as far as can be, then asks the user what is left to ask.
     pub fn settle(&mut self, ctx: &mut Ctx<'_>) {
@@ -134,7 +137,12 @@ impl Room {
     /// The other half of a split was met. Ours hosts: they may not know, so they are told how we parted. Theirs does: the
     /// node sees to it that we give way.
     fn met_other_half(&mut self, ctx: &mut Ctx<'_>, theirs: &Step, theirs_hosts: bool) {
+        // Now and then: a server that is with them tells theirs again for each of ours.
+        if ctx.now.mono_ms < self.met_again_at {
+            return;
+        }
         if let (false, Some(ours)) = (theirs_hosts, self.seat.chain().step_after(&theirs.proposal.roster())) {
+            self.met_again_at = ctx.now.after_ms(MEET_AGAIN_MS);
             ctx.tell_server(ToServer::Step((self.id(), ours.clone())));
         }
     }
