@@ -334,6 +334,7 @@ impl Driver {
                 let input = self.mapped(outer);
                 inputs.push_back(input);
             }
+            Arrival::Tell(Event::Failed(Failure::NoHost)) if self.node.is_where_it_wants_to_be() => {}
             Arrival::Tell(event) => self.tell(event).await,
         }
     }

@@ -301,6 +301,12 @@ impl Node {
         self.rooms.is_empty() || !self.joining.is_empty() || self.rooms.values().any(|room| alone(&room.others(&me)))
     }
 
+    /// Whether we are in every room that we want to be in: that nobody answers whom we could knock at is no news for the user
+    /// then, who hears of each member that can't be reached.
+    pub fn is_where_it_wants_to_be(&self) -> bool {
+        !self.rooms.is_empty() && self.joining.is_empty()
+    }
+
     fn hosts_wanted(&mut self) -> Vec<Seek> {
         let wished: Vec<RoomName> = self.joining.keys().cloned().collect();
         let me = self.id();
