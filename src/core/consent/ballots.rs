@@ -59,6 +59,16 @@ impl Ballot {
         self.answers.values()
     }
 
+    /// Whether somebody has said yes to it.
+    pub fn is_stood_for(&self) -> bool {
+        self.yeses().next().is_some()
+    }
+
+    /// Who has said yes to it.
+    pub fn yeses(&self) -> impl Iterator<Item = PeerId> {
+        self.answers().filter(|answer| answer.decision == Decision::Yes).map(|answer| answer.by)
+    }
+
     /// How it was refused, if it was: by a no of somebody it needs.
     pub fn refused(&self) -> Option<Decision> {
         let noes = self.signers.iter().filter_map(|by| self.answer(by)).filter(|answer| *answer != Decision::Yes);

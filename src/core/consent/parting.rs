@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::ballots::{Ballot, Blocked};
+use super::ballots::Blocked;
 use super::seat::{Due, Seat};
 use crate::identity::{PeerId, Scheme};
 use crate::planted::{self, Bug};
@@ -17,8 +17,7 @@ impl Seat {
             let there = |key: &PeerId| reachable.contains(key) && !self.left().contains_key(key);
             drop.why == DropReason::Gone && drop.dropped.iter().any(there)
         };
-        let is_signed = |ballot: &Ballot| ballot.answers().any(|answer| answer.decision == Decision::Yes);
-        let open = self.ballots().iter().filter(|(_, ballot)| ballot.waits_for(me) && is_signed(ballot));
+        let open = self.ballots().iter().filter(|(_, ballot)| ballot.waits_for(me) && ballot.is_stood_for());
         open.filter(|(_, ballot)| ballot.drop().is_some_and(wrong)).map(|(hash, _)| Due::Refuse(*hash)).collect()
     }
 

@@ -7,9 +7,9 @@ use crate::core::consent::roster::is_member;
 use crate::core::consent::seat::Due;
 use crate::core::event::{Event, Path};
 use crate::core::time::left_s;
-use crate::identity::{PeerId, Verified};
+use crate::identity::PeerId;
 use crate::limits::REFUSALS_PER_SIGNER_MAX;
-use crate::wire::{Consent, Decision, PeerMessage, ProposalHash, Roster, Step};
+use crate::wire::{Decision, PeerMessage, ProposalHash, Roster, Step};
 
 /// Milliseconds a lost link has to come back before people are told: a link that is replaced by a better one flickers.
 pub(super) const QUIET_MS: u64 = 2_000;
@@ -160,10 +160,8 @@ impl Room {
     /// Whether somebody who signed a drop gets one more refusal of theirs over this roster.
     fn may_refuse(&mut self, hash: &ProposalHash) -> bool {
         let Some(ballot) = self.seat.ballots().get(hash) else { return false };
-        let yes = |answer: &&Verified<Consent>| answer.decision == Decision::Yes;
-        let signers: Vec<PeerId> = ballot.answers().filter(yes).map(|answer| answer.by).collect();
         let spent = |by: &PeerId| self.refusals.get(by).is_some_and(|count| *count >= REFUSALS_PER_SIGNER_MAX);
-        let Some(by) = signers.into_iter().find(|by| !spent(by)) else { return false };
+        let Some(by) = ballot.yeses().find(|by| !spent(by)) else { return false };
         *self.refusals.entry(by).or_default() += 1;
         true
     }

@@ -156,11 +156,7 @@ impl Room {
         if ctx.server_up {
             return;
         }
-        let wanted = |ballot: &Ballot| {
-            ballot.knock().is_some()
-                && ballot.refused().is_none()
-                && ballot.answers().any(|answer| answer.decision == Decision::Yes)
-        };
+        let wanted = |ballot: &Ballot| ballot.knock().is_some() && ballot.refused().is_none() && ballot.is_stood_for();
         let wanted = self.seat.ballots().iter().filter(|(_, ballot)| wanted(ballot));
         let later: Vec<ProposalHash> = wanted.skip(1).map(|(hash, _)| *hash).collect();
         let me = ctx.me();

@@ -98,7 +98,6 @@ impl Room {
             return;
         }
         // A removal is signed by nobody but those who agree: before one of them does, nobody has proposed it.
-        let stood_for = |ballot: &Ballot| ballot.signers.iter().any(|key| ballot.answer(key) == Some(Decision::Yes));
         // The last question of a minute is kept for what another member has agreed to: otherwise members whose questions
         // are few would each spend them on knocks that the others can't be asked about.
         let last = self.prompts.len() + 1 >= PROMPTS_PER_MINUTE_MAX;
@@ -106,11 +105,11 @@ impl Room {
         let answerable_ms = ANSWERABLE_MS.min(self.consent_timeout_ms() / 4);
         let askable = |ballot: &Ballot| {
             ballot.waits_for(&me)
-                && (!last || ballot.signers.len() == 1 || stood_for(ballot))
+                && (!last || ballot.signers.len() == 1 || ballot.is_stood_for())
                 && !ballot.prompted
                 && ballot.refused().is_none()
                 && ballot.deadline.is_some_and(|deadline| deadline > ctx.now.mono_ms + answerable_ms)
-                && (ballot.knock().is_some() || stood_for(ballot))
+                && (ballot.knock().is_some() || ballot.is_stood_for())
         };
         let next = self.seat.ballots().iter().find(|(_, ballot)| askable(ballot)).map(|(hash, _)| *hash);
         let Some(hash) = next else { return };

@@ -215,7 +215,7 @@ pub(super) struct Room {
     orphans: VecDeque<Verified<Consent>>,
     /// How often each newcomer was denied here, and until when they are muted.
     denials: BTreeMap<PeerId, (u32, u64)>,
-    /// When the user was last asked, for the limit per minute.
+    /// When the user was last asked, and about what, for the limit per minute.
     prompts: VecDeque<(u64, ProposalHash)>,
     /// Counter of our newest head.
     head_counter: u64,
