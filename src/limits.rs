@@ -95,6 +95,9 @@ pub const SEEN_HEADS_MAX: usize = 8;
 /// Addresses one member may offer for itself; nobody can make us scan a network (THREATS.md row 16).
 pub const CANDIDATES_MAX: usize = 8;
 
+/// Addresses of a member that others tell of, beside those it tells of itself.
+pub const HEARSAY_ADDRESSES_MAX: usize = 4;
+
 /// Times per minute that a server follows a client's connection to another address (THREATS.md row 32): a walk from one
 /// network to the next has one or two.
 pub const MOVES_PER_MINUTE_MAX: usize = 4;
@@ -112,6 +115,10 @@ pub const PROPOSALS_OPEN_MAX: usize = 32;
 /// Answered proposals over one roster that a member remembers by their hashes alone: 2 MiB of them, months of refused
 /// knocks; after that it takes no more until the roster changes.
 pub const PROPOSALS_FORGOTTEN_MAX: usize = 65_536;
+
+/// Drops of one signer over one roster that are refused, each at the cost of a signature and a message to everybody: whoever
+/// signs more has no use for an answer.
+pub const REFUSALS_PER_SIGNER_MAX: u32 = 256;
 
 /// Rosters that a member has moved on from and still signs noes over, for those who are left behind.
 pub const PASSED_ROSTERS_MAX: usize = 16;
@@ -466,13 +473,6 @@ pub const INDEXED_AT_ONCE_MAX: usize = 512;
 /// Entries that the history's indexes may lack: a fifth of a second's work for whoever wants to read then, and a megabyte of ids in
 /// memory. Beyond it they are brought in however busy the chat is.
 pub const UNINDEXED_MAX: usize = 16_384;
-
-/// Addresses of a member that others tell of, beside those it tells of itself.
-pub const HEARSAY_ADDRESSES_MAX: usize = 4;
-
-/// Drops of one signer over one roster that are refused, each at the cost of a signature and a message to everybody: whoever
-/// signs more has no use for an answer.
-pub const REFUSALS_PER_SIGNER_MAX: u32 = 256;
 
 /// Entries from which on a short pause is used to bring them into the indexes: many at once cost less than each by itself.
 pub const UNINDEXED_WORTH_A_PAUSE: usize = 1_024;
