@@ -46,21 +46,12 @@ impl Node {
         ahead: u16,
         out: &mut Vec<Output>,
     ) -> Option<KnockEnd> {
-        let known = self.hosting.guests.get_mut(&guest)?;
-        let observed = known.observed;
-        let asking = known.knocks.get_mut(&id)?;
+        let asking = self.hosting.guests.get_mut(&guest)?.knocks.get_mut(&id)?;
         let (hash, mut end, mut phase) = (asking.hash, None, None);
         let mut ctx = ctx!(self, now, out);
         match self.rooms.get_mut(&id) {
             None => end = Some(KnockEnd::Stale),
-            Some(room) if room.chain().took(&hash) => {
-                if let Some(admission) = room.admission_of(key) {
-                    room.learn_address(now, *key, observed);
-                    ctx.out.push(Output::ToGuest { guest, message: FromServer::Admitted(admission) });
-                }
-                self.hosting.guests.get_mut(&guest)?.knocks.remove(&id);
-                return Some(KnockEnd::Denied);
-            }
+            Some(room) if room.chain().took(&hash) => return self.let_in(now, guest, id, key, out),
             Some(room) if room.chain().head() != asking.knock.unverified().roster => end = Some(KnockEnd::Stale),
             Some(_) if asking.held => phase = Some(KnockPhase::Waiting { ahead }),
             Some(room) => {
@@ -74,13 +65,7 @@ impl Node {
                 match room.standing(&ctx, &hash).filter(|_| asking.put) {
                     Some(Standing::Over(how)) => end = Some(how),
                     Some(Standing::Open(open)) => phase = Some(open),
-                    None if room.chain().took(&hash) => {
-                        room.learn_address(now, *key, observed);
-                        let admission = room.admission_of(key);
-                        out.extend(admission.map(|one| Output::ToGuest { guest, message: FromServer::Admitted(one) }));
-                        self.hosting.guests.get_mut(&guest)?.knocks.remove(&id);
-                        return Some(KnockEnd::Denied);
-                    }
+                    None if room.chain().took(&hash) => return self.let_in(now, guest, id, key, out),
                     None => phase = Some(KnockPhase::Waiting { ahead: ahead.max(u16::from(!asking.put)) }),
                 }
             }
@@ -95,6 +80,25 @@ impl Node {
             out.push(Output::ToGuest { guest, message: FromServer::KnockState((hash, phase)) });
         }
         None
+    }
+
+    /// Everybody has agreed to a knock: its newcomer is given the proof, and is a member whose address we have seen.
+    fn let_in(
+        &mut self,
+        now: Now,
+        guest: GuestId,
+        id: RoomId,
+        key: &PeerId,
+        out: &mut Vec<Output>,
+    ) -> Option<KnockEnd> {
+        let known = self.hosting.guests.get_mut(&guest)?;
+        known.knocks.remove(&id);
+        let room = self.rooms.get_mut(&id)?;
+        if let Some(admission) = room.admission_of(key) {
+            room.learn_address(now, *key, known.observed);
+            out.push(Output::ToGuest { guest, message: FromServer::Admitted(admission) });
+        }
+        Some(KnockEnd::Denied)
     }
 
     /// When a knock that is open is given up, so that the next one's turn comes.
