@@ -126,17 +126,11 @@ impl Drop for Server {
 }
 
 /// A thread of its own, since it waits for the disk.
-#[cfg(not(test))]
 fn spawn_hub(hub: Hub) -> JoinHandle<()> {
     let runtime = tokio::runtime::Handle::current();
-    task::spawn_blocking(move || runtime.block_on(hub.run()))
-}
-
-/// Where a test has one thread for all, the hub runs in its local set: a thread of its own would keep a stopped clock from
-/// going on.
-#[cfg(test)]
-fn spawn_hub(hub: Hub) -> JoinHandle<()> {
-    let runtime = tokio::runtime::Handle::current();
+    // Where a test has one thread for all, the hub runs in its local set: a thread of its own would keep a stopped clock from
+    // going on.
+    #[cfg(test)]
     if runtime.runtime_flavor() == tokio::runtime::RuntimeFlavor::CurrentThread {
         return task::spawn_local(hub.run());
     }
