@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use tokio::task::LocalSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::stage::Stage;
+use super::weather::{lobby, say, until};
 use crate::net::shim::{Net, Plug, Router, Weather};
-use crate::peer::api::{Chat, Command, Event, KnockRef, Options, RoomName, Settings};
+use crate::peer::api::{Chat, Command, Event, KnockRef, Options, Settings};
 use crate::peer::start_over;
 
 /// One way, between any two, the server among them.
@@ -16,22 +17,6 @@ const ONE_WAY: Duration = Duration::from_millis(100);
 
 /// What is no round trip: a chat's clock and timers count whole milliseconds.
 const GRAIN: Duration = Duration::from_millis(10);
-
-fn lobby() -> RoomName {
-    "lobby".parse().unwrap()
-}
-
-async fn until<T>(chat: &mut Chat, mut fits: impl FnMut(&Event) -> Option<T>) -> T {
-    let found = timeout(Duration::from_secs(60), async {
-        loop {
-            let event = chat.events.recv().await.expect("the chat goes on");
-            if let Some(found) = fits(&event) {
-                return found;
-            }
-        }
-    });
-    found.await.expect("it comes within a minute")
-}
 
 fn socket(net: &Net, nth: u8, router: Router) -> Plug {
     net.host_under(nth, router, Weather { delay: ONE_WAY, lost_percent: 0, rate: None, seed: 0 }).0
@@ -44,10 +29,6 @@ async fn start(stage: &Stage, net: &Net, name: &str, nth: u8, router: Router) ->
     let mut chat = start_over(options, socket).await.unwrap();
     until(&mut chat, |event| matches!(event, Event::ServerUp { .. }).then_some(())).await;
     chat
-}
-
-async fn say(chat: &Chat, text: &str) {
-    chat.commands.send(Command::Say { room: lobby(), text: text.to_owned() }).await.unwrap();
 }
 
 /// When a text of somebody else's is shown.

@@ -15,12 +15,12 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// One way between two peers. The server's own packets are not held up, so it is half as far away.
 const ONE_WAY: Duration = Duration::from_millis(100);
 
-fn lobby() -> RoomName {
+pub(super) fn lobby() -> RoomName {
     "lobby".parse().unwrap()
 }
 
 /// Takes events until one fits.
-async fn until<T>(chat: &mut Chat, mut fits: impl FnMut(&Event) -> Option<T>) -> T {
+pub(super) async fn until<T>(chat: &mut Chat, mut fits: impl FnMut(&Event) -> Option<T>) -> T {
     let mut heard = Vec::new();
     let found = timeout(DEADLINE, async {
         while let Some(event) = chat.events.recv().await {
@@ -41,7 +41,7 @@ fn text(event: &Event) -> Option<String> {
     }
 }
 
-async fn say(chat: &Chat, text: &str) {
+pub(super) async fn say(chat: &Chat, text: &str) {
     chat.commands.send(Command::Say { room: lobby(), text: text.to_owned() }).await.unwrap();
 }
 
@@ -54,8 +54,8 @@ async fn quit(chats: [Chat; 2]) {
 }
 
 /// A founder, and a newcomer whose knock the founder sees; the knock.
-async fn knocking(stage: &Stage, lost_percent: u32) -> (Chat, Chat, KnockRef) {
-    let weather = |seed| Weather { delay: ONE_WAY, lost_percent, rate: None, seed };
+async fn knocking(stage: &Stage) -> (Chat, Chat, KnockRef) {
+    let weather = |seed| Weather { delay: ONE_WAY, lost_percent: 10, rate: None, seed };
     let mut ann = start_under(stage.options("ann"), weather(1)).await.unwrap();
     let settings = Settings { consent_timeout_s: 60, grace_s: 120 };
     until(&mut ann, |event| matches!(event, Event::ServerUp { .. }).then_some(())).await;
@@ -75,7 +75,7 @@ async fn knocking(stage: &Stage, lost_percent: u32) -> (Chat, Chat, KnockRef) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chat_at_two_hundred_milliseconds_and_one_packet_in_ten_lost_loses_nothing() {
     let stage = Stage::set().map_err(|_| "no stage").unwrap();
-    let (mut ann, mut ben, knock) = knocking(&stage, 10).await;
+    let (mut ann, mut ben, knock) = knocking(&stage).await;
     ann.commands.send(Command::Approve(knock)).await.unwrap();
     until(&mut ben, |event| matches!(event, Event::Joined { .. }).then_some(())).await;
     for nth in 0..20 {
