@@ -396,19 +396,13 @@ impl Plain {
     }
 
     async fn show(&mut self, lead: &str, text: &str) {
-        let columns = (self.terminal.columns)().filter(|_| !is_to_be_copied(text));
+        // The terminal may wrap a command with a ticket, and we may not: a shell would take the first of our rows for all of it.
+        let columns = (self.terminal.columns)().filter(|_| !tickets::is_command(text));
         let mut rows = wrap::wrap(lead, text, columns).join("\n");
         rows.push('\n');
         // A screen that is gone ends the chat by its input, not here.
         let _ = self.terminal.screen.send(rows).await;
     }
-}
-
-/// Whether a line is a command with a ticket, which the terminal may wrap and we may not: a shell would take the first of our
-/// rows for all of it. Nobody else's words begin a line like this, and there is nothing in it but letters and digits.
-fn is_to_be_copied(line: &str) -> bool {
-    let ticket = line.strip_prefix("p2pchat join p2p");
-    ticket.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// What was said here, into a file; the line that tells how it went.

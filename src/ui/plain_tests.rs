@@ -327,9 +327,9 @@ async fn whoever_waits_for_others_is_told_once_for_whom() {
 
 #[test]
 fn a_command_to_be_copied_is_one_line_and_what_others_said_is_not() {
-    assert!(is_to_be_copied(&format!("p2pchat join {}", corpus::ticket())));
+    assert!(tickets::is_command(&format!("p2pchat join {}", corpus::ticket())));
     for other in ["p2pchat join p2p", "p2pchat join p2p2abc && rm", "topic: p2pchat join p2p2abc", "p2pchat join lobby"]
     {
-        assert!(!is_to_be_copied(other), "{other}");
+        assert!(!tickets::is_command(other), "{other}");
     }
 }

@@ -8,6 +8,9 @@ use super::qr;
 use super::words::shown;
 use crate::peer::api::{RoomName, Ticket, TicketError};
 
+/// What comes before a ticket.
+const COMMAND: &str = "p2pchat join ";
+
 /// What `join` is told to go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -37,6 +40,16 @@ impl FromStr for Target {
     }
 }
 
+/// What to type on the other computer.
+pub fn command(ticket: &Ticket) -> String {
+    format!("{COMMAND}{ticket}")
+}
+
+/// Whether a line is such a command and nothing else.
+pub fn is_command(line: &str) -> bool {
+    line.strip_prefix(COMMAND).is_some_and(|ticket| ticket.parse::<Ticket>().is_ok())
+}
+
 /// What is said of a ticket, in words.
 pub fn lines(room: &RoomName, ticket: &Ticket) -> Vec<String> {
     let own = ticket.hosts.iter().take(1).flat_map(|host| host.addresses.iter().map(ToString::to_string));
@@ -54,7 +67,7 @@ pub fn lines(room: &RoomName, ticket: &Ticket) -> Vec<String> {
     });
     vec![
         format!("a ticket for {}, through you at {through}{}:", shown(room), until.unwrap_or_default()),
-        format!("p2pchat join {ticket}"),
+        command(ticket),
         "It admits nobody by itself: whoever knocks with it is asked about like anybody.".to_owned(),
     ]
 }

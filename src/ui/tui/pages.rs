@@ -61,10 +61,9 @@ pub fn help() -> Page {
 
 /// A ticket: what to type elsewhere, whole and to be copied, and its code where the screen is large enough for that.
 pub fn ticket(room: &RoomName, ticket: &Ticket, columns: usize) -> Page {
-    let command = format!("p2pchat join {ticket}");
     let words = tickets::lines(room, ticket).into_iter().chain(["c copies the line to type, Esc goes back".to_owned()]);
     let lines = words.chain(tickets::code(ticket, columns)).map(|line| (String::new(), line)).collect();
-    Page { title: "ticket".to_owned(), lines, top: 0, copy: Some(command) }
+    Page { title: "ticket".to_owned(), lines, top: 0, copy: Some(tickets::command(ticket)) }
 }
 
 /// What a search found.
