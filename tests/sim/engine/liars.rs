@@ -88,18 +88,7 @@ impl World {
         if self.plan.server_lies == 0 || self.healing {
             return vec![message];
         }
-        let (liar, rng) = (&mut self.server_liar, &mut self.rng.lies);
-        remember(&mut liar.said, message.clone());
-        // Without a welcome there is nobody to lie to.
-        if !rng.chance(self.plan.server_lies) || matches!(message, FromServer::Welcome(_)) {
-            return vec![message];
-        }
-        match rng.below(4) {
-            0 => vec![],
-            1 => vec![message.clone(), message],
-            2 => vec![any(&liar.said, rng).unwrap_or_else(|| message.clone()), message],
-            _ => swapped(liar, rng, message),
-        }
+        self.lie_instead(self.plan.server_lies, message)
     }
 
     /// What a lying member says to somebody who knocks through it: as a lying server would.
@@ -107,9 +96,14 @@ impl World {
         if self.member_liar.who != Some(host) || self.healing {
             return vec![message];
         }
+        self.lie_instead(self.plan.member_lies, message)
+    }
+
+    fn lie_instead(&mut self, rate: u64, message: FromServer) -> Vec<FromServer> {
         let (liar, rng) = (&mut self.server_liar, &mut self.rng.lies);
         remember(&mut liar.said, message.clone());
-        if !rng.chance(self.plan.member_lies) || matches!(message, FromServer::Welcome(_)) {
+        // Without a welcome there is nobody to lie to.
+        if !rng.chance(rate) || matches!(message, FromServer::Welcome(_)) {
             return vec![message];
         }
         match rng.below(4) {
