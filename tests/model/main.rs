@@ -12,11 +12,12 @@ mod choices;
 mod healing;
 mod keyed;
 mod member;
+mod merging;
 #[path = "../shared/keyed.rs"]
 mod shared;
+mod shelf;
 mod world;
 
-use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use p2pchat::planted::Bug;
@@ -24,46 +25,23 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use book::{Book, each, only};
 use choices::Choice;
+use healing::{Verdict, Verdicts};
 use world::{Setting, World};
 
 /// The real code behind a checker's questions.
 struct Consent {
     book: Book,
     setting: Setting,
-}
-
-/// What is judged where a state heals to.
-#[derive(Debug, Clone, Copy)]
-struct Verdict {
-    agrees: bool,
-    meets: bool,
-}
-
-thread_local! {
-    /// Two properties ask about the same state one after the other.
-    static LAST: RefCell<Option<(World, Verdict)>> = const { RefCell::new(None) };
+    verdicts: Verdicts,
 }
 
 impl Consent {
     fn verdict(&self, world: &World) -> Verdict {
-        let last = LAST.with_borrow(|last| last.as_ref().filter(|(of, _)| of == world).map(|(_, verdict)| *verdict));
-        last.unwrap_or_else(|| {
-            let verdict = self.heal(world);
-            LAST.set(Some((world.clone(), verdict)));
-            verdict
-        })
-    }
-
-    fn heal(&self, world: &World) -> Verdict {
-        let (book, setting) = (&self.book, &self.setting);
-        let agrees =
-            |healed: &Option<World>| healed.as_ref().is_some_and(|healed| healing::agrees(book, setting, healed));
-        let healed = healing::healed(book, setting, world, false);
-        let released = || healing::healed(book, setting, world, true);
-        Verdict {
-            agrees: agrees(&healed) && (setting.liar.is_none() || agrees(&released())),
-            meets: setting.liar.is_some() || healed.is_some_and(|healed| healing::meets(book, setting, &healed)),
-        }
+        let of = |released| healing::verdict(&self.book, &self.setting, &self.verdicts, world, released);
+        let healed = of(false);
+        // Somebody whose client does anything may bring out what it signed, or not.
+        let agrees = healed.agrees && (self.setting.liar.is_none() || of(true).agrees);
+        Verdict { agrees, ..healed }
     }
 
     /// S1 and S3: everybody whom an honest client lists, links with or sends to, its user has approved.
@@ -76,11 +54,10 @@ impl Consent {
     /// would heal it in the end, so it is judged at once.
     fn never_forks(&self, world: &World) -> bool {
         let honest = |who: &u8| self.setting.liar != Some(*who) && world.client(*who).seat != 0;
-        let chain = |who: u8| self.book.seat_facts(world.client(who).seat).chain.clone();
-        let chains: Vec<(u8, Vec<book::RosterNo>)> =
-            world.people().filter(honest).map(|who| (who, chain(who))).collect();
+        let chain = |who: u8| &self.book.seat_facts(world.client(who).seat).chain[..];
+        let chains: Vec<(u8, &[book::RosterNo])> = world.people().filter(honest).map(|who| (who, chain(who))).collect();
         let lists = |roster: book::RosterNo, both| self.book.roster_facts(roster).members & both == both;
-        let forks = |one: &(u8, Vec<book::RosterNo>), other: &(u8, Vec<book::RosterNo>)| {
+        let forks = |one: &(u8, &[book::RosterNo]), other: &(u8, &[book::RosterNo])| {
             let both = only(one.0) | only(other.0);
             one.1.windows(2).any(|here| {
                 let there = other.1.windows(2).find(|there| there[0] == here[0]);
@@ -139,7 +116,7 @@ impl Model for Consent {
 /// Searches a room to the end, or for a while, and says what it met.
 fn search(name: &str, setting: Setting, bug: Option<Bug>, patience: Duration) -> (Vec<&'static str>, bool) {
     let began = Instant::now();
-    let model = Consent { book: Book::new(bug), setting };
+    let model = Consent { book: Book::new(bug), setting, verdicts: Verdicts::new() };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let checker = model.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures).timeout(patience);
     let checker = checker.spawn_bfs().join();
@@ -162,7 +139,7 @@ fn search(name: &str, setting: Setting, bug: Option<Bug>, patience: Duration) ->
         println!("  {:?}", path.last_state());
         println!("  healing:");
         world::DIARY.set(true);
-        checker.model().heal(path.last_state());
+        healing::verdict(&checker.model().book, &setting, &Verdicts::new(), path.last_state(), false);
         world::DIARY.set(false);
     }
     (discoveries.into_keys().collect(), to_the_end)

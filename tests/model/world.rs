@@ -3,9 +3,9 @@
 
 use p2pchat::wire::{Decision, DropReason};
 
-use crate::book::{Book, People, ProposalNo, RosterNo, SeatNo, each, only};
+use crate::book::{Book, KeptNo, People, ProposalNo, RosterNo, SeatNo, each, only};
 use crate::keyed::Who;
-use crate::member::{Heard, Input, has};
+use crate::member::{Input, has};
 
 /// What may happen in a run, beyond answers and deliveries.
 #[derive(Debug, Clone, Copy)]
@@ -53,12 +53,12 @@ impl Setting {
 pub struct Answers {
     pub proposal: ProposalNo,
     pub yes: People,
+    /// A no because the room had moved on is a no: seats tell them apart only to tell their users.
     pub no: People,
-    pub late: People,
 }
 
 /// One person's client.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Client {
     /// Its seat; 0 is none.
     pub seat: SeatNo,
@@ -69,7 +69,7 @@ pub struct Client {
     /// Whose keys its user has approved.
     pub approved: People,
     /// What is on its disk beyond its chain; not followed when no program ever restarts.
-    pub kept: Vec<Heard>,
+    pub kept: KeptNo,
 }
 
 /// One state.
@@ -139,6 +139,12 @@ impl World {
         self.client(who).seat != 0 && !has(self.dead, who)
     }
 
+    /// The roster that somebody is on; none without a seat.
+    pub fn head(&self, book: &Book, who: Who) -> Option<RosterNo> {
+        let seat = self.client(who).seat;
+        (seat != 0).then(|| book.seat_facts(seat).head)
+    }
+
     /// Who is in somebody's roster; nobody when they have none.
     pub fn members(&self, book: &Book, who: Who) -> People {
         if self.is_seated(who) { book.seat_facts(self.client(who).seat).members } else { 0 }
@@ -146,7 +152,7 @@ impl World {
 
     /// What was answered to a proposal.
     pub fn answers(&self, proposal: ProposalNo) -> Answers {
-        let none = Answers { proposal, yes: 0, no: 0, late: 0 };
+        let none = Answers { proposal, yes: 0, no: 0 };
         self.pool.binary_search_by_key(&proposal, |answers| answers.proposal).map_or(none, |at| self.pool[at])
     }
 
@@ -155,7 +161,7 @@ impl World {
         let at = match self.pool.binary_search_by_key(&proposal, |answers| answers.proposal) {
             Ok(at) => at,
             Err(at) => {
-                self.pool.insert(at, Answers { proposal, yes: 0, no: 0, late: 0 });
+                self.pool.insert(at, Answers { proposal, yes: 0, no: 0 });
                 at
             }
         };
@@ -163,8 +169,7 @@ impl World {
         match decision {
             None => {}
             Some(Decision::Yes) => answers.yes |= only(by),
-            Some(Decision::Late) => answers.late |= only(by),
-            Some(Decision::No | Decision::Silent) => answers.no |= only(by),
+            Some(Decision::No | Decision::Silent | Decision::Late) => answers.no |= only(by),
         }
     }
 
@@ -224,7 +229,7 @@ impl World {
         };
         // Whoever is kept from links for a whole grace, or from entering, suffers a fault.
         let lies = match (&input, setting.liar) {
-            (Input::Hear(proposal, yes, no, _), Some(liar)) => {
+            (Input::Hear(proposal, yes, no), Some(liar)) => {
                 let said = [(*yes, Decision::Yes), (*no, Decision::No)];
                 said.into_iter().filter(|(by, _)| has(*by, liar)).map(|(_, said)| (*proposal, said)).collect()
             }
@@ -235,28 +240,25 @@ impl World {
         };
         let kept_away = matches!(input, Input::Weigh { lapsed, .. } if lapsed != 0);
         let before = self.client(who).seat;
-        let outcome = book.respond(before, input.clone());
+        let Some(outcome) = book.respond(before, input) else { return false };
         diary(
             || format!("    p{who} {input:?}: seat {before} to {:?}, signs {:?}", outcome.seat, outcome.signed),
             outcome.seat != Some(before),
         );
         let after = outcome.seat.unwrap_or(0);
-        if after == before && outcome.signed.is_empty() && outcome.kept.is_empty() {
-            return false;
-        }
         self.faultless &= !kept_away;
         self.faultless &= self.displaces_nobody(book, who, &outcome.adopted);
-        let follows_disk = setting.restarts > 0;
+        // Nobody reads a disk after the last restart.
+        let follows_disk = self.restarts > 0;
         let client = self.client_mut(who);
         client.seat = after;
-        if after == 0 {
-            client.kept.clear();
-        }
-        if !outcome.adopted.is_empty() {
-            client.kept.retain(|heard| heard.by == who);
-        }
-        if follows_disk && after != 0 {
-            client.kept.extend(outcome.kept.iter().copied());
+        if follows_disk {
+            let mut kept = if after == 0 { Vec::new() } else { book.kept_facts(client.kept).to_vec() };
+            if !outcome.adopted.is_empty() {
+                kept.retain(|heard| heard.by == who);
+            }
+            kept.extend(outcome.kept.iter().filter(|_| after != 0).copied());
+            client.kept = book.kept(kept);
         }
         // The yes was signed only if the rules allowed it.
         if let Some(newcomer) = answered.filter(|_| outcome.signed.iter().any(|(_, said)| *said == Decision::Yes)) {
@@ -320,13 +322,25 @@ impl World {
         if self.client(who).knock == knock {
             let client = self.client_mut(who);
             (client.seat, client.knock) = (seat, 0);
-            client.kept.clear();
+            client.kept = 0;
             return true;
         }
         let mut changed = false;
-        for (leave, decision) in &book.respond(seat, Input::Leave).signed {
+        for (leave, decision) in book.respond(seat, Input::Leave).into_iter().flat_map(|outcome| &outcome.signed) {
             changed |= !has(self.answers(*leave).yes, who);
             self.publish(*leave, who, Some(*decision));
+        }
+        changed
+    }
+
+    /// A program stops, and starts again with what is on its disk; `false` when it is as before.
+    pub fn restart(&mut self, book: &Book, setting: &Setting, who: Who) -> bool {
+        self.restarts -= 1;
+        self.faultless = false;
+        let kept = self.client(who).kept;
+        let changed = self.give(book, setting, who, Input::Restart(kept));
+        if self.restarts == 0 {
+            self.clients.iter_mut().for_each(|client| client.kept = 0);
         }
         changed
     }

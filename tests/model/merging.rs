@@ -1,0 +1,96 @@
+//! States that differ only in what nobody will ever ask are one state. Each thing that is forgotten here, and each choice
+//! that `choices.rs` leaves out for it, has its reason beside it; rooms searched `one_by_one` forget and leave out nothing, and
+//! must come to the same verdict.
+//!
+//! All of it rests on what an honest client keeps: of one proposal it signs a yes or a no, never both, and once.
+
+use crate::book::{Book, People, RosterNo, each, only};
+use crate::keyed::Who;
+use crate::member::has;
+use crate::world::{Answers, Setting, World};
+
+/// Whether states are merged: not when asked for all of them, nor around somebody who signs both yes and no, nor where a
+/// knock counts at rosters that it doesn't name.
+pub fn merges(book: &Book, setting: &Setting) -> bool {
+    !setting.one_by_one && setting.liar.is_none() && book.bug != Some(p2pchat::planted::Bug::UnboundKnock)
+}
+
+/// Takes out of a state what plays no part any more.
+pub fn forget(book: &Book, setting: &Setting, world: &mut World) {
+    if !merges(book, setting) {
+        return;
+    }
+    let mut pool = std::mem::take(&mut world.pool);
+    pool.retain_mut(|answers| matters(book, world, answers));
+    world.pool = pool;
+}
+
+fn matters(book: &Book, world: &World, answers: &mut Answers) -> bool {
+    let proposal = book.proposal_facts(answers.proposal);
+    if world.is_complete(book, answers, proposal.over) {
+        // It may be adopted, let somebody in, or say how members parted, whenever it comes.
+        return true;
+    }
+    if is_over(book, world, proposal.over) {
+        // Nobody can sign it any more, so it stays incomplete; nobody waits for it; and nobody knocks there again.
+        return false;
+    }
+    if answers.no == 0 {
+        return true;
+    }
+    // Seats ask whether a proposal was refused, never by whom: so it is one and the same who refused it. Somebody who didn't say
+    // yes is there, since whoever said no did not.
+    let signers = book.signers(answers.proposal, proposal.over);
+    let first = each(signers & !answers.yes).next();
+    answers.no = first.map_or(answers.no, only);
+    if can_still_count(book, world, answers, signers) {
+        return true;
+    }
+    // What was refused, and everybody knows it who could have signed: it will not be complete, keeps nobody waiting, and is not
+    // proposed again. A knock stays, so that the next is another one.
+    answers.yes = 0;
+    answers.no = each(signers).next().map_or(answers.no, only);
+    proposal.knocks.is_some()
+}
+
+/// Whether a roster is behind everybody: nobody is on it, and nobody can come to it. Chains only grow, and whoever has no
+/// seat takes one only in the roster that their own knock made.
+fn is_over(book: &Book, world: &World, roster: RosterNo) -> bool {
+    let facts = book.roster_facts(roster);
+    let made_by = book.proposal_of(&facts.roster.cause).and_then(|cause| book.proposal_facts(cause).knocks);
+    world.people().filter(|who| !has(world.dead, *who)).all(|who| match world.head(book, who) {
+        Some(head) => head != roster && book.roster_facts(head).roster.epoch >= facts.roster.epoch,
+        None => made_by != Some(who),
+    })
+}
+
+/// Whether anybody could still be bound by a refused proposal: who has signed it, or may yet, without having heard of any no.
+fn can_still_count(book: &Book, world: &World, answers: &Answers, signers: People) -> bool {
+    let over = book.proposal_facts(answers.proposal).over;
+    let epoch = book.roster_facts(over).roster.epoch;
+    let open = |who: Who| match world.head(book, who) {
+        Some(head) if head == over => !book.seat_facts(world.client(who).seat).refused.contains(&answers.proposal),
+        Some(head) => book.roster_facts(head).roster.epoch < epoch,
+        None => true,
+    };
+    each(signers).any(|who| !has(world.dead, who) && open(who))
+}
+
+/// By whom somebody hears that a proposal was refused, if it was; whoever is named has not said yes.
+pub fn refuser(book: &Book, answers: &Answers, over: RosterNo, hears: Who) -> People {
+    let signers = book.signers(answers.proposal, over);
+    let first = each(signers & !answers.yes & !only(hears)).next().filter(|_| answers.no != 0);
+    first.map_or(0, only)
+}
+
+/// Whether a member who has moved on should still say so of a proposal: somebody is there whom it would free, or keep from
+/// signing. A second no frees nobody more than the first.
+pub fn is_awaited(book: &Book, world: &World, answers: &Answers, over: RosterNo) -> bool {
+    let proposal = book.proposal_facts(answers.proposal);
+    let signers = book.signers(answers.proposal, over);
+    let waits = |who: Who| {
+        let signed = has(answers.yes, who) || proposal.knocks.is_none();
+        signed && world.is_seated(who) && world.head(book, who) == Some(over)
+    };
+    answers.no == 0 && each(signers).any(waits)
+}
