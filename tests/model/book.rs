@@ -82,6 +82,8 @@ pub struct RosterFacts {
 #[derive(Debug)]
 pub struct Book {
     pub bug: Option<Bug>,
+    /// Whether states that behave alike are one (`merging.rs`).
+    pub merges: bool,
     genesis: Verified<Genesis>,
     seats: Shelf<SeatFacts>,
     proposals: Shelf<ProposalFacts>,
@@ -91,11 +93,12 @@ pub struct Book {
     /// Under which number the outcome lies; 0 when the input changes nothing at that seat.
     answers: Memory<(SeatNo, Input), u32>,
     entrances: Memory<(ProposalNo, RosterNo), Option<SeatNo>>,
+    without: Memory<(SeatNo, ProposalNo), SeatNo>,
 }
 
 impl Book {
     /// An empty one, over the room that person 0 founds.
-    pub fn new(bug: Option<Bug>) -> Self {
+    pub fn new(bug: Option<Bug>, merges: bool) -> Self {
         let settings = Settings { consent_timeout_s: 60, grace_s: 120 };
         let genesis = Genesis {
             name: "lobby".parse().unwrap(),
@@ -107,6 +110,7 @@ impl Book {
         };
         Book {
             bug,
+            merges,
             genesis: Verified::sign(genesis, &hand(0)),
             seats: Shelf::new(),
             proposals: Shelf::new(),
@@ -115,6 +119,7 @@ impl Book {
             outcomes: Shelf::new(),
             answers: Memory::new(),
             entrances: Memory::new(),
+            without: Memory::new(),
         }
     }
 
@@ -160,6 +165,19 @@ impl Book {
                 live: seat.ballots().live().map(|live| self.proposal(&seat.ballots().get(&live).unwrap().proposal)),
                 seat: seat.clone(),
             }
+        })
+    }
+
+    /// The number of a seat, had it never heard of a proposal.
+    pub fn seat_without(&self, number: SeatNo, proposal: ProposalNo) -> SeatNo {
+        let key = (number, proposal);
+        self.without.get(&key).unwrap_or_else(|| {
+            let mut seat = self.seat_facts(number).seat.clone();
+            let hash = self.proposal_facts(proposal).proposal.hash();
+            seat.ballots_mut().retain(|ballot| ballot.proposal.hash() != hash);
+            let without = self.seat(seat);
+            self.without.put(key, without);
+            without
         })
     }
 
@@ -301,6 +319,11 @@ impl Book {
     /// The number of what lies on a disk.
     pub fn kept(&self, kept: Vec<Heard>) -> KeptNo {
         if kept.is_empty() { 0 } else { self.kept.number_of(&kept, || kept.clone()) }
+    }
+
+    /// The number of what would lie on a disk, had its client never heard of a proposal.
+    pub fn kept_without(&self, number: KeptNo, proposal: ProposalNo) -> KeptNo {
+        self.kept(self.kept_facts(number).iter().filter(|heard| heard.proposal != proposal).copied().collect())
     }
 
     /// What lies on a disk.

@@ -9,7 +9,7 @@ use p2pchat::wire::{Decision, DropReason};
 use crate::book::{Book, People, ProposalNo, RosterNo, each, only};
 use crate::keyed::Who;
 use crate::member::{Input, has, refusal};
-use crate::merging::{forget, is_awaited, merges, refuser};
+use crate::merging::{CLOSED, forget, is_awaited, refuser};
 use crate::world::{Answers, Setting, World};
 
 /// One choice.
@@ -64,6 +64,9 @@ fn of_member(book: &Book, setting: &Setting, world: &World, who: Who, out: &mut 
     for answers in &world.pool(setting) {
         let proposal = book.proposal_facts(answers.proposal);
         let here = proposal.over == facts.head || unbound && proposal.knocks.is_some();
+        if here && answers.no == CLOSED && book.merges {
+            continue;
+        }
         if here {
             on_open(book, setting, world, who, answers, grows, out);
         } else if facts.chain.contains(&proposal.over) {
@@ -73,7 +76,7 @@ fn of_member(book: &Book, setting: &Setting, world: &World, who: Who, out: &mut 
             // Only somebody who is still there can be freed by it.
             let waits =
                 |other: Who| world.is_seated(other) && book.seat_facts(world.client(other).seat).head == proposal.over;
-            let awaited = !merges(book, setting) || is_awaited(book, world, answers, proposal.over);
+            let awaited = !book.merges || is_awaited(book, world, answers, proposal.over);
             if awaited && world.people().any(waits) {
                 out.push(Choice::Give(who, Input::Passed(answers.proposal)));
             }
@@ -111,9 +114,8 @@ fn on_open(
     let proposal = book.proposal_facts(number);
     let signers = book.signers(number, facts.head);
     let unanswered = has(signers, who) && !facts.answered.contains(&number);
-    let merges = merges(book, setting);
     // Somebody else's no is enough.
-    let refusable = answers.no == 0 || !merges;
+    let refusable = answers.no == 0 || !book.merges;
     if let Some(newcomer) = proposal.knocks {
         if unanswered && grows && !has(facts.members, newcomer) {
             out.push(Choice::Give(who, Input::Answer(number, Decision::Yes)));
@@ -141,7 +143,7 @@ fn on_open(
     }
     // A no frees who had signed, and keeps others from signing what is refused anyway.
     let counts = setting.one_by_one || has(answers.yes, who) || proposal.knocks.is_none();
-    if counts && merges {
+    if counts && book.merges {
         // By whom does not matter, nor does a second.
         let by = refuser(book, answers, facts.head, who);
         if by != 0 && !facts.refused.contains(&number) {
@@ -289,7 +291,7 @@ pub fn choose(book: &Book, setting: &Setting, before: &World, choice: Choice) ->
         Choice::Die(who) => {
             world.deaths -= 1;
             world.faultless = false;
-            world.dead |= only(who);
+            world.die(book, who);
             true
         }
         Choice::Cut(who) => {
@@ -303,7 +305,7 @@ pub fn choose(book: &Book, setting: &Setting, before: &World, choice: Choice) ->
             true
         }
     };
-    forget(book, setting, &mut world);
+    forget(book, &mut world);
     (changed && world != *before).then_some(world)
 }
 

@@ -7,9 +7,9 @@ use crate::book::{Book, People, ProposalNo, RosterNo, each, only};
 use crate::choices::rosters;
 use crate::keyed::Who;
 use crate::member::{Input, has, refusal};
-use crate::merging::{merges, refuser};
+use crate::merging::{CLOSED, refuser};
 use crate::shelf::{Memory, hash_of};
-use crate::world::{Setting, World};
+use crate::world::{Answers, Setting, World};
 
 /// Rounds after which clients that still do something will for ever.
 const ROUNDS_MAX: usize = 64;
@@ -211,14 +211,14 @@ fn enter(book: &Book, world: &mut World, who: Who) {
 }
 
 fn hear_all(book: &Book, setting: &Setting, world: &mut World, who: Who) {
-    for answers in world.pool.clone() {
+    for answers in open(book, world) {
         if !world.is_seated(who) {
             return;
         }
         let facts = book.seat_facts(world.client(who).seat);
         let over = book.proposal_facts(answers.proposal).over;
         if over == facts.head {
-            let no = if merges(book, setting) { refuser(book, &answers, over, who) } else { answers.no };
+            let no = if book.merges { refuser(book, &answers, over, who) } else { answers.no };
             let input = Input::Hear(answers.proposal, answers.yes, no);
             world.give(book, setting, who, input);
             // Whoever heard a liar's no first takes the yes from those who went ahead: they tell the whole step.
@@ -237,6 +237,11 @@ fn hear_all(book: &Book, setting: &Setting, world: &mut World, who: Who) {
     }
 }
 
+/// What is not refused to everybody's knowledge.
+fn open(book: &Book, world: &World) -> Vec<Answers> {
+    world.pool.iter().filter(|answers| !book.merges || answers.no != CLOSED).copied().collect()
+}
+
 fn expire(book: &Book, setting: &Setting, world: &mut World) -> bool {
     let before = world.clone();
     for who in world.people().filter(|who| setting.liar != Some(*who)) {
@@ -249,14 +254,15 @@ fn expire(book: &Book, setting: &Setting, world: &mut World) -> bool {
 
 /// Answers all that a user is asked, as far as the rules allow.
 fn answer(book: &Book, setting: &Setting, world: &mut World, who: Who, decision: Decision) {
-    for answers in world.pool.clone() {
+    for answers in open(book, world) {
         if !world.is_seated(who) {
             return;
         }
         let proposal = book.proposal_facts(answers.proposal);
         let facts = book.seat_facts(world.client(who).seat);
-        let open = proposal.knocks.is_some_and(|newcomer| !has(facts.members, newcomer)) && proposal.over == facts.head;
-        if open && !facts.answered.contains(&answers.proposal) {
+        let is_asked =
+            proposal.knocks.is_some_and(|newcomer| !has(facts.members, newcomer)) && proposal.over == facts.head;
+        if is_asked && !facts.answered.contains(&answers.proposal) {
             debug_assert_eq!(refusal(&proposal.proposal), Decision::Silent);
             world.give(book, setting, who, Input::Answer(answers.proposal, decision));
         }

@@ -116,7 +116,7 @@ impl Model for Consent {
 /// Searches a room to the end, or for a while, and says what it met.
 fn search(name: &str, setting: Setting, bug: Option<Bug>, patience: Duration) -> (Vec<&'static str>, bool) {
     let began = Instant::now();
-    let model = Consent { book: Book::new(bug), setting, verdicts: Verdicts::new() };
+    let model = Consent { book: Book::new(bug, merging::merges(bug, &setting)), setting, verdicts: Verdicts::new() };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let checker = model.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures).timeout(patience);
     let checker = checker.spawn_bfs().join();

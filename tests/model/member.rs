@@ -112,6 +112,10 @@ pub fn respond(book: &Book, seat: &Seat, input: &Input) -> Outcome {
     }
     let gone = member.out.abandoned || matches!(input, Input::Leave);
     if !gone {
+        if book.merges {
+            // A drop that nobody has signed is as good as unknown.
+            member.seat.ballots_mut().retain(|ballot| ballot.drop().is_none() || ballot.answers().next().is_some());
+        }
         member.out.seat = Some(book.seat(member.seat));
     }
     member.out

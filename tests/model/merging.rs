@@ -4,53 +4,79 @@
 //!
 //! All of it rests on what an honest client keeps: of one proposal it signs a yes or a no, never both, and once.
 
+use p2pchat::planted::Bug;
+
 use crate::book::{Book, People, RosterNo, each, only};
 use crate::keyed::Who;
-use crate::member::has;
+use crate::member::{Input, has};
 use crate::world::{Answers, Setting, World};
+
+/// The mark of a knock that everybody knows to be refused.
+pub const CLOSED: People = !0;
 
 /// Whether states are merged: not when asked for all of them, nor around somebody who signs both yes and no, nor where a
 /// knock counts at rosters that it doesn't name.
-pub fn merges(book: &Book, setting: &Setting) -> bool {
-    !setting.one_by_one && setting.liar.is_none() && book.bug != Some(p2pchat::planted::Bug::UnboundKnock)
+pub fn merges(bug: Option<Bug>, setting: &Setting) -> bool {
+    !setting.one_by_one && setting.liar.is_none() && bug != Some(Bug::UnboundKnock)
+}
+
+/// What is left of a proposal.
+enum Rest {
+    /// These answers.
+    Open(Answers),
+    /// It is refused, and everybody knows it who could have signed: it will not be complete and keeps nobody waiting.
+    Closed,
+    /// Nobody can ask for it.
+    Nothing,
 }
 
 /// Takes out of a state what plays no part any more.
-pub fn forget(book: &Book, setting: &Setting, world: &mut World) {
-    if !merges(book, setting) {
+pub fn forget(book: &Book, world: &mut World) {
+    if !book.merges {
         return;
     }
-    let mut pool = std::mem::take(&mut world.pool);
-    pool.retain_mut(|answers| matters(book, world, answers));
-    world.pool = pool;
+    for answers in std::mem::take(&mut world.pool) {
+        match rest(book, world, answers) {
+            Rest::Open(answers) => world.pool.push(answers),
+            Rest::Nothing => {}
+            Rest::Closed => {
+                // Seats forget it too. To propose the same drop again, they would give it the next number, and treat it as they
+                // treated this one: so it is this one, proposed for the first time. A knock stays closed in the pool, since
+                // whoever knocks again makes another.
+                for client in world.clients.iter_mut().filter(|client| client.seat != 0) {
+                    client.seat = book.seat_without(client.seat, answers.proposal);
+                    client.kept = book.kept_without(client.kept, answers.proposal);
+                }
+                if book.proposal_facts(answers.proposal).knocks.is_some() {
+                    world.pool.push(Answers { yes: 0, no: CLOSED, ..answers });
+                }
+            }
+        }
+    }
 }
 
-fn matters(book: &Book, world: &World, answers: &mut Answers) -> bool {
+fn rest(book: &Book, world: &World, answers: Answers) -> Rest {
     let proposal = book.proposal_facts(answers.proposal);
-    if world.is_complete(book, answers, proposal.over) {
+    if world.is_complete(book, &answers, proposal.over) {
         // It may be adopted, let somebody in, or say how members parted, whenever it comes.
-        return true;
+        return Rest::Open(answers);
     }
     if is_over(book, world, proposal.over) {
         // Nobody can sign it any more, so it stays incomplete; nobody waits for it; and nobody knocks there again.
-        return false;
+        return Rest::Nothing;
     }
-    if answers.no == 0 {
-        return true;
+    if answers.no == 0 || answers.no == CLOSED {
+        return Rest::Open(answers);
+    }
+    let signers = book.signers(answers.proposal, proposal.over);
+    let open = can_still_count(book, world, &answers, signers);
+    if !open && (proposal.knocks.is_some() || is_new_to_all(book, world, &answers, signers)) {
+        return Rest::Closed;
     }
     // Seats ask whether a proposal was refused, never by whom: so it is one and the same who refused it. Somebody who didn't say
     // yes is there, since whoever said no did not.
-    let signers = book.signers(answers.proposal, proposal.over);
     let first = each(signers & !answers.yes).next();
-    answers.no = first.map_or(answers.no, only);
-    if can_still_count(book, world, answers, signers) {
-        return true;
-    }
-    // What was refused, and everybody knows it who could have signed: it will not be complete, keeps nobody waiting, and is not
-    // proposed again. A knock stays, so that the next is another one.
-    answers.yes = 0;
-    answers.no = each(signers).next().map_or(answers.no, only);
-    proposal.knocks.is_some()
+    Rest::Open(Answers { no: first.map_or(answers.no, only), ..answers })
 }
 
 /// Whether a roster is behind everybody: nobody is on it, and nobody can come to it. Chains only grow, and whoever has no
@@ -74,6 +100,15 @@ fn can_still_count(book: &Book, world: &World, answers: &Answers, signers: Peopl
         None => true,
     };
     each(signers).any(|who| !has(world.dead, who) && open(who))
+}
+
+/// Whether whoever has moved on would say no to the next proposal of the same drop as they would to this one: whoever said yes to
+/// this one remembers it, and says nothing.
+fn is_new_to_all(book: &Book, world: &World, answers: &Answers, signers: People) -> bool {
+    let over = book.proposal_facts(answers.proposal).over;
+    let moved_on = |who: &Who| world.is_seated(*who) && world.head(book, *who) != Some(over);
+    let refuses = |who: Who| book.respond(world.client(who).seat, Input::Passed(answers.proposal)).is_some();
+    each(signers).filter(moved_on).all(refuses)
 }
 
 /// By whom somebody hears that a proposal was refused, if it was; whoever is named has not said yes.

@@ -345,6 +345,16 @@ impl World {
         changed
     }
 
+    /// Somebody is gone for good. Where they were is all that is left to ask.
+    pub fn die(&mut self, book: &Book, who: Who) {
+        self.dead |= only(who);
+        let client = self.client_mut(who);
+        if book.merges {
+            let bare = book.respond(client.seat, Input::Restart(0)).and_then(|outcome| outcome.seat);
+            (client.seat, client.knock, client.knocks, client.kept) = (bare.unwrap_or(client.seat), 0, 0, 0);
+        }
+    }
+
     /// Whether everybody has signed a proposal who has to.
     pub fn is_complete(&self, book: &Book, answers: &Answers, at: RosterNo) -> bool {
         let signers = book.signers(answers.proposal, at);
