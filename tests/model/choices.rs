@@ -141,16 +141,17 @@ fn on_open(
             out.push(Choice::Give(who, Input::Step(number, facts.head)));
         }
     }
-    // A no frees who had signed, and keeps others from signing what is refused anyway.
-    let counts = setting.one_by_one || has(answers.yes, who) || proposal.knocks.is_none();
-    if counts && book.merges {
+    // A no frees whom their yes binds, and keeps others from signing what is refused anyway.
+    if !book.merges {
+        let counts = setting.one_by_one || has(answers.yes, who) || proposal.knocks.is_none();
+        let noes = each(answers.no & !only(who)).filter(|_| counts);
+        out.extend(noes.map(|by| Choice::Give(who, Input::Hear(number, 0, only(by)))));
+    } else if facts.live == Some(number) || unanswered && proposal.knocks.is_none() {
         // By whom does not matter, nor does a second.
         let by = refuser(book, answers, facts.head, who);
         if by != 0 && !facts.refused.contains(&number) {
             out.push(Choice::Give(who, Input::Hear(number, 0, by)));
         }
-    } else if counts {
-        out.extend(each(answers.no & !only(who)).map(|by| Choice::Give(who, Input::Hear(number, 0, only(by)))));
     }
     if setting.one_by_one {
         out.push(Choice::Give(who, Input::Hear(number, 0, 0)));

@@ -7,7 +7,7 @@ use crate::book::{Book, People, ProposalNo, RosterNo, each, only};
 use crate::choices::rosters;
 use crate::keyed::Who;
 use crate::member::{Input, has, refusal};
-use crate::merging::{CLOSED, refuser};
+use crate::merging::{CLOSED, heard};
 use crate::shelf::{Memory, hash_of};
 use crate::world::{Answers, Setting, World};
 
@@ -218,9 +218,9 @@ fn hear_all(book: &Book, setting: &Setting, world: &mut World, who: Who) {
         let facts = book.seat_facts(world.client(who).seat);
         let over = book.proposal_facts(answers.proposal).over;
         if over == facts.head {
-            let no = if book.merges { refuser(book, &answers, over, who) } else { answers.no };
-            let input = Input::Hear(answers.proposal, answers.yes, no);
-            world.give(book, setting, who, input);
+            if let Some((yes, no)) = heard(book, &answers, over, who) {
+                world.give(book, setting, who, Input::Hear(answers.proposal, yes, no));
+            }
             // Whoever heard a liar's no first takes the yes from those who went ahead: they tell the whole step.
             let waits = world.is_seated(who) && book.seat_facts(world.client(who).seat).head == over;
             if waits && world.is_complete(book, &answers, over) {

@@ -90,12 +90,18 @@ fn is_over(book: &Book, world: &World, roster: RosterNo) -> bool {
     })
 }
 
-/// Whether anybody could still be bound by a refused proposal: who has signed it, or may yet, without having heard of any no.
+/// Whether anybody could still be bound by a refused proposal: whose living yes is for it, or may be yet, without having heard of
+/// any no. Whoever has signed something else since is not.
 fn can_still_count(book: &Book, world: &World, answers: &Answers, signers: People) -> bool {
     let over = book.proposal_facts(answers.proposal).over;
     let epoch = book.roster_facts(over).roster.epoch;
     let open = |who: Who| match world.head(book, who) {
-        Some(head) if head == over => !book.seat_facts(world.client(who).seat).refused.contains(&answers.proposal),
+        Some(head) if head == over => {
+            let facts = book.seat_facts(world.client(who).seat);
+            let signed = facts.answered.contains(&answers.proposal);
+            let is_bound = facts.live == Some(answers.proposal);
+            (is_bound || !signed) && !facts.refused.contains(&answers.proposal)
+        }
         Some(head) => book.roster_facts(head).roster.epoch < epoch,
         None => true,
     };
@@ -116,6 +122,19 @@ pub fn refuser(book: &Book, answers: &Answers, over: RosterNo, hears: Who) -> Pe
     let signers = book.signers(answers.proposal, over);
     let first = each(signers & !answers.yes & !only(hears)).next().filter(|_| answers.no != 0);
     first.map_or(0, only)
+}
+
+/// What somebody makes of all answers to a proposal over the roster that they are on: the yeses and the noes to hear. With one no
+/// the yeses say no more; and whoever has no say in a drop asks only whether it is complete.
+pub fn heard(book: &Book, answers: &Answers, over: RosterNo, who: Who) -> Option<(People, People)> {
+    let signers = book.signers(answers.proposal, over);
+    if !book.merges {
+        return Some((answers.yes, answers.no));
+    }
+    if !has(signers, who) {
+        return (answers.yes & signers == signers).then_some((answers.yes, 0));
+    }
+    Some(if answers.no == 0 { (answers.yes, 0) } else { (0, refuser(book, answers, over, who)) })
 }
 
 /// Whether a member who has moved on should still say so of a proposal: somebody is there whom it would free, or keep from
