@@ -11,6 +11,7 @@ mod book;
 mod choices;
 mod healing;
 mod keyed;
+mod known;
 mod member;
 mod merging;
 #[path = "../shared/keyed.rs"]
