@@ -57,6 +57,15 @@ pub struct SeatFacts {
     pub doubtful: bool,
 }
 
+impl SeatFacts {
+    /// Whether a no to this would change anything: the living yes is for it, or it was not answered. A yes that a later one
+    /// passed over is dead already.
+    pub fn waits_for_a_no(&self, proposal: ProposalNo) -> bool {
+        let unanswered = !self.answered.contains(&proposal) && !self.refused.contains(&proposal);
+        unanswered || self.live == Some(proposal)
+    }
+}
+
 /// What the environment looks up about a proposal.
 #[derive(Debug)]
 pub struct ProposalFacts {

@@ -89,6 +89,9 @@ fn of_member(book: &Book, setting: &Setting, world: &World, who: Who, out: &mut 
     if grows {
         weighings(book, setting, world, who, out);
     }
+    if setting.only.is_some_and(|only| only != who) {
+        return;
+    }
     if world.leaves > 0 {
         out.push(Choice::Leave(who));
     }
@@ -146,10 +149,10 @@ fn on_open(
         let counts = setting.one_by_one || has(answers.yes, who) || proposal.knocks.is_none();
         let noes = each(answers.no & !only(who)).filter(|_| counts);
         out.extend(noes.map(|by| Choice::Give(who, Input::Hear(number, 0, only(by)))));
-    } else if facts.live == Some(number) || unanswered && proposal.knocks.is_none() {
+    } else if has(signers, who) && facts.waits_for_a_no(number) && !(unanswered && proposal.knocks.is_some()) {
         // By whom does not matter, nor does a second.
         let by = refuser(book, answers, facts.head, who);
-        if by != 0 && !facts.refused.contains(&number) {
+        if by != 0 {
             out.push(Choice::Give(who, Input::Hear(number, 0, by)));
         }
     }

@@ -90,18 +90,13 @@ fn is_over(book: &Book, world: &World, roster: RosterNo) -> bool {
     })
 }
 
-/// Whether anybody could still be bound by a refused proposal: whose living yes is for it, or may be yet, without having heard of
-/// any no. Whoever has signed something else since is not.
+/// Whether anybody could still be bound by a refused proposal: who has signed it, or may yet, without having heard of any no.
+/// Whoever has passed over it since, by a yes to a smaller drop, is not.
 fn can_still_count(book: &Book, world: &World, answers: &Answers, signers: People) -> bool {
     let over = book.proposal_facts(answers.proposal).over;
     let epoch = book.roster_facts(over).roster.epoch;
     let open = |who: Who| match world.head(book, who) {
-        Some(head) if head == over => {
-            let facts = book.seat_facts(world.client(who).seat);
-            let signed = facts.answered.contains(&answers.proposal);
-            let is_bound = facts.live == Some(answers.proposal);
-            (is_bound || !signed) && !facts.refused.contains(&answers.proposal)
-        }
+        Some(head) if head == over => book.seat_facts(world.client(who).seat).waits_for_a_no(answers.proposal),
         Some(head) => book.roster_facts(head).roster.epoch < epoch,
         None => true,
     };

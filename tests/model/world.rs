@@ -18,10 +18,15 @@ pub struct Setting {
     pub knocks: u8,
     /// Times that somebody leaves, by the user's wish.
     pub leaves: u8,
+    /// Whether members knock again who are out.
+    pub returns: bool,
     /// Times that a program stops and starts again.
     pub restarts: u8,
     /// Times that somebody is gone for good.
     pub deaths: u8,
+    /// Whether only this one leaves, starts again or dies. What happens once happens to somebody: the searches for each of them
+    /// are the search for all, in parts that fit in memory.
+    pub only: Option<Who>,
     /// Times that somebody is cut off from everybody's direct links.
     pub cuts: u8,
     /// Rosters that a chain may grow by while exploring.
@@ -30,6 +35,8 @@ pub struct Setting {
     pub one_by_one: bool,
     /// Somebody whose client does anything that its key can.
     pub liar: Option<Who>,
+    /// Whether to search on past two rosters that follow one, as `known.rs` tells that they may.
+    pub may_fork: bool,
 }
 
 impl Setting {
@@ -39,12 +46,15 @@ impl Setting {
         newcomers: 0,
         knocks: 0,
         leaves: 0,
+        returns: true,
         restarts: 0,
         deaths: 0,
+        only: None,
         cuts: 0,
         depth: 0,
         one_by_one: false,
         liar: None,
+        may_fork: false,
     };
 }
 
@@ -99,9 +109,10 @@ impl World {
         let all = crate::book::who_all(setting.founders);
         let people = setting.founders + setting.newcomers;
         let honest = |who: Who| setting.liar != Some(who);
+        let returns = setting.returns && setting.leaves + setting.cuts > 0;
         let client = |who: Who| Client {
             seat: seats.get(usize::from(who)).copied().filter(|_| honest(who)).unwrap_or(0),
-            knocks: if who < setting.founders && setting.leaves + setting.cuts == 0 { 0 } else { setting.knocks },
+            knocks: if who < setting.founders && !returns { 0 } else { setting.knocks },
             approved: if who < setting.founders { all } else { only(who) },
             ..Client::default()
         };
