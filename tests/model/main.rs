@@ -261,7 +261,7 @@ fn three_and_a_newcomer_as_far_as_the_next_roster() {
     }
 }
 
-/// Three founders and a newcomer, one of whom something happens to: two rosters on, ten million states and more, of which nobody has
+/// Three founders and a newcomer, one of whom something happens to: two rosters on, many millions of states, of which nobody has
 /// seen the end.
 fn whoever_it_happens_to(what: &str, setting: Setting) {
     if !full() {
