@@ -4,21 +4,19 @@
 //! Numbers stand for equal things, so a state of the model is a handful of numbers, and the real code runs once for each
 //! pair of seat and input however many states they occur in.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::{Arc, RwLock};
-
+use p2pchat::core::consent::ballots::Ballot;
 use p2pchat::core::consent::chain::Chain;
 use p2pchat::core::consent::roster::{first_roster, verify_step};
 use p2pchat::core::consent::seat::{Fate, Seat};
 use p2pchat::identity::{Scheme, Signed, Verified};
 use p2pchat::planted::Bug;
 use p2pchat::wire::{
-    Admission, Consent, Decision, Drop, DropReason, Few, Genesis, Knock, Proposal, Roster, Settings, Step,
+    Admission, Consent, Decision, Drop, DropReason, Few, Genesis, Knock, Proposal, ProposalHash, Roster, Settings, Step,
 };
 
 use crate::keyed::{Hands, Who, hand, key_of, who_is};
 use crate::member::{Heard, Input, Outcome, respond};
+use crate::shelf::{Memory, Shelf};
 
 /// A set of people, one bit each.
 pub type People = u8;
@@ -28,6 +26,8 @@ pub type SeatNo = u32;
 pub type ProposalNo = u16;
 /// The number of a roster.
 pub type RosterNo = u16;
+/// The number of what lies on a disk beyond a chain; 0 is nothing.
+pub type KeptNo = u32;
 
 /// The set of one.
 pub fn only(who: Who) -> People {
@@ -49,8 +49,21 @@ pub struct SeatFacts {
     pub members: People,
     pub left: People,
     pub live: Option<ProposalNo>,
+    /// What it has answered over its current roster.
+    pub answered: Vec<ProposalNo>,
+    /// What it knows to be refused over it.
+    pub refused: Vec<ProposalNo>,
     /// Whether others seem to have gone on.
     pub doubtful: bool,
+}
+
+impl SeatFacts {
+    /// Whether a no to this would change anything: the living yes is for it, or it was not answered. A yes that a later one
+    /// passed over is dead already.
+    pub fn waits_for_a_no(&self, proposal: ProposalNo) -> bool {
+        let unanswered = !self.answered.contains(&proposal) && !self.refused.contains(&proposal);
+        unanswered || self.live == Some(proposal)
+    }
 }
 
 /// What the environment looks up about a proposal.
@@ -74,50 +87,27 @@ pub struct RosterFacts {
     pub members: People,
 }
 
-/// Things under numbers.
-#[derive(Debug)]
-struct Shelf<K, F> {
-    numbers: HashMap<K, usize>,
-    facts: Vec<Arc<F>>,
-}
-
 /// All that has a number, and all that was answered.
 #[derive(Debug)]
 pub struct Book {
     pub bug: Option<Bug>,
+    /// Whether states that behave alike are one (`merging.rs`).
+    pub merges: bool,
     genesis: Verified<Genesis>,
-    seats: RwLock<Shelf<Seat, SeatFacts>>,
-    proposals: RwLock<Shelf<p2pchat::wire::ProposalHash, ProposalFacts>>,
-    rosters: RwLock<Shelf<p2pchat::wire::RosterHash, RosterFacts>>,
-    answers: RwLock<HashMap<(SeatNo, Input), Arc<Outcome>>>,
-    entrances: RwLock<HashMap<(ProposalNo, RosterNo), Option<SeatNo>>>,
-}
-
-impl<K: Eq + Hash, F> Shelf<K, F> {
-    fn new() -> RwLock<Self> {
-        RwLock::new(Shelf { numbers: HashMap::new(), facts: Vec::new() })
-    }
-}
-
-fn number_of<K: Eq + Hash + Clone, F>(shelf: &RwLock<Shelf<K, F>>, key: &K, facts: impl FnOnce() -> F) -> usize {
-    if let Some(number) = shelf.read().unwrap().numbers.get(key) {
-        return *number;
-    }
-    let facts = Arc::new(facts());
-    let mut shelf = shelf.write().unwrap();
-    // Somebody else may have been faster.
-    if let Some(number) = shelf.numbers.get(key) {
-        return *number;
-    }
-    shelf.facts.push(facts);
-    let number = shelf.facts.len();
-    shelf.numbers.insert(key.clone(), number);
-    number
+    seats: Shelf<SeatFacts>,
+    proposals: Shelf<ProposalFacts>,
+    rosters: Shelf<RosterFacts>,
+    kept: Shelf<Vec<Heard>>,
+    outcomes: Shelf<Outcome>,
+    /// Under which number the outcome lies; 0 when the input changes nothing at that seat.
+    answers: Memory<(SeatNo, Input), u32>,
+    entrances: Memory<(ProposalNo, RosterNo), Option<SeatNo>>,
+    without: Memory<(SeatNo, ProposalNo), SeatNo>,
 }
 
 impl Book {
     /// An empty one, over the room that person 0 founds.
-    pub fn new(bug: Option<Bug>) -> Self {
+    pub fn new(bug: Option<Bug>, merges: bool) -> Self {
         let settings = Settings { consent_timeout_s: 60, grace_s: 120 };
         let genesis = Genesis {
             name: "lobby".parse().unwrap(),
@@ -129,12 +119,16 @@ impl Book {
         };
         Book {
             bug,
+            merges,
             genesis: Verified::sign(genesis, &hand(0)),
             seats: Shelf::new(),
             proposals: Shelf::new(),
             rosters: Shelf::new(),
-            answers: RwLock::new(HashMap::new()),
-            entrances: RwLock::new(HashMap::new()),
+            kept: Shelf::new(),
+            outcomes: Shelf::new(),
+            answers: Memory::new(),
+            entrances: Memory::new(),
+            without: Memory::new(),
         }
     }
 
@@ -160,28 +154,45 @@ impl Book {
 
     /// The number of a seat.
     pub fn seat(&self, seat: Seat) -> SeatNo {
-        let key = seat.clone();
-        let number = number_of(&self.seats, &key, || {
+        self.seats.number_of(&seat, || {
             let chain: Vec<RosterNo> = seat.chain().rosters().map(|roster| self.roster(roster)).collect();
             let keys = |keys: &mut dyn Iterator<Item = p2pchat::identity::PeerId>| -> People {
                 keys.fold(0, |set, key| set | only(who_is(&key)))
             };
+            let ballots = |wanted: &dyn Fn(&Ballot) -> bool| -> Vec<ProposalNo> {
+                let wanted = seat.ballots().iter().filter(|(_, ballot)| wanted(ballot));
+                wanted.map(|(_, ballot)| self.proposal(&ballot.proposal)).collect()
+            };
             SeatFacts {
+                answered: ballots(&|ballot| ballot.answer(&seat.me()).is_some()),
+                refused: ballots(&|ballot| ballot.refused().is_some()),
                 head: *chain.last().unwrap(),
                 chain,
                 members: keys(&mut seat.chain().current().members.iter().map(|member| member.key)),
                 left: keys(&mut seat.left().keys().copied()),
                 doubtful: seat.fate() == Fate::Doubtful,
                 live: seat.ballots().live().map(|live| self.proposal(&seat.ballots().get(&live).unwrap().proposal)),
-                seat,
+                seat: seat.clone(),
             }
-        });
-        number as SeatNo
+        })
+    }
+
+    /// The number of a seat, had it never heard of a proposal.
+    pub fn seat_without(&self, number: SeatNo, proposal: ProposalNo) -> SeatNo {
+        let key = (number, proposal);
+        self.without.get(&key).unwrap_or_else(|| {
+            let mut seat = self.seat_facts(number).seat.clone();
+            let hash = self.proposal_facts(proposal).proposal.hash();
+            seat.ballots_mut().retain(|ballot| ballot.proposal.hash() != hash);
+            let without = self.seat(seat);
+            self.without.put(key, without);
+            without
+        })
     }
 
     /// What is known of a seat.
-    pub fn seat_facts(&self, number: SeatNo) -> Arc<SeatFacts> {
-        self.seats.read().unwrap().facts[number as usize - 1].clone()
+    pub fn seat_facts(&self, number: SeatNo) -> &SeatFacts {
+        self.seats.get(number)
     }
 
     /// The number of a roster.
@@ -190,21 +201,21 @@ impl Book {
             members: roster.members.iter().fold(0, |set, member| set | only(who_is(&member.key))),
             roster: roster.clone(),
         };
-        number_of(&self.rosters, &roster.hash(), facts) as RosterNo
+        self.rosters.number_of(&roster.hash(), facts) as RosterNo
     }
 
     /// What is known of a roster.
-    pub fn roster_facts(&self, number: RosterNo) -> Arc<RosterFacts> {
-        self.rosters.read().unwrap().facts[number as usize - 1].clone()
+    pub fn roster_facts(&self, number: RosterNo) -> &RosterFacts {
+        self.rosters.get(u32::from(number))
     }
 
     /// The number of a proposal over a roster that has one.
     pub fn proposal(&self, proposal: &Proposal) -> ProposalNo {
-        let over = self.rosters.read().unwrap().numbers[&proposal.roster()] as RosterNo;
+        let over = || self.rosters.known(&proposal.roster()).unwrap() as RosterNo;
         let facts = || match proposal {
             Proposal::Admit(knock) => ProposalFacts {
                 proposal: proposal.clone(),
-                over,
+                over: over(),
                 knocks: Some(who_is(&knock.unverified().key)),
                 dropped: 0,
                 why: None,
@@ -212,19 +223,24 @@ impl Book {
             },
             Proposal::Drop(drop) => ProposalFacts {
                 proposal: proposal.clone(),
-                over,
+                over: over(),
                 knocks: None,
                 dropped: drop.dropped.iter().fold(0, |set, key| set | only(who_is(key))),
                 why: Some(drop.why),
                 nonce: drop.nonce,
             },
         };
-        number_of(&self.proposals, &proposal.hash(), facts) as ProposalNo
+        self.proposals.number_of(&proposal.hash(), facts) as ProposalNo
     }
 
     /// What is known of a proposal.
-    pub fn proposal_facts(&self, number: ProposalNo) -> Arc<ProposalFacts> {
-        self.proposals.read().unwrap().facts[usize::from(number) - 1].clone()
+    pub fn proposal_facts(&self, number: ProposalNo) -> &ProposalFacts {
+        self.proposals.get(u32::from(number))
+    }
+
+    /// The number of the proposal with this hash, if it has one.
+    pub fn proposal_of(&self, hash: &ProposalHash) -> Option<ProposalNo> {
+        self.proposals.known(hash).map(|number| number as ProposalNo)
     }
 
     /// A knock of somebody at a roster.
@@ -275,8 +291,8 @@ impl Book {
 
     /// The seat that a newcomer takes who is shown the admission by its knock at `base`, signed by all in it.
     pub fn entrance(&self, knock: ProposalNo, base: RosterNo) -> Option<SeatNo> {
-        if let Some(known) = self.entrances.read().unwrap().get(&(knock, base)) {
-            return *known;
+        if let Some(known) = self.entrances.get(&(knock, base)) {
+            return known;
         }
         let facts = self.proposal_facts(knock);
         let base_facts = self.roster_facts(base);
@@ -292,20 +308,36 @@ impl Book {
         self.plant();
         let entered = Chain::enter(&admission, knocked_at, &Hands).ok();
         let seat = entered.map(|chain| self.seat(Seat::new(chain, signed.unverified().key)));
-        self.entrances.write().unwrap().insert((knock, base), seat);
+        self.entrances.put((knock, base), seat);
         seat
     }
 
-    /// What the real code answers to an input at a seat.
-    pub fn respond(&self, seat: SeatNo, input: Input) -> Arc<Outcome> {
-        let key = (seat, input);
-        if let Some(known) = self.answers.read().unwrap().get(&key) {
-            return known.clone();
-        }
-        self.plant();
-        let outcome = Arc::new(respond(self, &self.seat_facts(seat).seat, &key.1));
-        self.answers.write().unwrap().insert(key, outcome.clone());
-        outcome
+    /// What the real code answers to an input at a seat; none when it changes nothing.
+    pub fn respond(&self, seat: SeatNo, input: Input) -> Option<&Outcome> {
+        let number = self.answers.get(&(seat, input)).unwrap_or_else(|| {
+            self.plant();
+            let outcome = respond(self, &self.seat_facts(seat).seat, &input);
+            let changes = outcome.seat != Some(seat) || !outcome.signed.is_empty() || !outcome.kept.is_empty();
+            let number = if changes { self.outcomes.number_of(&(seat, input), || outcome) } else { 0 };
+            self.answers.put((seat, input), number);
+            number
+        });
+        (number != 0).then(|| self.outcomes.get(number))
+    }
+
+    /// The number of what lies on a disk.
+    pub fn kept(&self, kept: Vec<Heard>) -> KeptNo {
+        if kept.is_empty() { 0 } else { self.kept.number_of(&kept, || kept.clone()) }
+    }
+
+    /// The number of what would lie on a disk, had its client never heard of a proposal.
+    pub fn kept_without(&self, number: KeptNo, proposal: ProposalNo) -> KeptNo {
+        self.kept(self.kept_facts(number).iter().filter(|heard| heard.proposal != proposal).copied().collect())
+    }
+
+    /// What lies on a disk.
+    pub fn kept_facts(&self, number: KeptNo) -> &[Heard] {
+        if number == 0 { &[] } else { self.kept.get(number) }
     }
 
     /// The same client after a crash: its chain from the disk, what it had signed, and what it was told over its last roster.
@@ -325,7 +357,7 @@ impl Book {
 
     /// How many seats, and how many answers of the real code, were met.
     pub fn size(&self) -> (usize, usize) {
-        (self.seats.read().unwrap().facts.len(), self.answers.read().unwrap().len())
+        (self.seats.len(), self.answers.len())
     }
 
     /// The fault is a thing of the thread, and the checker has several.

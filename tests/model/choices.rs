@@ -9,6 +9,7 @@ use p2pchat::wire::{Decision, DropReason};
 use crate::book::{Book, People, ProposalNo, RosterNo, each, only};
 use crate::keyed::Who;
 use crate::member::{Input, has, refusal};
+use crate::merging::{CLOSED, forget, is_awaited, refuser};
 use crate::world::{Answers, Setting, World};
 
 /// One choice.
@@ -63,6 +64,9 @@ fn of_member(book: &Book, setting: &Setting, world: &World, who: Who, out: &mut 
     for answers in &world.pool(setting) {
         let proposal = book.proposal_facts(answers.proposal);
         let here = proposal.over == facts.head || unbound && proposal.knocks.is_some();
+        if here && answers.no == CLOSED && book.merges {
+            continue;
+        }
         if here {
             on_open(book, setting, world, who, answers, grows, out);
         } else if facts.chain.contains(&proposal.over) {
@@ -72,7 +76,8 @@ fn of_member(book: &Book, setting: &Setting, world: &World, who: Who, out: &mut 
             // Only somebody who is still there can be freed by it.
             let waits =
                 |other: Who| world.is_seated(other) && book.seat_facts(world.client(other).seat).head == proposal.over;
-            if world.people().any(waits) {
+            let awaited = !book.merges || is_awaited(book, world, answers, proposal.over);
+            if awaited && world.people().any(waits) {
                 out.push(Choice::Give(who, Input::Passed(answers.proposal)));
             }
         }
@@ -83,6 +88,9 @@ fn of_member(book: &Book, setting: &Setting, world: &World, who: Who, out: &mut 
     }
     if grows {
         weighings(book, setting, world, who, out);
+    }
+    if setting.only.is_some_and(|only| only != who) {
+        return;
     }
     if world.leaves > 0 {
         out.push(Choice::Leave(who));
@@ -108,17 +116,21 @@ fn on_open(
     let number = answers.proposal;
     let proposal = book.proposal_facts(number);
     let signers = book.signers(number, facts.head);
-    let unanswered = has(signers, who) && !has(answers.yes | answers.no | answers.late, who);
+    let unanswered = has(signers, who) && !facts.answered.contains(&number);
+    // Somebody else's no is enough.
+    let refusable = answers.no == 0 || !book.merges;
     if let Some(newcomer) = proposal.knocks {
         if unanswered && grows && !has(facts.members, newcomer) {
             out.push(Choice::Give(who, Input::Answer(number, Decision::Yes)));
-            out.push(Choice::Give(who, Input::Answer(number, refusal(&proposal.proposal))));
+            if refusable {
+                out.push(Choice::Give(who, Input::Answer(number, refusal(&proposal.proposal))));
+            }
         }
-    } else if unanswered && World::is_of_the_gone(book, number) {
+    } else if unanswered && refusable && World::is_of_the_gone(book, number) {
         // It is heard, and refused when somebody named in it is reached.
         let reachable = world.reachable(book, who);
-        let hear = Input::Hear(number, answers.yes, 0, 0);
-        out.push(Choice::HearAndWeigh(who, hear.clone(), 0, reachable));
+        let hear = Input::Hear(number, answers.yes, 0);
+        out.push(Choice::HearAndWeigh(who, hear, 0, reachable));
         if let Some(liar) = setting.liar.filter(|liar| has(facts.members, *liar)) {
             out.push(Choice::HearAndWeigh(who, hear, 0, reachable | only(liar)));
         }
@@ -128,21 +140,26 @@ fn on_open(
         if setting.one_by_one {
             out.push(Choice::Give(who, Input::Step(number, facts.head)));
         } else {
-            out.push(Choice::Give(who, Input::Hear(number, answers.yes, 0, 0)));
+            out.push(Choice::Give(who, Input::Hear(number, answers.yes, 0)));
             out.push(Choice::Give(who, Input::Step(number, facts.head)));
         }
     }
-    for by in each((answers.no | answers.late) & !only(who)) {
-        // A no frees who had signed, and keeps others from signing what is refused anyway.
-        if setting.one_by_one || has(answers.yes, who) || proposal.knocks.is_none() {
-            let hear = Input::Hear(number, 0, answers.no & only(by), answers.late & only(by));
-            out.push(Choice::Give(who, hear));
+    // A no frees whom their yes binds, and keeps others from signing what is refused anyway.
+    if !book.merges {
+        let counts = setting.one_by_one || has(answers.yes, who) || proposal.knocks.is_none();
+        let noes = each(answers.no & !only(who)).filter(|_| counts);
+        out.extend(noes.map(|by| Choice::Give(who, Input::Hear(number, 0, only(by)))));
+    } else if has(signers, who) && facts.waits_for_a_no(number) && !(unanswered && proposal.knocks.is_some()) {
+        // By whom does not matter, nor does a second.
+        let by = refuser(book, answers, facts.head, who);
+        if by != 0 {
+            out.push(Choice::Give(who, Input::Hear(number, 0, by)));
         }
     }
     if setting.one_by_one {
-        out.push(Choice::Give(who, Input::Hear(number, 0, 0, 0)));
+        out.push(Choice::Give(who, Input::Hear(number, 0, 0)));
         for by in each(answers.yes & !only(who)) {
-            out.push(Choice::Give(who, Input::Hear(number, only(by), 0, 0)));
+            out.push(Choice::Give(who, Input::Hear(number, only(by), 0)));
         }
     }
 }
@@ -163,7 +180,7 @@ fn weighings(book: &Book, setting: &Setting, world: &World, who: Who, out: &mut 
             out.push(Choice::Give(who, Input::Weigh { lapsed, reachable }));
             if let Some(live) = &facts.live {
                 let signed = (world.answers(*live).yes | setting.liar.map_or(0, only)) & !lapsed;
-                out.push(Choice::HearAndWeigh(who, Input::Hear(*live, signed, 0, 0), lapsed, reachable));
+                out.push(Choice::HearAndWeigh(who, Input::Hear(*live, signed, 0), lapsed, reachable));
             }
         }
         if lapsed == 0 {
@@ -245,6 +262,10 @@ pub fn rosters(book: &Book, world: &World) -> Vec<RosterNo> {
 
 /// The state after a choice; none when it changes nothing.
 pub fn choose(book: &Book, setting: &Setting, before: &World, choice: Choice) -> Option<World> {
+    if let Choice::Give(who, input) = choice {
+        // Most of what is told is known: that needs no copy of the world.
+        book.respond(before.client(who).seat, input)?;
+    }
     let mut world = before.clone();
     let changed = match choice {
         // A look around after which nobody signs anything has only opened a ballot that nobody else knows of.
@@ -270,16 +291,11 @@ pub fn choose(book: &Book, setting: &Setting, before: &World, choice: Choice) ->
             world.faultless = false;
             world.give(book, setting, who, Input::Leave)
         }
-        Choice::Restart(who) => {
-            world.restarts -= 1;
-            world.faultless = false;
-            let kept = world.client(who).kept.clone();
-            world.give(book, setting, who, Input::Restart(kept))
-        }
+        Choice::Restart(who) => world.restart(book, setting, who),
         Choice::Die(who) => {
             world.deaths -= 1;
             world.faultless = false;
-            world.dead |= only(who);
+            world.die(book, who);
             true
         }
         Choice::Cut(who) => {
@@ -293,6 +309,7 @@ pub fn choose(book: &Book, setting: &Setting, before: &World, choice: Choice) ->
             true
         }
     };
+    forget(book, &mut world);
     (changed && world != *before).then_some(world)
 }
 

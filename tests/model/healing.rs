@@ -7,7 +7,9 @@ use crate::book::{Book, People, ProposalNo, RosterNo, each, only};
 use crate::choices::rosters;
 use crate::keyed::Who;
 use crate::member::{Input, has, refusal};
-use crate::world::{Setting, World};
+use crate::merging::{CLOSED, heard};
+use crate::shelf::{Memory, hash_of};
+use crate::world::{Answers, Setting, World};
 
 /// Rounds after which clients that still do something will for ever.
 const ROUNDS_MAX: usize = 64;
@@ -24,19 +26,61 @@ enum Users {
     Willing,
 }
 
-/// The state to which a room heals while no user does anything; none when it never comes to rest.
-pub fn healed(book: &Book, setting: &Setting, world: &World, released: bool) -> Option<World> {
-    let mut world = world.clone();
-    world.cut = 0;
+/// What is judged where a state heals to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether it comes to rest, and whoever lives is where those are whom they list.
+    pub agrees: bool,
+    /// Whether everybody gets into one room then, if everybody wants it.
+    pub meets: bool,
+}
+
+/// Verdicts by states on the way to rest. Each round follows from the state before it, so all who come by have one future;
+/// and most states of a search are few rounds from one that was judged.
+pub type Verdicts = Memory<u64, Verdict>;
+
+/// What becomes of a state while no user does anything; `released` when everything that a liar could have signed comes out.
+pub fn verdict(book: &Book, setting: &Setting, verdicts: &Verdicts, world: &World, released: bool) -> Verdict {
+    let setting = &Setting { restarts: 0, ..*setting };
+    let mut world = at_peace(setting, world);
     if released {
-        // Everything that a liar could have signed comes out.
         world.pool = world.pool(setting);
     }
-    settle(book, setting, &mut world, Users::Silent).then_some(world)
+    let mut trail = Vec::new();
+    let verdict = loop {
+        let key = hash_of(&world);
+        if let Some(known) = verdicts.get(&key) {
+            break known;
+        }
+        trail.push(key);
+        if !settles_on(book, setting, &mut world, Users::Silent) {
+            let agrees = agrees(book, setting, &world);
+            break Verdict { agrees, meets: setting.liar.is_some() || meets(book, setting, &world) };
+        }
+        if trail.len() > ROUNDS_MAX {
+            break Verdict { agrees: false, meets: false };
+        }
+    };
+    trail.into_iter().for_each(|key| verdicts.put(key, verdict));
+    verdict
+}
+
+/// The state without what plays no part in healing: what may still happen, what happened to whom by whose fault, and
+/// what is on disks that nobody will read.
+fn at_peace(setting: &Setting, world: &World) -> World {
+    let mut world = world.clone();
+    (world.cut, world.cuts, world.deaths, world.restarts) = (0, 0, 0, 0);
+    (world.faultless, world.displaced) = (false, false);
+    // Only whether anybody has wished to go is asked.
+    world.leaves = if world.leaves < setting.leaves { 0 } else { setting.leaves };
+    for client in &mut world.clients {
+        (client.knocks, client.kept) = (0, 0);
+    }
+    world
 }
 
 /// Whether everybody who lives gets into one room in the end, if everybody wants it: from a room that has healed.
-pub fn meets(book: &Book, setting: &Setting, healed: &World) -> bool {
+fn meets(book: &Book, setting: &Setting, healed: &World) -> bool {
     let mut world = healed.clone();
     let living: Vec<Who> = world.people().filter(|who| !has(world.dead, *who) && setting.liar != Some(*who)).collect();
     for _ in 0..TRIES_MAX {
@@ -68,8 +112,7 @@ pub fn meets(book: &Book, setting: &Setting, healed: &World) -> bool {
 }
 
 fn is_refused(world: &World, knock: ProposalNo) -> bool {
-    let answers = world.answers(knock);
-    answers.no | answers.late != 0
+    world.answers(knock).no != 0
 }
 
 /// The room that the rendezvous shows: more members, then the most senior.
@@ -82,17 +125,16 @@ fn host(book: &Book, world: &World, living: &[Who]) -> Option<(RosterNo, People)
 }
 
 fn settle(book: &Book, setting: &Setting, world: &mut World, users: Users) -> bool {
-    for _ in 0..ROUNDS_MAX {
-        // Links and answers take moments, a knock a minute to run out, and a grace is longer than that.
-        let changed = round(book, setting, world, users == Users::Willing)
-            || expire(book, setting, world)
-            || part(book, setting, world)
-            || look(book, setting, world);
-        if !changed {
-            return true;
-        }
-    }
-    false
+    (0..ROUNDS_MAX).any(|_| !settles_on(book, setting, world, users))
+}
+
+/// One round of everybody; `false` when nothing happens any more.
+fn settles_on(book: &Book, setting: &Setting, world: &mut World, users: Users) -> bool {
+    // Links and answers take moments, a knock a minute to run out, and a grace is longer than that.
+    round(book, setting, world, users == Users::Willing)
+        || expire(book, setting, world)
+        || part(book, setting, world)
+        || look(book, setting, world)
 }
 
 /// Everybody hears everything and acts on it, once.
@@ -169,15 +211,16 @@ fn enter(book: &Book, world: &mut World, who: Who) {
 }
 
 fn hear_all(book: &Book, setting: &Setting, world: &mut World, who: Who) {
-    for answers in world.pool.clone() {
+    for answers in open(book, world) {
         if !world.is_seated(who) {
             return;
         }
         let facts = book.seat_facts(world.client(who).seat);
         let over = book.proposal_facts(answers.proposal).over;
         if over == facts.head {
-            let input = Input::Hear(answers.proposal, answers.yes, answers.no, answers.late);
-            world.give(book, setting, who, input);
+            if let Some((yes, no)) = heard(book, &answers, over, who) {
+                world.give(book, setting, who, Input::Hear(answers.proposal, yes, no));
+            }
             // Whoever heard a liar's no first takes the yes from those who went ahead: they tell the whole step.
             let waits = world.is_seated(who) && book.seat_facts(world.client(who).seat).head == over;
             if waits && world.is_complete(book, &answers, over) {
@@ -194,6 +237,11 @@ fn hear_all(book: &Book, setting: &Setting, world: &mut World, who: Who) {
     }
 }
 
+/// What is not refused to everybody's knowledge.
+fn open(book: &Book, world: &World) -> Vec<Answers> {
+    world.pool.iter().filter(|answers| !book.merges || answers.no != CLOSED).copied().collect()
+}
+
 fn expire(book: &Book, setting: &Setting, world: &mut World) -> bool {
     let before = world.clone();
     for who in world.people().filter(|who| setting.liar != Some(*who)) {
@@ -206,14 +254,15 @@ fn expire(book: &Book, setting: &Setting, world: &mut World) -> bool {
 
 /// Answers all that a user is asked, as far as the rules allow.
 fn answer(book: &Book, setting: &Setting, world: &mut World, who: Who, decision: Decision) {
-    for answers in world.pool.clone() {
+    for answers in open(book, world) {
         if !world.is_seated(who) {
             return;
         }
         let proposal = book.proposal_facts(answers.proposal);
         let facts = book.seat_facts(world.client(who).seat);
-        let open = proposal.knocks.is_some_and(|newcomer| !has(facts.members, newcomer)) && proposal.over == facts.head;
-        if open && !has(answers.yes | answers.no | answers.late, who) {
+        let is_asked =
+            proposal.knocks.is_some_and(|newcomer| !has(facts.members, newcomer)) && proposal.over == facts.head;
+        if is_asked && !facts.answered.contains(&answers.proposal) {
             debug_assert_eq!(refusal(&proposal.proposal), Decision::Silent);
             world.give(book, setting, who, Input::Answer(answers.proposal, decision));
         }
@@ -221,7 +270,7 @@ fn answer(book: &Book, setting: &Setting, world: &mut World, who: Who, decision:
 }
 
 /// Whether nobody who lives lists somebody who lives and is elsewhere, or nowhere.
-pub fn agrees(book: &Book, setting: &Setting, world: &World) -> bool {
+fn agrees(book: &Book, setting: &Setting, world: &World) -> bool {
     let head = |who: Who| world.is_seated(who).then(|| book.seat_facts(world.client(who).seat).head);
     let honest = |who: &Who| setting.liar != Some(*who) && !has(world.dead, *who);
     world.people().filter(honest).all(|one| {

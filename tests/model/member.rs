@@ -7,7 +7,7 @@ use p2pchat::core::consent::seat::{Due, Fate, Heard as StepMeans, Seat};
 use p2pchat::identity::PeerId;
 use p2pchat::wire::{Decision, DropReason, Proposal, RosterHash, Step};
 
-use crate::book::{Book, People, ProposalNo, RosterNo, SeatNo, each, only};
+use crate::book::{Book, KeptNo, People, ProposalNo, RosterNo, SeatNo, each, only};
 use crate::keyed::{Hands, Who, hand, key_of, who_is};
 
 /// An answer, as it is heard or kept.
@@ -19,12 +19,12 @@ pub struct Heard {
 }
 
 /// What a member is told, or does.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Input {
     /// The user, or the clock for them, answers a knock.
     Answer(ProposalNo, Decision),
-    /// A proposal, and the answers of these: of those who said yes, no and late.
-    Hear(ProposalNo, People, People, People),
+    /// A proposal, and the answers of these: of those who said yes, and no.
+    Hear(ProposalNo, People, People),
     /// A step, with everybody's signature.
     Step(ProposalNo, RosterNo),
     /// A head, over the teller's own link; of roster 0 when it is a lie.
@@ -40,7 +40,7 @@ pub enum Input {
     /// The user leaves.
     Leave,
     /// The program stops and starts again, with this on its disk.
-    Restart(Vec<Heard>),
+    Restart(KeptNo),
 }
 
 /// What came of it.
@@ -65,8 +65,9 @@ pub fn respond(book: &Book, seat: &Seat, input: &Input) -> Outcome {
         Input::Answer(number, decision) => member.open(*number, |member, proposal| {
             member.answer(proposal, *decision);
         }),
-        Input::Hear(number, yes, no, late) => member.open(*number, |member, proposal| {
-            for (who, decision) in each(*yes).map(|who| (who, Decision::Yes)).chain(noes(proposal, *no, *late)) {
+        Input::Hear(number, yes, no) => member.open(*number, |member, proposal| {
+            let noes = each(*no).map(|who| (who, refusal(proposal)));
+            for (who, decision) in each(*yes).map(|who| (who, Decision::Yes)).chain(noes) {
                 member.note(proposal, who, decision);
             }
         }),
@@ -103,7 +104,7 @@ pub fn respond(book: &Book, seat: &Seat, input: &Input) -> Outcome {
         Input::Weigh { lapsed, reachable } => member.weigh(*lapsed, *reachable),
         Input::Leave => member.leave(),
         Input::Restart(kept) => {
-            member.seat = book.restarted(&member.seat, kept);
+            member.seat = book.restarted(&member.seat, book.kept_facts(*kept));
         }
     }
     if member.out.seat.is_none() && !matches!(input, Input::Leave) {
@@ -111,16 +112,13 @@ pub fn respond(book: &Book, seat: &Seat, input: &Input) -> Outcome {
     }
     let gone = member.out.abandoned || matches!(input, Input::Leave);
     if !gone {
+        if book.merges {
+            // A drop that nobody has signed is as good as unknown.
+            member.seat.ballots_mut().retain(|ballot| ballot.drop().is_none() || ballot.answers().next().is_some());
+        }
         member.out.seat = Some(book.seat(member.seat));
     }
     member.out
-}
-
-/// The noes to a proposal, each of the kind that it gets: silence or the moving on of the room for a knock, a better view
-/// for a drop. Seats tell the kinds apart only to tell their users.
-pub fn noes(proposal: &Proposal, no: People, late: People) -> impl Iterator<Item = (Who, Decision)> + use<> {
-    let refusal = refusal(proposal);
-    each(no).map(move |who| (who, refusal)).chain(each(late).map(|who| (who, Decision::Late)))
 }
 
 /// How a member says no.

@@ -3,9 +3,9 @@
 
 use p2pchat::wire::{Decision, DropReason};
 
-use crate::book::{Book, People, ProposalNo, RosterNo, SeatNo, each, only};
+use crate::book::{Book, KeptNo, People, ProposalNo, RosterNo, SeatNo, each, only};
 use crate::keyed::Who;
-use crate::member::{Heard, Input, has};
+use crate::member::{Input, has};
 
 /// What may happen in a run, beyond answers and deliveries.
 #[derive(Debug, Clone, Copy)]
@@ -18,10 +18,15 @@ pub struct Setting {
     pub knocks: u8,
     /// Times that somebody leaves, by the user's wish.
     pub leaves: u8,
+    /// Whether members knock again who are out.
+    pub returns: bool,
     /// Times that a program stops and starts again.
     pub restarts: u8,
     /// Times that somebody is gone for good.
     pub deaths: u8,
+    /// Whether only this one leaves, starts again or dies. What happens once happens to somebody: the searches for each of them
+    /// are the search for all, in parts that fit in memory.
+    pub only: Option<Who>,
     /// Times that somebody is cut off from everybody's direct links.
     pub cuts: u8,
     /// Rosters that a chain may grow by while exploring.
@@ -30,6 +35,8 @@ pub struct Setting {
     pub one_by_one: bool,
     /// Somebody whose client does anything that its key can.
     pub liar: Option<Who>,
+    /// Whether to search on past two rosters that follow one, as `known.rs` tells that they may.
+    pub may_fork: bool,
 }
 
 impl Setting {
@@ -39,12 +46,15 @@ impl Setting {
         newcomers: 0,
         knocks: 0,
         leaves: 0,
+        returns: true,
         restarts: 0,
         deaths: 0,
+        only: None,
         cuts: 0,
         depth: 0,
         one_by_one: false,
         liar: None,
+        may_fork: false,
     };
 }
 
@@ -53,12 +63,12 @@ impl Setting {
 pub struct Answers {
     pub proposal: ProposalNo,
     pub yes: People,
+    /// A no because the room had moved on is a no: seats tell them apart only to tell their users.
     pub no: People,
-    pub late: People,
 }
 
 /// One person's client.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Client {
     /// Its seat; 0 is none.
     pub seat: SeatNo,
@@ -69,7 +79,7 @@ pub struct Client {
     /// Whose keys its user has approved.
     pub approved: People,
     /// What is on its disk beyond its chain; not followed when no program ever restarts.
-    pub kept: Vec<Heard>,
+    pub kept: KeptNo,
 }
 
 /// One state.
@@ -99,9 +109,10 @@ impl World {
         let all = crate::book::who_all(setting.founders);
         let people = setting.founders + setting.newcomers;
         let honest = |who: Who| setting.liar != Some(who);
+        let returns = setting.returns && setting.leaves + setting.cuts > 0;
         let client = |who: Who| Client {
             seat: seats.get(usize::from(who)).copied().filter(|_| honest(who)).unwrap_or(0),
-            knocks: if who < setting.founders && setting.leaves + setting.cuts == 0 { 0 } else { setting.knocks },
+            knocks: if who < setting.founders && !returns { 0 } else { setting.knocks },
             approved: if who < setting.founders { all } else { only(who) },
             ..Client::default()
         };
@@ -139,6 +150,12 @@ impl World {
         self.client(who).seat != 0 && !has(self.dead, who)
     }
 
+    /// The roster that somebody is on; none without a seat.
+    pub fn head(&self, book: &Book, who: Who) -> Option<RosterNo> {
+        let seat = self.client(who).seat;
+        (seat != 0).then(|| book.seat_facts(seat).head)
+    }
+
     /// Who is in somebody's roster; nobody when they have none.
     pub fn members(&self, book: &Book, who: Who) -> People {
         if self.is_seated(who) { book.seat_facts(self.client(who).seat).members } else { 0 }
@@ -146,7 +163,7 @@ impl World {
 
     /// What was answered to a proposal.
     pub fn answers(&self, proposal: ProposalNo) -> Answers {
-        let none = Answers { proposal, yes: 0, no: 0, late: 0 };
+        let none = Answers { proposal, yes: 0, no: 0 };
         self.pool.binary_search_by_key(&proposal, |answers| answers.proposal).map_or(none, |at| self.pool[at])
     }
 
@@ -155,7 +172,7 @@ impl World {
         let at = match self.pool.binary_search_by_key(&proposal, |answers| answers.proposal) {
             Ok(at) => at,
             Err(at) => {
-                self.pool.insert(at, Answers { proposal, yes: 0, no: 0, late: 0 });
+                self.pool.insert(at, Answers { proposal, yes: 0, no: 0 });
                 at
             }
         };
@@ -163,8 +180,7 @@ impl World {
         match decision {
             None => {}
             Some(Decision::Yes) => answers.yes |= only(by),
-            Some(Decision::Late) => answers.late |= only(by),
-            Some(Decision::No | Decision::Silent) => answers.no |= only(by),
+            Some(Decision::No | Decision::Silent | Decision::Late) => answers.no |= only(by),
         }
     }
 
@@ -224,7 +240,7 @@ impl World {
         };
         // Whoever is kept from links for a whole grace, or from entering, suffers a fault.
         let lies = match (&input, setting.liar) {
-            (Input::Hear(proposal, yes, no, _), Some(liar)) => {
+            (Input::Hear(proposal, yes, no), Some(liar)) => {
                 let said = [(*yes, Decision::Yes), (*no, Decision::No)];
                 said.into_iter().filter(|(by, _)| has(*by, liar)).map(|(_, said)| (*proposal, said)).collect()
             }
@@ -235,28 +251,25 @@ impl World {
         };
         let kept_away = matches!(input, Input::Weigh { lapsed, .. } if lapsed != 0);
         let before = self.client(who).seat;
-        let outcome = book.respond(before, input.clone());
+        let Some(outcome) = book.respond(before, input) else { return false };
         diary(
             || format!("    p{who} {input:?}: seat {before} to {:?}, signs {:?}", outcome.seat, outcome.signed),
             outcome.seat != Some(before),
         );
         let after = outcome.seat.unwrap_or(0);
-        if after == before && outcome.signed.is_empty() && outcome.kept.is_empty() {
-            return false;
-        }
         self.faultless &= !kept_away;
         self.faultless &= self.displaces_nobody(book, who, &outcome.adopted);
-        let follows_disk = setting.restarts > 0;
+        // Nobody reads a disk after the last restart.
+        let follows_disk = self.restarts > 0;
         let client = self.client_mut(who);
         client.seat = after;
-        if after == 0 {
-            client.kept.clear();
-        }
-        if !outcome.adopted.is_empty() {
-            client.kept.retain(|heard| heard.by == who);
-        }
-        if follows_disk && after != 0 {
-            client.kept.extend(outcome.kept.iter().copied());
+        if follows_disk {
+            let mut kept = if after == 0 { Vec::new() } else { book.kept_facts(client.kept).to_vec() };
+            if !outcome.adopted.is_empty() {
+                kept.retain(|heard| heard.by == who);
+            }
+            kept.extend(outcome.kept.iter().filter(|_| after != 0).copied());
+            client.kept = book.kept(kept);
         }
         // The yes was signed only if the rules allowed it.
         if let Some(newcomer) = answered.filter(|_| outcome.signed.iter().any(|(_, said)| *said == Decision::Yes)) {
@@ -320,15 +333,37 @@ impl World {
         if self.client(who).knock == knock {
             let client = self.client_mut(who);
             (client.seat, client.knock) = (seat, 0);
-            client.kept.clear();
+            client.kept = 0;
             return true;
         }
         let mut changed = false;
-        for (leave, decision) in &book.respond(seat, Input::Leave).signed {
+        for (leave, decision) in book.respond(seat, Input::Leave).into_iter().flat_map(|outcome| &outcome.signed) {
             changed |= !has(self.answers(*leave).yes, who);
             self.publish(*leave, who, Some(*decision));
         }
         changed
+    }
+
+    /// A program stops, and starts again with what is on its disk; `false` when it is as before.
+    pub fn restart(&mut self, book: &Book, setting: &Setting, who: Who) -> bool {
+        self.restarts -= 1;
+        self.faultless = false;
+        let kept = self.client(who).kept;
+        let changed = self.give(book, setting, who, Input::Restart(kept));
+        if self.restarts == 0 {
+            self.clients.iter_mut().for_each(|client| client.kept = 0);
+        }
+        changed
+    }
+
+    /// Somebody is gone for good. Where they were is all that is left to ask.
+    pub fn die(&mut self, book: &Book, who: Who) {
+        self.dead |= only(who);
+        let client = self.client_mut(who);
+        if book.merges {
+            let bare = book.respond(client.seat, Input::Restart(0)).and_then(|outcome| outcome.seat);
+            (client.seat, client.knock, client.knocks, client.kept) = (bare.unwrap_or(client.seat), 0, 0, 0);
+        }
     }
 
     /// Whether everybody has signed a proposal who has to.

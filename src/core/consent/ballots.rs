@@ -193,6 +193,15 @@ impl Ballots {
         self.open.iter()
     }
 
+    /// As if this member had never heard of some proposals: the model check takes two states for one that differ only in what
+    /// can't be asked any more. No client does so.
+    #[cfg(feature = "planted")]
+    pub fn retain(&mut self, keep: impl Fn(&Ballot) -> bool) {
+        self.open.retain(|_, ballot| keep(ballot));
+        self.signed.retain(|hash| self.open.contains_key(hash));
+        self.live = self.live.filter(|hash| self.open.contains_key(hash));
+    }
+
     /// The proposal that this member's yes is alive for.
     pub fn live(&self) -> Option<ProposalHash> {
         self.live
