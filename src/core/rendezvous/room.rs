@@ -61,6 +61,8 @@ pub(super) struct Attachment {
     pub(super) told_at: Option<u64>,
     /// Whether it said since then that it is on a roster that this server doesn't know.
     pub(super) elsewhere: bool,
+    /// Whether it has said so twice, without bringing a step from here in between: it is not about to.
+    pub(super) astray: bool,
     /// Members it reported unreachable since it, or they, attached.
     reported: BTreeSet<PeerId>,
 }
@@ -313,6 +315,7 @@ impl Room {
         }
         let known = at == self.hash || self.history.knows(&at);
         if let Some(attachment) = self.attached.get_mut(&key) {
+            attachment.astray = attachment.elsewhere && !known;
             attachment.elsewhere = !known;
         }
         for other in self.attached.keys().filter(|other| **other != key) {
@@ -325,6 +328,9 @@ impl Room {
         self.tell_open_knock(turn, &key);
         for message in self.ballots.replay() {
             turn.send(&key, message);
+        }
+        if self.attached.get(&key).is_some_and(|attachment| attachment.astray) {
+            self.weigh_departures(turn);
         }
     }
 
