@@ -24,7 +24,7 @@ const OPEN: [&str; 5] = [
 const RARE_SERVERLESS: [&str; 1] = ["an author's log has no holes"];
 
 /// Seeds that showed a bug once, and which.
-const FOUND: [(u64, &str); 22] = [
+const FOUND: [(u64, &str); 30] = [
     (5, "members who had each heard another made-up drop signed different ones, and nobody was ever dropped"),
     (9, "somebody in doubt about their seat was woken for ever for a drop they may not sign"),
     (81, "a yes to a knock that nobody else had heard of stood for ever"),
@@ -40,11 +40,19 @@ const FOUND: [(u64, &str); 22] = [
     (710, "whoever had once decided to stay passed over the better half, though its members were there"),
     (833, "an entry was given up that somebody had, and the one that names it stood in two places"),
     (858, "behind a hole an entry went to somebody outside its audience"),
+    (1223, "the server showed nobody how it had gone on from a roster that both knew"),
     (1419, "an honest author was accused of two entries by somebody who had come back"),
     (1766, "members whose three questions a minute never met let nobody in"),
+    (1938, "those who had narrowed an admission could not follow the steps of those who had taken it"),
+    (2284, "halves were compared by how they had parted, not by who was in them since"),
     (2886, "an entry that waited was jumped over by one after what was for others"),
     (3217, "a jump in a log was trusted to somebody who came to the room after what it left out"),
+    (3342, "whoever was alone stayed so beside those who had company, and kept the room's name"),
     (3711, "a no that was given while a link was down was never said again"),
+    (6682, "members who could link only over somebody who had come back learned nothing of the other half from them"),
+    (7184, "no drop moved the room at the server while somebody whom it names stayed on a roster of their own"),
+    (7844, "members whose room's name was another room's for a moment never asked for it again"),
+    (7845, "whoever had left and come back knew those of the other half no more"),
     (8556, "the links of somebody who had come back were passed on to nobody"),
     (9253, "whoever was alone in a room whose name others had taken stayed there"),
 ];
