@@ -282,22 +282,22 @@ impl Node {
             // who keep the name have gone another way. It is told of ours first, and may find that we host.
             room.ask_server_at = Some(ctx.now.after_ms(ASK_AGAIN_MS));
             room.elsewhere = true;
-            if !already && room.tell_steps(&mut ctx) {
+            if !already && room.tell_partings(&mut ctx) {
                 return;
             }
             // What decides may have changed meanwhile: who is there, and on which roster.
             if already && long_ago {
-                let owed = room.owed;
-                room.show_parting(&mut ctx);
-                room.tell_steps(&mut ctx);
-                room.owed = owed;
+                room.tell_way_again(&mut ctx);
             }
+            let answered = !already || room.owed == 1;
             room.owed = room.owed.saturating_sub(1);
             // Who was just coming back knocks, and so does who is alone. Who has company stays until the others' own
             // signatures show that they host: that is not for a server to say.
             let alone = room.others(&ctx.me()).is_empty();
             if room.owed == 0 && (!room.settled || alone) {
                 self.abandon(now, id, out);
+            } else if answered {
+                room.tell_way(&mut ctx);
             }
             return;
         };

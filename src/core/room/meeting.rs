@@ -23,7 +23,10 @@ pub(super) const LOOK_FOR_MS: u64 = 4 * 3_600_000;
 /// Newcomers whose knock we said yes to that are remembered.
 const APPROVED_MAX: usize = 64;
 
-/// Steps, the newest, that a server is told when it is on a roster unknown to us: by one of them we went another way than those it
+/// Ways in which we parted that a server is told when it is on a roster unknown to us.
+const PARTINGS_TOLD_MAX: usize = 4;
+
+/// Steps, the newest, that it is told then: by one of them we went another way than those it
 /// is with.
 const STEPS_TOLD_MAX: usize = 8;
 
@@ -192,24 +195,35 @@ impl Room {
         at.and_then(|at| self.step_notes.get(at)).is_some_and(|note| note.left.contains(key))
     }
 
-    /// A server that was restarted knows by which steps it went on, and not from which rosters: shows it the one at which we parted
-    /// with others last, so that it can compare the halves.
-    pub fn show_parting(&self, ctx: &mut Ctx<'_>) {
+    /// The server is on a roster that we don't know: tells it how we parted with others, newest first. `false` when there
+    /// is nothing to tell.
+    pub fn tell_partings(&mut self, ctx: &mut Ctx<'_>) -> bool {
+        let partings = self.chain().steps().rev().filter(|step| step.is_parting());
+        let partings: Vec<Step> = partings.take(PARTINGS_TOLD_MAX).cloned().collect();
+        self.owed = partings.len();
+        for step in partings {
+            ctx.tell_server(ToServer::Step((self.id(), step)));
+        }
+        self.owed > 0
+    }
+
+    /// That moved nothing: tells it how we went on, newest first, so that it finds where those it is with went another way.
+    pub fn tell_way(&self, ctx: &mut Ctx<'_>) {
+        for step in self.chain().steps().rev().take(STEPS_TOLD_MAX) {
+            ctx.tell_server(ToServer::Step((self.id(), step.clone())));
+        }
+    }
+
+    /// It still is. A server that was restarted knows by which steps it went on, and not from which rosters: it is shown the one at
+    /// which we parted with others last, and told our way again.
+    pub fn tell_way_again(&mut self, ctx: &mut Ctx<'_>) {
         let chain = self.chain();
         let parting = chain.steps().rev().find(|step| step.is_parting());
         if let Some(base) = parting.and_then(|step| chain.roster(&step.proposal.roster())) {
             ctx.tell_server(ToServer::Restore((chain.genesis().as_signed().clone(), base.clone())));
         }
-    }
-
-    /// The server is on a roster that we don't know: tells it how we went on, newest first, so that it finds where those it is
-    /// with went another way. `false` when there is nothing to tell.
-    pub fn tell_steps(&mut self, ctx: &mut Ctx<'_>) -> bool {
-        let steps: Vec<Step> = self.chain().steps().rev().take(STEPS_TOLD_MAX).cloned().collect();
-        self.owed = steps.len();
-        for step in steps {
-            ctx.tell_server(ToServer::Step((self.id(), step)));
-        }
-        self.owed > 0
+        self.tell_way(ctx);
+        // Nobody answers a step that they took themselves: whoever has heard nothing new by now will not.
+        self.owed = 0;
     }
 }
