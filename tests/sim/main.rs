@@ -47,7 +47,10 @@ const FOUND: [(u64, &str); 28] = [
     (3217, "a jump in a log was trusted to somebody who came to the room after what it left out"),
     (3342, "whoever was alone stayed so beside those who had company, and kept the room's name"),
     (3711, "a no that was given while a link was down was never said again"),
-    (7181, "a server that was restarted could not tell which half hosts, and whoever gave way came back to who didn't know"),
+    (
+        7181,
+        "a server that was restarted could not tell which half hosts, and whoever gave way came back to who didn't know",
+    ),
     (7184, "no drop moved the room at the server while somebody whom it names stayed on a roster of their own"),
     (7844, "members whose room's name was another room's for a moment never asked for it again"),
     (7845, "whoever had left and come back knew those of the other half no more"),

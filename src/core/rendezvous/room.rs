@@ -246,6 +246,7 @@ impl Room {
         if is_member(&self.roster, &key) {
             self.leaving.insert(key);
             self.weigh_departures(turn);
+            self.note_if_empty(turn);
         }
     }
 
@@ -306,11 +307,11 @@ impl Room {
             return;
         }
         self.leaving.remove(&key);
+        self.empty_until = None;
         self.line.let_go(&key);
         if !self.attached.contains_key(&key) {
             self.forget_reports(&key);
             self.attached.insert(key, Attachment::default());
-            self.empty_until = None;
             self.tell_others(turn, &key, &FromServer::Presence((id, key, true)));
         }
         let known = at == self.hash || self.history.knows(&at);
@@ -351,9 +352,11 @@ impl Room {
         self.note_if_empty(turn);
     }
 
-    /// If nobody is attached, lets the time run until the room is forgotten.
+    /// If nobody is attached, but for those who said that they leave, lets the time run until the room is forgotten: they may wait
+    /// for the signatures of somebody who never comes.
     pub(super) fn note_if_empty(&mut self, turn: &Turn<'_>) {
-        if self.attached.is_empty() && self.empty_until.is_none() {
+        let empty = self.attached.keys().all(|key| self.leaving.contains(key));
+        if empty && self.empty_until.is_none() {
             self.empty_until = Some(turn.now.after_s(turn.empty_ttl_s));
         }
     }

@@ -318,6 +318,21 @@ fn a_server_that_was_restarted_gives_the_room_to_who_hosts_once_shown_where_the_
 }
 
 #[test]
+fn a_room_in_which_only_somebody_is_left_who_said_that_they_leave_is_forgotten_unless_they_come_back() {
+    let gone = |back: bool| {
+        let (mut rig, roster) = Rig::room_of(2);
+        rig.hang_up(2);
+        rig.say(1, ToServer::Close(roster.room));
+        if back {
+            rig.say(1, attach(roster.room, roster.hash()));
+        }
+        rig.pass(1_000 * Config::default().empty_room_ttl_s + 1_000);
+        rig.kept.iter().any(|change| matches!(change, Change::RoomGone(_)))
+    };
+    assert!(gone(false) && !gone(true));
+}
+
+#[test]
 fn a_server_that_was_away_is_brought_forward_step_by_step() {
     let (mut rig, roster) = Rig::room_of(3);
     rig.log_in(9);
