@@ -176,10 +176,13 @@ fn of_two_halves_that_parted_the_junior_one_gives_way_and_the_senior_one_stays()
     assert_eq!(table.seats[3].fate(), Fate::On, "nobody is there to give way to");
 }
 
+/// What is proposed over a roster, and who signs it.
+type Proposed<'a> = &'a dyn Fn(&Roster) -> (Proposal, Vec<Identity>);
+
 /// How others went on from `base`, one step after the other, with what each of them proposes from the roster before.
-fn went_on(base: &Roster, steps: &[&dyn Fn(&Roster) -> (Proposal, Vec<Identity>)]) -> Vec<Step> {
+fn went_on(base: &Roster, steps: &[Proposed<'_>]) -> Vec<Step> {
     let mut at = base.clone();
-    let next = |make: &&dyn Fn(&Roster) -> (Proposal, Vec<Identity>)| {
+    let next = |make: &Proposed<'_>| {
         let (proposal, signers) = make(&at);
         let step = step_signed_by(&proposal, &signers);
         at = verify_step(&at, &step, 8, &Ed25519).unwrap();
