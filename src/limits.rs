@@ -194,7 +194,11 @@ pub const ANSWERS_KEPT_MAX: usize = 2;
 pub const LINK_QUEUE_BYTES_MAX: usize = 512 * 1024;
 
 /// Entries of an author that are kept in memory for pushing on; older ones are fetched from the store.
-pub const RECENT_ENTRIES_MAX: usize = 512;
+pub const RECENT_ENTRIES_MAX: usize = 4_096;
+
+/// Bytes of them: some more than may be on their way on a link ([`LINK_QUEUE_BYTES_MAX`]), so that a busy author's disk is not read
+/// for what was only just written.
+pub const RECENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Entries whose places in the transcript are kept in memory, per room, at some 150 bytes each; older ones are looked up in
 /// the store.
@@ -477,12 +481,13 @@ pub const ARRIVALS_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// share, and [`LINK_QUEUE_BYTES_MAX`] at most.
 pub const FEEDS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Entries that are brought into the history's indexes in one transaction: a few milliseconds, in which nothing else is done.
-pub const INDEXED_AT_ONCE_MAX: usize = 512;
+/// Entries that are brought into the history's indexes in one transaction: some forty milliseconds, in which nothing else is done.
+/// Entries that come together share the pages that they change.
+pub const INDEXED_AT_ONCE_MAX: usize = 4_096;
 
-/// Entries that the history's indexes may lack: a fifth of a second's work for whoever wants to read then, and a megabyte of ids in
+/// Entries that the history's indexes may lack: a second's work for whoever wants to read then, and two megabytes of ids in
 /// memory. Beyond it they are brought in however busy the chat is.
-pub const UNINDEXED_MAX: usize = 16_384;
+pub const UNINDEXED_MAX: usize = 131_072;
 
 /// Entries from which on a short pause is used to bring them into the indexes: many at once cost less than each by itself.
 pub const UNINDEXED_WORTH_A_PAUSE: usize = 1_024;

@@ -13,6 +13,9 @@ pub const LINE_BYTES: usize = 256;
 /// Time without any delivery after which what is missing counts as lost.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// Time between two looks at whether a process is quiet.
+const REST_LOOK: Duration = Duration::from_millis(250);
+
 /// A room full of linked members in this process.
 pub trait Mesh: Send + Sync + 'static {
     /// How many.
@@ -119,6 +122,21 @@ pub async fn paced<M: Mesh>(mesh: &M, ledger: &Ledger, lines: usize, every: Dura
     outcome.p50_us = at(0.5).copied().unwrap_or(0);
     outcome.p99_us = at(0.99).copied().unwrap_or(0);
     outcome
+}
+
+/// What is left to do once all is said, until this process is quiet: the product brings what it kept into its indexes.
+pub async fn rest() -> Outcome {
+    /// Less than this of a look's time is quiet: the room's own timers.
+    const QUIET: f64 = 0.05;
+    let whole = Meter::start();
+    loop {
+        let look = Meter::start();
+        tokio::time::sleep(REST_LOOK).await;
+        if look.stop(REST_LOOK).cpu < REST_LOOK.as_secs_f64() * QUIET {
+            let took = whole.elapsed();
+            return Outcome { cost: whole.stop(took), ..Outcome::default() };
+        }
+    }
 }
 
 async fn run(mesh: &impl Mesh, ledger: &Ledger, lines: u64, talk: impl Future<Output = ()>) -> Outcome {

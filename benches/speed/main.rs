@@ -15,6 +15,7 @@ mod table;
 
 use std::time::Duration;
 
+use crate::cases::Outcome;
 use crate::seat::Seat;
 use crate::table::{Row, Table};
 
@@ -68,10 +69,20 @@ fn measure(plan: &Plan, table: &mut Table) {
         [("burst", &burst, ROUNDS), ("lone", &lone, ROUNDS), ("latency", &timed, ROUNDS), ("overload", &overload, 1)]
     {
         let mut row = Row::new(case, plan.size);
+        let mut later = Row::new("later", plan.size);
         for _ in 0..rounds {
             row.floor.push(floor.ask(order));
-            row.product.push(product.ask(order));
+            let outcome = product.ask(order);
+            row.product.push(outcome);
+            // What is put off is a cost as well, and must not fall into the floor's turn.
+            let mut rest = product.ask("rest");
+            rest.cost.cpu += outcome.cost.cpu;
+            later.product.push(Outcome { deliveries: outcome.deliveries, lines: outcome.lines, ..rest });
         }
+        later.floor.clone_from(&row.floor);
         table.rows.push(row);
+        if case == "burst" {
+            table.rows.push(later);
+        }
     }
 }

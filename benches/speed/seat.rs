@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tracing::span;
 
-use crate::cases::{Ledger, Mesh, Outcome, burst, paced};
+use crate::cases::{Ledger, Mesh, Outcome, burst, paced, rest};
 use crate::floor::Floor;
 use crate::meter::Cost;
 use crate::product::Product;
@@ -103,6 +103,7 @@ async fn answer<M: Mesh>(mesh: Arc<M>, ledger: Arc<Ledger>) {
         let every = |at: usize| Duration::from_millis(number(at) as u64);
         let Outcome { cost, lines, deliveries, missing, p50_us, p99_us, commits } = match words[0] {
             "burst" => burst(&mesh, &ledger, number(1)).await,
+            "rest" => rest().await,
             "lone" => paced(&*mesh, &ledger, number(1), every(2), true).await,
             _ => paced(&*mesh, &ledger, number(1), every(2), false).await,
         };

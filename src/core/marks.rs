@@ -191,7 +191,7 @@ mod tests {
             salt: [0; 16],
             body: content.body().unwrap(),
         };
-        KeptEntry { id: entry.id(), entry, signature: None, place: Place { epoch: 0, depth } }
+        KeptEntry { id: entry.id(), entry: entry.into(), signature: None, place: Place { epoch: 0, depth } }
     }
 
     fn edit(text: &str) -> Content {

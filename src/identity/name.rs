@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use precis_profiles::Nickname;
 use precis_profiles::precis_core::profile::PrecisFastInvocation;
@@ -19,9 +20,11 @@ use crate::limits::{NAME_BYTES_MAX, NAME_COLUMNS_MAX, ROOM_NAME_COLUMNS_MAX};
 macro_rules! name_type {
     ($(#[$doc:meta])* $type:ident, $columns:expr) => {
         $(#[$doc])*
+        ///
+        /// Copies share the text: each event names its room and who it is about.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $type(String);
+        pub struct $type(Arc<str>);
 
         impl $type {
             /// The text.
@@ -49,7 +52,7 @@ macro_rules! name_type {
             type Error = NameError;
             fn try_from(text: String) -> Result<Self, NameError> {
                 check(&text, $columns)?;
-                Ok($type(text))
+                Ok($type(text.into()))
             }
         }
 
@@ -62,7 +65,7 @@ macro_rules! name_type {
 
         impl From<$type> for String {
             fn from(name: $type) -> String {
-                name.0
+                name.0.as_ref().to_owned()
             }
         }
 
@@ -179,10 +182,10 @@ mod tests {
     #[test]
     fn look_alikes_share_a_skeleton() {
         for (left, right) in [("alice", "Alice"), ("paypal", "раураl"), ("modern", "rnodern"), ("b0b", "bOb")] {
-            let [left, right] = [left, right].map(|name| Name(name.to_owned()).skeleton());
+            let [left, right] = [left, right].map(|name| Name(name.into()).skeleton());
             assert_eq!(left, right);
         }
-        let [alice, capital_i, bill] = ["alice", "aIice", "bill"].map(|name| Name(name.to_owned()));
+        let [alice, capital_i, bill] = ["alice", "aIice", "bill"].map(|name| Name(name.into()));
         assert!(alice.looks_like(&capital_i) && !alice.looks_like(&bill));
         assert_ne!(Name("alice".into()).skeleton(), Name("alicia".into()).skeleton());
     }

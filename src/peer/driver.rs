@@ -383,8 +383,7 @@ impl Driver {
             // The signature vouches for the last entry and the chain for those before it: two runs that share it and begin
             // alike are one.
             PeerMessage::Run(run) => {
-                let begins = run.entries.first().map_or(0, |entry| entry.seq);
-                let frame = self.runs.entry((run.signature, begins)).or_insert_with(|| Frame::of(message));
+                let frame = self.runs.entry((run.signature(), run.first().seq)).or_insert_with(|| Frame::of(message));
                 wire.writer.send_frame(frame)
             }
             _ => wire.writer.send(message),

@@ -285,7 +285,7 @@ impl Driver {
 /// In which room, and as whose, a message would be kept: entries, and what is said to us alone, over the link or carried.
 fn to_be_kept(message: &PeerMessage, linked: Option<PeerId>, me: &PeerId) -> Option<(RoomId, PeerId)> {
     match message {
-        PeerMessage::Run(run) => run.entries.first().map(|entry| (entry.room, entry.author)).filter(|(_, by)| by != me),
+        PeerMessage::Run(run) => Some((run.first().room, run.first().author)).filter(|(_, by)| by != me),
         PeerMessage::Private((room, Private::Letter { .. })) => Some((*room, linked?)),
         PeerMessage::Carry(Carry { room, from, to, parcel: Parcel::Sealed(sealed) }) => {
             let letter = sealed.bytes.len() > SEALED_RECEIVED_BYTES_MAX;

@@ -29,7 +29,7 @@ pub(super) struct Wire {
 /// How much an input counts in a batch.
 pub(super) fn weight(input: &Input) -> usize {
     match input {
-        Input::FromPeer { message: PeerMessage::Run(run), .. } => run.entries.len().max(1),
+        Input::FromPeer { message: PeerMessage::Run(run), .. } => run.entries().len(),
         Input::Say { texts, .. } => texts.len(),
         _ => 1,
     }

@@ -69,6 +69,14 @@ impl Content {
         }
     }
 
+    /// The same, given up.
+    pub fn into_text(self) -> Option<String> {
+        match self {
+            Content::Text(text) | Content::Action(text) | Content::Reply { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
     /// The entry that this says something about without being a text itself.
     pub fn about(&self) -> Option<EntryId> {
         match self {

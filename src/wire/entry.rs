@@ -1,12 +1,11 @@
-//! Messages: entries chained into their author's log, and runs that share one signature (DESIGN.md §5).
+//! Messages: entries chained into their author's log (DESIGN.md §5).
 
 use serde::{Deserialize, Serialize};
 
 use super::record::{hash_type, sha256};
 use super::{Bytes, Few, RoomId, RosterHash};
-use crate::identity::{PeerId, Record, signing_bytes};
-use crate::identity::{Signature, Signed};
-use crate::limits::{RUN_ENTRIES_MAX, SEEN_HEADS_MAX, TEXT_BYTES_MAX};
+use crate::identity::{PeerId, signing_bytes};
+use crate::limits::{SEEN_HEADS_MAX, TEXT_BYTES_MAX};
 
 hash_type!(
     /// SHA-256 of an entry, its salt included.
@@ -106,42 +105,5 @@ impl Body {
     /// The text, if this is one.
     pub fn as_text(&self) -> Option<&str> {
         (self.kind == BodyKind::Text as u8).then(|| std::str::from_utf8(&self.bytes).ok()).flatten()
-    }
-}
-
-/// Entries of one author and one audience in a row, with the author's signature over the newest, which by the chain
-/// vouches for all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Run {
-    /// Oldest first, 1 to 64, consecutive.
-    pub entries: Few<Entry, RUN_ENTRIES_MAX>,
-    /// Over the last entry's [`Tip`].
-    pub signature: Signature,
-}
-
-/// What an author signs: the id of the newest entry of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tip {
-    /// Which room.
-    pub room: RoomId,
-    /// Who signs.
-    pub author: PeerId,
-    /// The newest entry.
-    pub id: EntryId,
-}
-
-impl Record for Tip {
-    const PURPOSE: &'static str = "tip";
-    fn signer(&self) -> PeerId {
-        self.author
-    }
-}
-
-impl Run {
-    /// The signed statement behind [`Run::signature`]; `None` for a run without entries, which nobody may send.
-    pub fn tip(&self) -> Option<Signed<Tip>> {
-        let last = self.entries.last()?;
-        let tip = Tip { room: last.room, author: last.author, id: last.id() };
-        Some(Signed::from_parts(tip, self.signature))
     }
 }

@@ -15,12 +15,13 @@ mod pinned;
 mod private;
 mod record;
 mod rendezvous;
+mod run;
 mod ticket;
 
 pub use bounded::{Bytes, Few, Text, TooMany};
 pub use codec::{DecodeError, FRAME_HEADER_BYTES, Message, decode, encode, encoded_len, frame, frame_body_bytes};
 pub use content::{Content, NoSign, check_sign};
-pub use entry::{Body, BodyKind, Entry, EntryId, Run, Tip};
+pub use entry::{Body, BodyKind, Entry, EntryId};
 pub use kind::{FromServerKind, PeerKind, ToServerKind};
 pub use peer::PeerMessage;
 pub use private::{Carry, Letter, Parcel, Private, PrivateId, Sealed, SealingKey, Series};
@@ -29,6 +30,7 @@ pub use record::{
     Proposal, ProposalHash, Reform, RoomId, Roster, RosterHash, Settings, Step,
 };
 pub use rendezvous::{Admission, FromServer, KnockEnd, KnockPhase, RefusalCode, RoomLine, RoomShown, ToServer};
+pub use run::{Run, Tip};
 pub use ticket::{Invitation, KeyTag, Pass, RoomTag, Ticket, TicketError, TicketHost, TicketServer};
 
 /// The ALPN protocol name (RFC 7301) between a client and a rendezvous; another version is another name.

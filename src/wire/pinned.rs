@@ -161,17 +161,17 @@ fn messages_between_peers_have_these_bytes() {
         PeerMessage::Introduce((room(), key(), addresses())),
         &format!("kind: 1f \n room: 11*32 \n member: 01*32 \n {ADDRESSES}"),
     );
-    let run = Run { entries: vec![entry()].try_into().unwrap(), signature: signature() };
+    let run = Run::of_one(entry(), signature());
     pinned(
         PeerMessage::Run(run),
         "kind: 07
-         entries: 01
          room: 11*32
          author: 01*32
-         seq: 01
+         first: 01
          previous: 00*32
          audience: 22*32
          previous audience: 00*32
+         lines: 01
          seen: 01
          seen entry: 66*32
          wall: 80d0f7bf8732

@@ -127,11 +127,10 @@ fn a_run_in_another_members_name_accuses_nobody_of_two_entries() {
         PeerMessage::Run(run) => Some(run.clone()),
         _ => None,
     });
-    let mut forged: Run = run.unwrap();
-    let mut entries = forged.entries.to_vec();
-    entries[0].wall_ms += 1;
-    forged.entries = entries.try_into().unwrap();
-    world.forge_peer(1, 2, PeerMessage::Run(forged));
+    let run: Run = run.unwrap();
+    let mut entry = run.first().clone();
+    entry.wall_ms += 1;
+    world.forge_peer(1, 2, PeerMessage::Run(Run::of_one(entry, run.signature())));
     let two = |event: &Event| matches!(event, Event::Misbehaviour { what: Misdeed::TwoEntries, .. });
     assert!(!world.was_told(2, two));
     let who = "p1".parse().unwrap();
@@ -147,11 +146,11 @@ fn two_entries_of_an_author_are_held_against_the_author_whoever_passes_them_on()
         PeerMessage::Run(run) => Some(run.clone()),
         _ => None,
     });
-    let mut entry = run.unwrap().entries[0].clone();
+    let mut entry = run.unwrap().first().clone();
     entry.salt = [9; 16];
     let tip = p2pchat::wire::Tip { room: entry.room, author: entry.author, id: entry.id() };
     let signature = Verified::sign(tip, &identity(0)).as_signed().signature();
-    world.forge_peer(1, 2, PeerMessage::Run(Run { entries: vec![entry].try_into().unwrap(), signature }));
+    world.forge_peer(1, 2, PeerMessage::Run(Run::of_one(entry, signature)));
     let author = "p0".parse().unwrap();
     let blamed = |event: &Event| matches!(event, Event::Misbehaviour { by: Some(by), what: Misdeed::TwoEntries, .. } if *by == author);
     assert!(world.was_told(2, blamed), "{:?}", world.people[2].events);

@@ -134,7 +134,7 @@ fn nobody_is_given_by_its_id_what_was_said_before_they_came() {
     }
     world.pass(30);
     let given = world.people[2].heard.iter().any(|message| match message {
-        PeerMessage::Run(run) => run.entries.contains(&secret),
+        PeerMessage::Run(run) => run.entries().iter().any(|entry| **entry == secret),
         _ => false,
     });
     assert!(!given);

@@ -74,7 +74,7 @@ fn what_comes_late_for_a_number_in_a_hole_accuses_nobody() {
     world.pass(140);
     let room = world.kept(1).rooms[0].base.room;
     let (author, store) = (world.people[0].id, world.fetch(0, room, 0, 2, 1));
-    assert_eq!(store.entries[0].author, author);
+    assert_eq!(store.first().author, author);
     world.forge_peer(2, 1, p2pchat::wire::PeerMessage::Run(store));
     world.pass(10);
     assert!(!world.was_told(1, |event| matches!(event, Event::Misbehaviour { what: Misdeed::TwoEntries, .. })));

@@ -110,7 +110,7 @@ fn a_newcomer_that_lies_about_what_it_has_gets_nothing_older() {
     }
     for message in &world.people[2].heard {
         if let PeerMessage::Run(run) = message {
-            assert!(run.entries.iter().all(|entry| entry.body.as_text() == Some("new")));
+            assert!(run.entries().iter().all(|entry| entry.body.as_text() == Some("new")));
         }
     }
     assert_eq!(world.texts(2), ["new"]);

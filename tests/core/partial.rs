@@ -44,7 +44,7 @@ fn count(world: &World, since: &[usize]) -> Copies {
         for message in &person.heard[since[who]..] {
             match message {
                 PeerMessage::Run(run) => {
-                    for entry in run.entries.iter() {
+                    for entry in run.entries().iter() {
                         *received.entry((who, entry.author, entry.seq)).or_default() += 1;
                     }
                 }

@@ -217,7 +217,7 @@ impl Storm {
             match message {
                 PeerMessage::Consent(consent) => answered(consent.unverified()),
                 PeerMessage::Run(run) => {
-                    for entry in &run.entries {
+                    for entry in run.entries() {
                         let id = *entries.entry((entry.author, entry.seq)).or_insert(entry.id());
                         assert_eq!(id, entry.id(), "{:?} wrote two entries {}", entry.author, entry.seq);
                     }

@@ -23,10 +23,10 @@ pub fn transcript(world: &World, who: usize) -> Vec<(Place, EntryId, String)> {
 /// Every entry that ever travelled.
 fn entries(world: &World) -> BTreeMap<EntryId, Entry> {
     let runs = world.told_peers.iter().filter_map(|(_, message)| match message {
-        PeerMessage::Run(run) => Some(run.entries.to_vec()),
+        PeerMessage::Run(run) => Some(run.entries().to_vec()),
         _ => None,
     });
-    runs.flatten().map(|entry| (entry.id(), entry)).collect()
+    runs.flatten().map(|entry| (entry.id(), Entry::clone(&entry))).collect()
 }
 
 /// Nobody was shown an entry before one that it names and that they were shown too.
@@ -55,7 +55,7 @@ pub fn check_causes(world: &World) {
 pub fn run_of(entry: Entry, author: u8) -> Run {
     let tip = Tip { room: entry.room, author: entry.author, id: entry.id() };
     let signature = Verified::sign(tip, &identity(author)).as_signed().signature();
-    Run { entries: Few::first_of([entry]), signature }
+    Run::of_one(entry, signature)
 }
 
 pub fn last_entry_of(world: &World, author: PeerId) -> Entry {

@@ -408,7 +408,7 @@ impl World {
         };
         let tip = p2pchat::wire::Tip { room, author: me, id: entry.id() };
         let signature = p2pchat::identity::Verified::sign(tip, &signer).as_signed().signature();
-        let run = p2pchat::wire::Run { entries: vec![entry].try_into().unwrap(), signature };
+        let run = p2pchat::wire::Run::of_one(entry, signature);
         let others: Vec<usize> = self.linked(who).into_iter().collect();
         for other in others {
             self.forge_peer(who, other, PeerMessage::Run(run.clone()));

@@ -171,7 +171,7 @@ impl Crowd {
     fn count(&mut self, who: usize, from: usize, message: &PeerMessage) {
         self.people[who].bytes += frame(message).len();
         let PeerMessage::Run(run) = message else { return };
-        for entry in run.entries.iter() {
+        for entry in run.entries().iter() {
             let id = (entry.author, entry.seq);
             let hops = 1 + self.people[from].hops.get(&id).copied().unwrap_or(0);
             self.people[who].hops.entry(id).or_insert(hops);

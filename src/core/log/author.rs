@@ -1,20 +1,24 @@
 //! One author's log: a hash chain, of which the newest part is in memory and all of it in the store.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::audiences::Rosters;
 use super::forks::Forks;
 use crate::core::consent::roster::is_member;
 use crate::identity::{PeerId, Signature};
-use crate::limits::{RECENT_ENTRIES_MAX, RUN_BYTES_MAX, RUN_ENTRIES_MAX};
+use crate::limits::{RECENT_BYTES_MAX, RECENT_ENTRIES_MAX, RUN_BYTES_MAX, RUN_ENTRIES_MAX};
 use crate::planted::{self, Bug};
-use crate::wire::{Entry, EntryId, Few, RosterHash, Run, encoded_len};
+use crate::wire::{Entry, EntryId, RosterHash, Run, encoded_len};
+
+/// Bytes that an entry takes in memory beside its text.
+const ENTRY_BYTES: usize = size_of::<KeptEntry>() + size_of::<Entry>();
 
 /// An entry that was verified, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptEntry {
-    /// The entry.
-    pub entry: Entry,
+    /// The entry: the log, the store, the screen and every link share it.
+    pub entry: Arc<Entry>,
     /// Its id.
     pub id: EntryId,
     /// The author's signature, on the last entry of each run.
@@ -48,6 +52,8 @@ pub enum Next {
 pub struct AuthorLog {
     /// The newest entries, oldest first.
     recent: VecDeque<KeptEntry>,
+    /// Bytes that they take in memory, about.
+    recent_bytes: usize,
     /// Where each audience begins, in ascending order of number.
     audiences: Vec<(u64, RosterHash)>,
     /// Up to where a hole is taken, since nobody has what is missing.
@@ -59,7 +65,11 @@ pub struct AuthorLog {
 impl AuthorLog {
     /// From what the store kept: where each audience begins, the newest entries, oldest first, and those of other branches.
     pub fn reopen(audiences: Vec<(u64, RosterHash)>, recent: Vec<KeptEntry>, forks: Vec<KeptEntry>) -> Self {
-        AuthorLog { recent: recent.into(), audiences, hole_to: 0, forks: Forks::reopen(forks) }
+        let recent_bytes = recent.iter().map(bytes_of).sum();
+        let forks = Forks::reopen(forks);
+        let mut log = AuthorLog { recent: recent.into(), recent_bytes, audiences, hole_to: 0, forks };
+        log.keep_recent();
+        log
     }
 
     /// The newest entries, oldest first.
@@ -139,6 +149,9 @@ impl AuthorLog {
 
     /// The entry of this number, if it is still in memory.
     pub fn recent(&self, seq: u64) -> Option<&KeptEntry> {
+        if seq > self.head_seq() {
+            return None;
+        }
         let at = self.recent.partition_point(|kept| kept.entry.seq < seq);
         self.recent.get(at).filter(|kept| kept.entry.seq == seq)
     }
@@ -148,9 +161,18 @@ impl AuthorLog {
         if self.audiences.last().is_none_or(|(_, audience)| *audience != kept.entry.audience) {
             self.audiences.push((kept.entry.seq, kept.entry.audience));
         }
+        self.recent_bytes += bytes_of(&kept);
         self.recent.push_back(kept);
-        if self.recent.len() > RECENT_ENTRIES_MAX {
-            self.recent.pop_front();
+        self.keep_recent();
+    }
+
+    /// Leaves older entries to the store; the newest always stays.
+    fn keep_recent(&mut self) {
+        while (self.recent.len() > RECENT_ENTRIES_MAX || self.recent_bytes > RECENT_BYTES_MAX)
+            && self.recent.len() > 1
+            && let Some(oldest) = self.recent.pop_front()
+        {
+            self.recent_bytes -= bytes_of(&oldest);
         }
     }
 
@@ -165,11 +187,10 @@ impl AuthorLog {
         let at = self.recent.partition_point(|recent| recent.entry.seq < seq);
         // What is older than all in memory is in the store, like all that is older.
         if at > 0 {
+            self.recent_bytes += bytes_of(&kept);
             self.recent.insert(at, kept);
         }
-        if self.recent.len() > RECENT_ENTRIES_MAX {
-            self.recent.pop_front();
-        }
+        self.keep_recent();
     }
 
     /// Puts the author's signature on the newest entry, which ends a run.
@@ -215,6 +236,11 @@ impl AuthorLog {
     }
 }
 
+/// Bytes that an entry takes in memory, about: its text, and what stands around it.
+fn bytes_of(kept: &KeptEntry) -> usize {
+    kept.entry.body.bytes.len() + ENTRY_BYTES
+}
+
 /// Whether a reader is in an audience.
 fn may_read(rosters: &impl Rosters, audience: &RosterHash, reader: &PeerId) -> bool {
     planted::is(Bug::AudienceIgnored) || rosters.roster(audience).is_some_and(|roster| is_member(roster, reader))
@@ -223,24 +249,22 @@ fn may_read(rosters: &impl Rosters, audience: &RosterHash, reader: &PeerId) -> b
 /// The longest run that begins with the first of `entries`: consecutive, of one audience, within the bounds, and ending
 /// where the author signed.
 pub fn run_of<'k>(entries: impl IntoIterator<Item = &'k KeptEntry>) -> Option<Run> {
-    let mut run: Vec<Entry> = Vec::new();
+    let mut run: Vec<&KeptEntry> = Vec::new();
     let mut bytes = 0;
     let mut signed = None;
     for kept in entries {
         bytes += encoded_len(&kept.entry);
         let fits = run.len() < RUN_ENTRIES_MAX && bytes <= RUN_BYTES_MAX;
-        let follows = run
-            .last()
-            .is_none_or(|last| last.seq.checked_add(1) == Some(kept.entry.seq) && last.audience == kept.entry.audience);
+        let follows = run.last().is_none_or(|last| Run::goes_on(&last.entry, &last.id, &kept.entry));
         if !fits || !follows {
             break;
         }
-        run.push(kept.entry.clone());
+        run.push(kept);
         if let Some(signature) = kept.signature {
             signed = Some((run.len(), signature));
         }
     }
     let (length, signature) = signed?;
     run.truncate(length);
-    Some(Run { entries: Few::try_from(run).ok()?, signature })
+    Run::new(run.into_iter().map(|kept| (Arc::clone(&kept.entry), kept.id)), signature)
 }

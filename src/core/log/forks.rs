@@ -73,7 +73,7 @@ impl Forks {
         // The longest that reaches the wanted entry within the bounds.
         (0..=before.len()).rev().find_map(|length| {
             let entries = before[..length].iter().rev().chain(&after);
-            run_of(entries.copied()).filter(|run| run.entries.iter().any(|entry| entry.seq == wanted.entry.seq))
+            run_of(entries.copied()).filter(|run| run.entries().iter().any(|entry| entry.seq == wanted.entry.seq))
         })
     }
 

@@ -5,6 +5,7 @@
 //! held, within bounds, and counts for nothing until it is taken: it is not acknowledged, so it comes again if dropped.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::Log;
 use super::audiences::Audiences;
@@ -101,9 +102,8 @@ impl Log {
     /// [`Rejected`]; the log stays as it was.
     pub fn receive(&mut self, run: Run, chain: &Chain, me: &PeerId, scheme: &dyn Scheme) -> Result<Heard, Rejected> {
         let eyes = Eyes { chain, me };
-        let tip = run.tip().ok_or(Misdeed::Malformed)?;
-        let [first, ..] = &run.entries[..] else { return Err(Misdeed::Malformed.into()) };
-        let (author, last) = (first.author, &run.entries[run.entries.len() - 1]);
+        let (tip, first, last) = (run.tip(), run.first(), run.last());
+        let author = first.author;
         if first.room != chain.room() || last.seq > SEQ_MAX {
             return Err(Misdeed::Malformed.into());
         }
@@ -112,21 +112,16 @@ impl Log {
             return Err(Rejected::Known);
         }
         let epoch = self.epoch_of(first, eyes)?;
-        let ids = chained_ids(&run)?;
-        // What is known vouches, by the chain, for all before it.
-        let entries = run.entries.iter().zip(&ids);
-        let known = entries.rev().position(|(entry, id)| self.has(&author, entry.seq, id));
-        let known = known.map_or(0, |from_end| ids.len() - from_end);
+        let known = if self.goes_on_with(first) { 0 } else { self.known_of(&run) };
         // The same end may wait already while what came before it is new.
-        if ids[known..].iter().all(|id| self.held.get(id).is_some()) {
+        if run.ids()[known..].iter().all(|id| self.held.get(id).is_some()) {
             return Err(Rejected::Known);
         }
-        let first_new = &run.entries[known];
+        let first_new = &run.entries()[known];
         let in_hole = self.authors.get(&author).is_some_and(|log| log.has_hole_before(first_new.seq));
         if !in_hole {
             self.check_gap(first_new, eyes)?;
         }
-        let signature = run.signature;
         // Nobody is accused of two entries by anything but their own signature.
         tip.verify(scheme).map_err(|_| Misdeed::BadSignature)?;
 
@@ -138,11 +133,12 @@ impl Log {
         if self.contradicts(first_new) && self.accused.insert(author) {
             heard.blamed.push((author, Misdeed::TwoEntries));
         }
-        let new = run.entries.into_vec().into_iter().zip(ids).skip(known).map(|(entry, id)| {
-            let signature = (id == newest).then_some(signature);
-            KeptEntry { entry, id, signature, place: Place { epoch, depth: 0 } }
+        let new = run.entries().iter().zip(run.ids()).skip(known).map(|(entry, id)| {
+            let signature = (*id == newest).then_some(run.signature());
+            KeptEntry { entry: Arc::clone(entry), id: *id, signature, place: Place { epoch, depth: 0 } }
         });
-        let new: Vec<KeptEntry> = new.collect();
+        let mut new: VecDeque<KeptEntry> = new.collect();
+        let released = self.take_at_once(&mut new, eyes, &mut heard);
         let mut open: VecDeque<EntryId> = new.iter().map(|kept| kept.id).collect();
         if !self.held.hold(author, new) {
             if !self.accused.contains(&author) {
@@ -155,6 +151,7 @@ impl Log {
             });
             open = released.collect();
         }
+        open.extend(released);
         self.settle(open, eyes, &mut heard);
         Ok(heard)
     }
@@ -204,6 +201,20 @@ impl Log {
     fn has(&self, author: &PeerId, seq: u64, id: &EntryId) -> bool {
         let in_log = || self.authors.get(author).and_then(|log| log.recent(seq)).is_some_and(|kept| kept.id == *id);
         self.places.get(id).is_some() || self.places.is_waived(id) || in_log()
+    }
+
+    /// Whether an entry comes right after the newest of a log without branches, so that nothing from it on can be here.
+    fn goes_on_with(&self, first: &Entry) -> bool {
+        let head = self.authors.get(&first.author).and_then(AuthorLog::head);
+        head.is_some_and(|head| head.id == first.previous) && !self.accused.contains(&first.author)
+    }
+
+    /// How many of a run's entries need not be looked at: what is known vouches, by the chain, for all before it.
+    fn known_of(&self, run: &Run) -> usize {
+        let author = run.first().author;
+        let entries = run.entries().iter().zip(run.ids());
+        let known = entries.rev().position(|(entry, id)| self.has(&author, entry.seq, id));
+        known.map_or(0, |from_end| run.ids().len() - from_end)
     }
 
     /// The number of the roster a run was written under, if this member may have it.
@@ -262,21 +273,39 @@ impl Log {
                     heard.blamed.push((author, Misdeed::BrokenChain));
                     continue;
                 }
-                Stand::Next(_) | Stand::Fills(_) => self.take(&id, stand, eyes, heard),
-                Stand::Forked(_) => {
-                    if self.accused.insert(author) {
+                Stand::Next(_) | Stand::Fills(_) | Stand::Forked(_) => {
+                    if matches!(stand, Stand::Forked(_)) && self.accused.insert(author) {
                         heard.blamed.push((author, Misdeed::TwoEntries));
                     }
-                    self.take(&id, stand, eyes, heard);
+                    if let Some(kept) = self.held.remove(&id) {
+                        self.take(kept, stand, eyes, heard);
+                    }
                 }
             }
             open.extend(self.held.released_by(&id));
         }
     }
 
-    fn take(&mut self, id: &EntryId, stand: Stand, eyes: Eyes<'_>, heard: &mut Heard) {
+    /// Takes of new entries, oldest first, those that go on with their author's log and wait for nothing: nearly always all of
+    /// them. What waited for these.
+    fn take_at_once(&mut self, new: &mut VecDeque<KeptEntry>, eyes: Eyes<'_>, heard: &mut Heard) -> Vec<EntryId> {
+        let mut released = Vec::new();
+        while let Some(kept) = new.pop_front() {
+            let alone = !self.held.has_any_of(&kept.entry.author) && !self.accused.contains(&kept.entry.author);
+            let stand = if alone { self.stand(&kept, eyes) } else { Stand::Known };
+            let Stand::Next(_) = stand else {
+                new.push_front(kept);
+                break;
+            };
+            let id = kept.id;
+            self.take(kept, stand, eyes, heard);
+            released.extend(self.held.released_by(&id));
+        }
+        released
+    }
+
+    fn take(&mut self, mut kept: KeptEntry, stand: Stand, eyes: Eyes<'_>, heard: &mut Heard) {
         let (Stand::Next(depth) | Stand::Fills(depth) | Stand::Forked(depth)) = stand else { return };
-        let Some(mut kept) = self.held.remove(id) else { return };
         kept.place.depth = depth;
         let log = self.authors.entry(kept.entry.author).or_default();
         let forked = matches!(stand, Stand::Forked(_));
@@ -284,12 +313,12 @@ impl Log {
             Stand::Fills(_) => log.fill(kept.clone()),
             Stand::Forked(_) => {
                 if !log.append_fork(kept.clone()) {
-                    return self.places.waive(*id);
+                    return self.places.waive(kept.id);
                 }
             }
             _ => log.append(kept.clone()),
         }
-        self.places.insert(*id, Known::of(&kept));
+        self.places.insert(kept.id, Known::of(&kept));
         if kept.entry.author != *eyes.me && kept.entry.audience == eyes.chain.head() {
             self.ends.note(&kept);
         }
@@ -326,12 +355,14 @@ impl Log {
         let depth = self.depth(entry).saturating_add(1);
         // Whoever came in later, or came back, has a log that begins later: what comes from before that is no second entry.
         // Of two that would fill the same hole the second is one, too.
-        let second = self.is_second(entry, &kept.id);
+        if next {
+            return Stand::Next(depth);
+        }
         let late = head.is_some_and(|head| entry.seq < head.entry.seq);
-        match (next, !second && (late || self.places.is_in_hole(&kept.id))) {
-            (true, _) => Stand::Next(depth),
-            (false, true) => Stand::Fills(depth),
-            (false, false) => Stand::Forked(depth),
+        if (late || self.places.is_in_hole(&kept.id)) && !self.is_second(entry, &kept.id) {
+            Stand::Fills(depth)
+        } else {
+            Stand::Forked(depth)
         }
     }
 
@@ -385,21 +416,4 @@ fn is_before(before: &Known, entry: &Entry) -> bool {
 fn first_is_first(entry: &Entry) -> bool {
     let nothing_before = entry.previous == EntryId([0; 32]) && entry.previous_audience == RosterHash([0; 32]);
     (entry.seq == 1) == nothing_before && entry.seq > 0
-}
-
-/// The ids of a run's entries, if each follows the one before.
-fn chained_ids(run: &Run) -> Result<Vec<EntryId>, Misdeed> {
-    let ids: Vec<EntryId> = run.entries.iter().map(Entry::id).collect();
-    for (at, pair) in run.entries.windows(2).enumerate() {
-        let follows = pair[1].previous == ids[at]
-            && pair[0].seq.checked_add(1) == Some(pair[1].seq)
-            && pair[0].room == pair[1].room
-            && pair[0].author == pair[1].author
-            && pair[0].audience == pair[1].audience
-            && pair[1].previous_audience == pair[0].audience;
-        if !follows {
-            return Err(Misdeed::BrokenChain);
-        }
-    }
-    Ok(ids)
 }

@@ -1,6 +1,6 @@
 //! Entries that were verified and wait for entries they name: bounded per author, so that nobody fills another's share.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::author::KeptEntry;
 use crate::identity::PeerId;
@@ -29,7 +29,10 @@ struct Waiting {
 
 impl Held {
     /// Holds entries of one author, all or none; whether there was room.
-    pub(super) fn hold(&mut self, author: PeerId, entries: Vec<KeptEntry>) -> bool {
+    pub(super) fn hold(&mut self, author: PeerId, entries: VecDeque<KeptEntry>) -> bool {
+        if entries.is_empty() {
+            return true;
+        }
         let bytes: usize = entries.iter().map(|kept| encoded_len(&kept.entry)).sum();
         let waits = self.authors.get(&author).map_or(0, |waiting| waiting.bytes);
         if waits + bytes > HELD_BYTES_MAX {
@@ -74,6 +77,11 @@ impl Held {
             .iter()
             .filter(|(on, waiting)| !self.by_id.contains_key(*on) || waiting.contains(*on))
             .map(|(on, _)| on)
+    }
+
+    /// Whether anything of an author waits.
+    pub(super) fn has_any_of(&self, author: &PeerId) -> bool {
+        self.authors.contains_key(author)
     }
 
     /// The entry of this id, if it waits.

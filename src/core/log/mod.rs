@@ -13,6 +13,7 @@ mod places;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub use audiences::{Audiences, Past, Rosters};
 pub use author::{AuthorLog, KeptEntry, Next, Place, run_of};
@@ -188,7 +189,7 @@ impl Log {
             body,
         };
         let place = Place { epoch: chain.current().epoch, depth: deepest.max(before).saturating_add(1) };
-        KeptEntry { id: entry.id(), entry, signature: None, place }
+        KeptEntry { id: entry.id(), entry: Arc::new(entry), signature: None, place }
     }
 
     fn sign_last(&mut self, written: &mut [KeptEntry], signer: &dyn Signer) {

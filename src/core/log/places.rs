@@ -34,10 +34,13 @@ impl Known {
 /// The newest entries by id, and what was found out about others.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Places {
-    /// By id.
-    by_id: BTreeMap<EntryId, Known>,
+    /// Where each is in `order`, by the beginning of its id, counted from the first that ever came. Of two with one beginning the
+    /// earlier is no longer found here, but in the store.
+    by_id: BTreeMap<u64, u64>,
     /// In the order they came; the oldest goes first.
-    order: VecDeque<EntryId>,
+    order: VecDeque<(EntryId, Known)>,
+    /// How many have gone from the front of it.
+    gone: u64,
     /// Entries that the store does not have.
     absent: BTreeSet<EntryId>,
     /// Entries on branches beyond what is kept: nobody waits for them, and they are not taken.
@@ -50,24 +53,30 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn get(&self, id: &EntryId) -> Option<&Known> {
-        self.by_id.get(id)
+        let at = self.by_id.get(&beginning(id))?.checked_sub(self.gone)?;
+        self.order.get(usize::try_from(at).ok()?).filter(|(found, _)| found == id).map(|(_, known)| known)
     }
 
     /// Whether another entry of this author and number is known.
     pub(super) fn has_another(&self, author: &PeerId, seq: u64, id: &EntryId) -> bool {
         let same = |known: &Known| known.author == *author && known.seq == seq;
-        self.by_id.iter().any(|(other, known)| other != id && same(known))
+        self.order.iter().any(|(other, known)| other != id && same(known))
     }
 
     pub(super) fn insert(&mut self, id: EntryId, known: Known) {
         self.absent.remove(&id);
-        if self.by_id.insert(id, known).is_none() {
-            self.order.push_back(id);
+        if self.get(&id).is_some() {
+            return;
         }
+        self.by_id.insert(beginning(&id), self.gone + self.order.len() as u64);
+        self.order.push_back((id, known));
         if self.order.len() > PLACES_KEPT_MAX
-            && let Some(oldest) = self.order.pop_front()
+            && let Some((oldest, _)) = self.order.pop_front()
         {
-            self.by_id.remove(&oldest);
+            if self.by_id.get(&beginning(&oldest)) == Some(&self.gone) {
+                self.by_id.remove(&beginning(&oldest));
+            }
+            self.gone += 1;
         }
     }
 
@@ -103,6 +112,12 @@ impl Places {
     pub(super) fn waive(&mut self, id: EntryId) {
         remember(&mut self.waived, id);
     }
+}
+
+/// The first bytes of an id, which are as good as random.
+fn beginning(id: &EntryId) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = id.0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 fn remember(ids: &mut BTreeSet<EntryId>, id: EntryId) {

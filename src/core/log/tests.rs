@@ -4,7 +4,7 @@ use super::*;
 use crate::core::consent::testing::*;
 use crate::core::event::Misdeed;
 use crate::identity::{Ed25519, Identity};
-use crate::wire::Run;
+use crate::wire::{Run, decode, encode};
 
 /// The chain of a room founded by person 1 into which person 2 and then person 3 came, as each member holds it.
 fn chain_of(size: u8) -> (Vec<Identity>, Chain) {
@@ -75,7 +75,7 @@ fn any_tail_of_a_run_can_be_verified() {
     // Sent from the start again: the known half is dropped, the rest is taken.
     let new = bob.receive(send(&alice, 0), &chain, &people[1].id(), &Ed25519).unwrap();
     assert_eq!(texts(&new), ["three", "four"]);
-    assert_eq!(send(&alice, 3).entries.len(), 1);
+    assert_eq!(send(&alice, 3).entries().len(), 1);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_newcomer_is_given_nothing_from_before_and_misses_nothing_after() {
     let carol = person(3).id();
     let mine = alice.author(&people[0].id()).unwrap();
     let Next::Run(run) = mine.next_for(&carol, 0, &after) else { panic!() };
-    assert_eq!(run.entries.len(), 1);
+    assert_eq!(run.entries().len(), 1);
     let mut log = Log::default();
     assert_eq!(texts(&log.receive(run, &after, &carol, &Ed25519).unwrap()), ["hello carol"]);
     // Bob may have both: the second alone is a hole for him.
@@ -125,25 +125,24 @@ fn changed_reordered_and_unsigned_entries_are_refused() {
     let mut alice = Log::default();
     write(&mut alice, &chain, &people[0], &["one", "two", "three"]);
     let Next::Run(good) = alice.author(&people[0].id()).unwrap().next_for(&people[1].id(), 0, &chain) else { panic!() };
-    let receive = |entries: Vec<Entry>, signature| {
-        let run = Run { entries: entries.try_into().unwrap(), signature };
+    let receive = |entry: Entry, signature| {
+        let run = Run::of_one(entry, signature);
         Log::default().receive(run, &chain, &people[1].id(), &Ed25519)
     };
-    let mut changed = good.entries.to_vec();
-    changed[2].body = Body::text("four").unwrap();
-    assert_eq!(receive(changed, good.signature), Err(Misdeed::BadSignature.into()));
-    let mut changed_inside = good.entries.to_vec();
-    changed_inside[0].body = Body::text("zero").unwrap();
-    assert_eq!(receive(changed_inside, good.signature), Err(Misdeed::BrokenChain.into()));
-    let mut swapped = good.entries.to_vec();
-    swapped.swap(0, 1);
-    assert_eq!(receive(swapped, good.signature), Err(Misdeed::BrokenChain.into()));
-    let mut by_another = good.entries.to_vec();
-    for entry in &mut by_another {
-        entry.author = person(3).id();
-    }
-    assert_eq!(receive(by_another, good.signature), Err(Misdeed::WrongAudience.into()));
-    assert_eq!(receive(vec![], good.signature), Err(Misdeed::Malformed.into()));
+    let entry = good.first();
+    assert_eq!(receive(entry.clone(), good.signature()), Err(Misdeed::BadSignature.into()), "signed is the last");
+    let changed = Entry { body: Body::text("zero").unwrap(), ..entry.clone() };
+    assert_eq!(receive(changed, good.signature()), Err(Misdeed::BadSignature.into()));
+    let by_another = Entry { author: person(3).id(), ..entry.clone() };
+    assert_eq!(receive(by_another, good.signature()), Err(Misdeed::WrongAudience.into()));
+    // Whatever is changed within a run ends in another id of its last.
+    let bytes = encode(&good);
+    let line = bytes.windows(3).position(|bytes| bytes == b"one").unwrap();
+    let mut changed_inside = bytes;
+    changed_inside[line] ^= 1;
+    let run: Run = decode(&changed_inside).unwrap();
+    let heard = Log::default().receive(run, &chain, &people[1].id(), &Ed25519);
+    assert_eq!(heard, Err(Misdeed::BadSignature.into()));
 }
 
 #[test]
@@ -164,7 +163,7 @@ fn two_entries_under_one_number_are_both_kept_and_their_author_accused_once() {
     assert_eq!(bob.head_seq(&author), 1, "frontiers count the branch that came first");
     let ends = bob.author(&author).unwrap().forks().ends();
     let run = bob.author(&author).unwrap().forks().run_with(&ends[0]).unwrap();
-    assert_eq!(run.entries.len(), 2, "with all that came before it");
+    assert_eq!(run.entries().len(), 2, "with all that came before it");
 }
 
 #[test]
@@ -267,14 +266,14 @@ fn a_liar_that_names_nothing_blocks_its_own_log_only_and_takes_bounded_memory() 
     let long = "x".repeat(4_000);
     let mut full = 0;
     for _ in 0..200 {
-        let mut entry = previous[0].entry.clone();
+        let mut entry = Entry::clone(&previous[0].entry);
         (entry.seq, entry.previous, entry.previous_audience) = (entry.seq + 1, previous[0].id, entry.audience);
         entry.seen = Few::first_of([EntryId([7; 32])]);
         entry.body = Body::text(&long).unwrap();
         let tip = Tip { room: entry.room, author: entry.author, id: entry.id() };
         let signature = Verified::sign(tip, &people[0]).as_signed().signature();
-        previous = vec![KeptEntry { id: entry.id(), entry: entry.clone(), ..previous[0].clone() }];
-        let run = Run { entries: Few::first_of([entry]), signature };
+        previous = vec![KeptEntry { id: entry.id(), entry: entry.clone().into(), ..previous[0].clone() }];
+        let run = Run::of_one(entry, signature);
         match carol.receive(run, &chain, &me, &Ed25519) {
             Ok(heard) => assert_eq!(heard, Heard::default()),
             Err(Rejected::Full | Rejected::Gap) => full += 1,
@@ -297,7 +296,7 @@ fn an_old_entry_is_known_by_the_store_and_another_under_its_number_is_a_fork() {
         let written = write(&mut one, &chain, &people[0], some);
         first = first.or(Some(written[0].id));
         let run = sent_after(&one, &people[0], &people[1], after, &chain);
-        after = run.entries[run.entries.len() - 1].seq;
+        after = run.last().seq;
         bob.receive(run, &chain, &people[1].id(), &Ed25519).unwrap();
     }
     let first = first.unwrap();
@@ -340,7 +339,7 @@ fn a_log_that_begins_later_is_given_from_there_and_taken_where_nobody_has_more()
     let later = AuthorLog::reopen(vec![(91, kept[0].entry.audience)], kept, Vec::new());
     let mut alice = Log::reopen(Memory { authors: BTreeMap::from([(author, later)]), past: Past::default() }, &author);
     let run = sent_after(&alice, &people[0], &people[1], 3, &chain);
-    assert_eq!(run.entries[0].seq, 91);
+    assert_eq!(run.first().seq, 91);
     assert_eq!(bob.receive(run.clone(), &chain, &me, &Ed25519), Err(Rejected::Gap));
     bob.take_hole(author, 91);
     assert_eq!(bob.receive(run, &chain, &me, &Ed25519).unwrap().taken.len(), 10);
@@ -362,5 +361,5 @@ fn behind_a_hole_nobody_is_given_what_is_for_others() {
     assert!(only_two(&three.head()).is_none());
     assert_eq!(holed.next_for(&people[1].id(), 1, &two), Next::Nothing);
     let Next::Run(run) = holed.next_for(&people[1].id(), 1, &three) else { panic!("the third is for both") };
-    assert_eq!(run.entries[0].seq, 3);
+    assert_eq!(run.first().seq, 3);
 }

@@ -375,7 +375,7 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         PeerMessage::Consent(consent) => Some(consent.unverified().room),
         PeerMessage::Reform(reform) => Some(reform.unverified().room),
         PeerMessage::LinkState(state) => Some(state.unverified().room),
-        PeerMessage::Run(run) => run.entries.first().map(|entry| entry.room),
+        PeerMessage::Run(run) => Some(run.first().room),
         PeerMessage::Step((room, _))
         | PeerMessage::Frontier((room, _))
         | PeerMessage::Pull((room, _))

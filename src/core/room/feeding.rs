@@ -160,7 +160,7 @@ impl Room {
         }
         let next = self.log.author(&me).map(|log| log.next_for(&peer, reader.given(&me), &self.audiences()));
         if let Some(Next::Run(run)) = next
-            && run.entries.first().is_some_and(|entry| entry.audience == head)
+            && run.first().audience == head
         {
             self.give(ctx, peer, run);
         }
@@ -197,9 +197,8 @@ impl Room {
     }
 
     fn give(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, run: Run) {
-        let Some(last) = run.entries.last() else { return };
-        let (author, up_to) = (last.author, last.seq);
-        let bytes = run.entries.iter().map(encoded_len).sum();
+        let (author, up_to) = (run.last().author, run.last().seq);
+        let bytes = encoded_len(&run);
         if let Some(reader) = self.readers.get_mut(&peer) {
             reader.sent(author, up_to, bytes, ctx.now);
             ctx.tell_peer(&peer, PeerMessage::Run(run));

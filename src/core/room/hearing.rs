@@ -17,7 +17,7 @@ const EARLY_RUNS_MAX: usize = 64;
 impl Room {
     /// A member passes on a run, their own or another's.
     pub fn on_run(&mut self, ctx: &mut Ctx<'_>, from: PeerId, run: Run) {
-        let Some((author, last)) = run.entries.last().map(|entry| (entry.author, entry.seq)) else { return };
+        let (author, last) = (run.last().author, run.last().seq);
         if self.waits_for_past(ctx, &run) {
             return self.hold_early(ctx, from, run);
         }
@@ -61,11 +61,10 @@ impl Room {
     }
 
     fn hold_early(&mut self, ctx: &Ctx<'_>, from: PeerId, run: Run) {
-        let Some(author) = run.entries.first().map(|entry| entry.author) else { return };
         // Our own must not be crowded out: they say which numbers are used.
         if self.early.len() >= EARLY_RUNS_MAX
-            && author == ctx.me()
-            && let Some(others) = self.early.iter().rposition(|(_, run)| run.entries[0].author != author)
+            && run.first().author == ctx.me()
+            && let Some(others) = self.early.iter().rposition(|(_, run)| run.first().author != ctx.me())
         {
             self.early.remove(others);
         }
@@ -136,7 +135,7 @@ impl Room {
             let Some(log) = self.log.author(&author) else { continue };
             let Some(fork) = log.forks().run_with(&id) else { continue };
             let first_known = heard.blamed.contains(&(author, Misdeed::TwoEntries));
-            let ours = fork.entries.iter().find_map(|entry| log.run_from(entry.seq)).filter(|_| first_known);
+            let ours = fork.entries().iter().find_map(|entry| log.run_from(entry.seq)).filter(|_| first_known);
             for peer in self.readers.keys().filter(|peer| **peer != author) {
                 for run in ours.iter().chain(Some(&fork).filter(|_| Some(*peer) != from)) {
                     self.show(ctx, peer, run);
@@ -147,7 +146,7 @@ impl Room {
 
     /// Gives a run to a member who may have it, outside of what they are fed.
     pub(super) fn show(&self, ctx: &mut Ctx<'_>, peer: &PeerId, run: &Run) {
-        let audience = run.entries.first().and_then(|entry| self.audience(&entry.audience));
+        let audience = self.audience(&run.first().audience);
         if audience.is_some_and(|roster| is_member(roster, peer)) {
             ctx.tell_peer(peer, PeerMessage::Run(run.clone()));
         }
@@ -159,7 +158,7 @@ impl Room {
             let Some(log) = self.log.author(author) else { continue };
             for run in log.forks().ends().iter().filter_map(|end| log.forks().run_with(end)) {
                 // Our own branch beside it: nobody else may be there to give it to them.
-                let ours = run.entries.iter().find_map(|entry| log.run_from(entry.seq));
+                let ours = run.entries().iter().find_map(|entry| log.run_from(entry.seq));
                 ours.iter().chain([&run]).for_each(|run| self.show(ctx, peer, run));
             }
         }

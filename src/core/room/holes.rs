@@ -85,7 +85,7 @@ impl Room {
     /// Whoever gave us this can't give what is before it: members that say they have it are asked, since they leave the
     /// giving to whoever did.
     pub(super) fn ask_past_gap(&mut self, ctx: &mut Ctx<'_>, run: &Run) {
-        let Some(first) = run.entries.first() else { return };
+        let first = run.first();
         let head = self.log.head_seq(&first.author);
         // The answer may be the very same run: each would be followed by the next question, for ever.
         let lately = |(at, asked): &(u64, u64)| *at == head && ctx.now.mono_ms < asked.saturating_add(ASK_AGAIN_MS);
@@ -110,7 +110,7 @@ impl Room {
     /// Whether a run leaves out what may have been said to us, for all that whoever gives it can know: their log begins
     /// there, and they had no seat where the author and we had one, or we had a seat that we know nothing of any more.
     pub(super) fn skips_too_far(&self, me: &PeerId, from: &PeerId, run: &Run) -> bool {
-        let Some(first) = run.entries.first() else { return false };
+        let first = run.first();
         let log = self.log.author(&first.author);
         let next = self.log.head_seq(&first.author).saturating_add(1);
         let floor = self.readers.get(from).and_then(|reader| reader.floors.get(&first.author));

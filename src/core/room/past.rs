@@ -68,10 +68,8 @@ impl Room {
     /// Whether a run comes after another one of its author whose audience is being found out: taken first, it would leave a
     /// hole.
     pub(super) fn waits_for_past(&mut self, ctx: &Ctx<'_>, run: &Run) -> bool {
-        let Some(first) = run.entries.first() else { return false };
-        let earlier = |(_, early): &(PeerId, Run)| {
-            early.entries.last().is_some_and(|last| last.author == first.author && last.seq < first.seq)
-        };
+        let first = run.first();
+        let earlier = |(_, early): &(PeerId, Run)| early.last().author == first.author && early.last().seq < first.seq;
         let until = self.traced.map(|(_, at)| at.saturating_add(ASK_AGAIN_MS));
         let until = until.filter(|until| ctx.now.mono_ms < *until && self.early.iter().any(earlier));
         self.early_until = until.or(self.early_until);

@@ -21,8 +21,8 @@ impl Room {
         let (Some(from), false) = (self.name_of(&key), ctx.known.ignores(&key)) else { return };
         let mine = key == me;
         let answers_me = matches!(manner, Manner::Reply(to) if self.author_of(&to) == Some(me));
-        let text = content.text().unwrap_or_default();
-        let mentions_me = !mine && (answers_me || self.speaks_to(&me, text));
+        let text = content.into_text().unwrap_or_default();
+        let mentions_me = !mine && (answers_me || self.speaks_to(&me, &text));
         ctx.tell(Event::Message {
             room: self.name.clone(),
             id: kept.id,
@@ -30,7 +30,7 @@ impl Room {
             key,
             mine,
             seq: kept.entry.seq,
-            text: text.to_owned(),
+            text,
             sent_at_ms: kept.entry.wall_ms,
             place: kept.place,
             forked,

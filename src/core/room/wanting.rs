@@ -67,7 +67,7 @@ impl Room {
     /// with branches.
     pub(super) fn note_giver(&mut self, from: PeerId, run: &Run) {
         if !self.wanted.is_empty() && self.readers.contains_key(&from) {
-            for id in run.entries.iter().flat_map(|entry| entry.seen.iter().chain([&entry.previous])) {
+            for id in run.entries().iter().flat_map(|entry| entry.seen.iter().chain([&entry.previous])) {
                 if let Some(wanted) = self.wanted.get_mut(id) {
                     wanted.given_by.insert(from);
                 }

@@ -4,7 +4,7 @@
 //! all that is left right before something is read by them. They say nothing that the rows don't say: what they lead to is
 //! compared with what they said, and a crash loses nothing, since what is behind them is indexed when the file is opened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rusqlite::{Connection, params};
 
@@ -26,10 +26,45 @@ pub(super) fn row_of(at: i64) -> (i64, usize) {
     (at.div_euclid(RUN_ENTRIES_MAX as i64), usize::try_from(within).unwrap_or_default())
 }
 
+/// The beginning of an id, as the indexes have it, in the order of whole ids: a quarter of the bytes, and as good for finding,
+/// since what is found is compared with the whole. Whoever makes two entries with one beginning (four billion tries) gets them
+/// shown, if both have one depth, in the order in which they came.
+pub(super) fn short(id: &[u8; 32]) -> i64 {
+    let [a, b, c, d, e, f, g, h, ..] = *id;
+    i64::from_be_bytes([a ^ 0x80, b, c, d, e, f, g, h])
+}
+
+/// Entries that the indexes don't have yet: the beginning of each id, and where it stands, in that order. Nothing is cheaper to
+/// keep, and look-ups go through all of it.
+#[derive(Debug, Default)]
+pub(super) struct Behind(VecDeque<(i64, i64)>);
+
+impl Behind {
+    /// Notes what was just kept in a row.
+    pub(super) fn note(&mut self, row: i64, ids: impl Iterator<Item = i64>) {
+        self.0.extend(ids.zip(at(row)..));
+    }
+
+    /// All up to there is indexed.
+    fn indexed_to(&mut self, last: i64) {
+        let done = self.0.partition_point(|(_, at)| *at <= last);
+        self.0.drain(..done);
+    }
+
+    /// Adds to `places` where any of these stand.
+    fn find(&self, places: &mut BTreeMap<i64, Vec<i64>>) {
+        for (short, at) in &self.0 {
+            if let Some(found) = places.get_mut(short) {
+                found.push(*at);
+            }
+        }
+    }
+}
+
 impl PeerStore {
     /// How many entries the indexes don't have yet.
     pub fn unindexed(&self) -> usize {
-        self.unindexed.len()
+        self.behind.0.len()
     }
 
     /// Brings a little more into the indexes; whether there is more.
@@ -41,13 +76,11 @@ impl PeerStore {
         self.all.pragma_update(None, "synchronous", "NORMAL")?;
         let indexed = index_next(&mut self.all);
         self.all.pragma_update(None, "synchronous", "FULL")?;
-        let (indexed, more) = indexed?;
+        let (last, more) = indexed?;
         if more {
-            for id in &indexed {
-                self.unindexed.remove(id);
-            }
+            self.behind.indexed_to(last);
         } else {
-            self.unindexed = Default::default();
+            self.behind = Behind::default();
         }
         Ok(more)
     }
@@ -61,12 +94,20 @@ impl PeerStore {
         Ok(())
     }
 
-    /// Where the entries of an id stand.
-    pub(super) fn places_of(&self, id: &EntryId) -> Result<Vec<i64>, StoreError> {
-        match self.unindexed.get(id) {
-            Some(at) => Ok(vec![*at]),
-            None => self.rows("SELECT at FROM place WHERE id = ?", [id.0], |row| Ok(row.get(0)?)),
+    /// Where entries of these ids may stand.
+    pub(super) fn places_of(&self, ids: &[EntryId]) -> Result<Vec<i64>, StoreError> {
+        let mut places: BTreeMap<i64, Vec<i64>> = ids.iter().map(|id| (short(&id.0), Vec::new())).collect();
+        if !places.is_empty() {
+            self.behind.find(&mut places);
         }
+        for (short, found) in &mut places {
+            found.extend(
+                self.rows("SELECT at FROM place WHERE id = ?", [*short], |row| {
+                    row.get::<_, i64>(0).map_err(Into::into)
+                })?,
+            );
+        }
+        Ok(places.into_values().flatten().collect())
     }
 
     /// Rows that the indexes don't have yet: of a file that is only read, beside a chat that will index them.
@@ -95,18 +136,18 @@ pub(super) fn check_newest(from: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Indexes some rows: which entries, and whether there are more.
-fn index_next(to: &mut Connection) -> Result<(Vec<EntryId>, bool), StoreError> {
+/// Indexes some rows: up to where, and whether there are more.
+fn index_next(to: &mut Connection) -> Result<(i64, bool), StoreError> {
     let transaction = to.transaction()?;
     let mut after = newest_indexed(&transaction)?;
-    let (mut indexed, mut marked) = (Vec::new(), BTreeSet::new());
-    while indexed.len() < INDEXED_AT_ONCE_MAX {
+    let (mut indexed, mut marked) = (0, BTreeSet::new());
+    while indexed < INDEXED_AT_ONCE_MAX {
         let next = rows_of(&transaction, BEHIND, [after, (INDEXED_AT_ONCE_MAX / RUN_ENTRIES_MAX) as i64], kept_run)?;
         let Some(last) = next.last() else { break };
         after = last.number;
         for run in &next {
             index_run(&transaction, run)?;
-            indexed.extend(run.entries.iter().map(|kept| kept.id));
+            indexed += run.entries.len();
             marked.extend(
                 run.entries.iter().filter_map(|kept| Some((kept.entry.room, kept.entry.body.content()?.about()?))),
             );
@@ -114,8 +155,7 @@ fn index_next(to: &mut Connection) -> Result<(Vec<EntryId>, bool), StoreError> {
     }
     marked.iter().try_for_each(|(room, about)| marked::pass_over(&transaction, room, about))?;
     transaction.commit()?;
-    let more = indexed.len() >= INDEXED_AT_ONCE_MAX;
-    Ok((indexed, more))
+    Ok((at(after.saturating_add(1)) - 1, indexed >= INDEXED_AT_ONCE_MAX))
 }
 
 /// Brings a row into the indexes.
@@ -125,7 +165,7 @@ pub(super) fn index_run(to: &Connection, run: &KeptRun) -> Result<(), StoreError
     for (kept, at) in run.entries.iter().zip(at(run.number)..) {
         let KeptEntry { entry, id, place: stands, .. } = kept;
         let (epoch, depth) = (super::as_stored(stands.epoch), super::as_stored(stands.depth));
-        if place.execute(params![at, entry.room.0, epoch, depth, id.0])? == 0 {
+        if place.execute(params![at, short(&entry.room.0), epoch, depth, short(&id.0)])? == 0 {
             return Err(StoreError::Damaged { what: "an index" });
         }
         keep_words(to, at, kept)?;

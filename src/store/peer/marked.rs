@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
+use super::index::short;
 use super::runs::KeptRun;
 use super::transcript::{RowsAtHand, Stand};
 use super::{PeerStore, rows_of};
@@ -28,8 +29,8 @@ pub(super) fn keep_mark(to: &Connection, at: i64, kept: &KeptEntry) -> Result<()
         let about = kept.entry.body.content().and_then(|content| content.about());
         to.prepare_cached("INSERT OR IGNORE INTO mark (at, room, about) VALUES (?, ?, ?)")?.execute(params![
             at,
-            kept.entry.room.0,
-            about.map(|about| about.0)
+            short(&kept.entry.room.0),
+            about.map(|about| short(&about.0))
         ])?;
     }
     Ok(())
@@ -51,14 +52,14 @@ enum Wish {
 /// never shown, and whoever says it without end would slow down everybody who reads the entry. It stays a mark, about nothing.
 pub(super) fn pass_over(on: &Connection, room: &RoomId, about: &EntryId) -> Result<(), StoreError> {
     let marks = "SELECT COUNT(*) FROM mark WHERE about = ? AND room = ?";
-    let marks: i64 = on.prepare_cached(marks)?.query_row(params![about.0, room.0], |row| row.get(0))?;
+    let marks: i64 = on.prepare_cached(marks)?.query_row([short(&about.0), short(&room.0)], |row| row.get(0))?;
     if marks <= MARKS_READ_MAX as i64 {
         return Ok(());
     }
     let mut at_hand = RowsAtHand::of(on);
     let mut counting: BTreeMap<PeerId, BTreeMap<Wish, i64>> = BTreeMap::new();
     let mut passed = Vec::new();
-    for stand in rows_of(on, ABOUT, params![about.0, room.0], Stand::read)? {
+    for stand in rows_of(on, ABOUT, [short(&about.0), short(&room.0)], Stand::read)? {
         let kept = at_hand.entry(&stand)?.0;
         let wish = match kept.entry.body.content() {
             Some(Content::Edit { .. }) => Wish::Edit,
@@ -139,7 +140,7 @@ impl<'s> Reading<'s> {
     fn about(&mut self, kept: &KeptEntry) -> Result<Marks, StoreError> {
         let mut marks = Marks::default();
         let author_of = |id: &EntryId| (*id == kept.id).then_some(kept.entry.author);
-        for stand in self.store.rows(ABOUT, params![kept.id.0, kept.entry.room.0], Stand::read)? {
+        for stand in self.store.rows(ABOUT, [short(&kept.id.0), short(&kept.entry.room.0)], Stand::read)? {
             marks.fold(&self.at_hand.entry(&stand)?.0, author_of);
         }
         for late in self.late.iter().flat_map(|run| &run.entries).filter(|late| is_mark(late)) {
@@ -164,14 +165,15 @@ impl<'s> Reading<'s> {
     }
 
     fn find(&mut self, room: &RoomId, id: &EntryId) -> Result<Option<(KeptEntry, bool)>, StoreError> {
-        let query = "SELECT * FROM place WHERE id = ? AND room = ? LIMIT 1";
-        match self.store.rows(query, params![id.0, room.0], Stand::read)?.first() {
-            Some(stand) => self.at_hand.entry(stand).map(Some),
-            None => {
-                let late = self.late.iter().flat_map(|run| run.entries.iter().map(|kept| (kept, run.forked)));
-                Ok(late.filter(|(kept, _)| kept.id == *id).map(|(kept, forked)| (kept.clone(), forked)).next())
+        let query = "SELECT * FROM place WHERE id = ? AND room = ?";
+        for stand in self.store.rows(query, params![short(&id.0), short(&room.0)], Stand::read)? {
+            let found = self.at_hand.entry(&stand)?;
+            if found.0.id == *id {
+                return Ok(Some(found));
             }
         }
+        let late = self.late.iter().flat_map(|run| run.entries.iter().map(|kept| (kept, run.forked)));
+        Ok(late.filter(|(kept, _)| kept.id == *id).map(|(kept, forked)| (kept.clone(), forked)).next())
     }
 
     /// An entry as a person reads it; `None` for one that is no text.
@@ -210,7 +212,7 @@ impl PeerStore {
     /// The newest entries about each room itself, as far as they are indexed.
     pub(super) fn standing(&self) -> Result<Vec<KeptEntry>, StoreError> {
         let rooms =
-            self.rows("SELECT DISTINCT room FROM mark WHERE about IS NULL", [], |row| Ok(RoomId(row.get(0)?)))?;
+            self.rows("SELECT DISTINCT room FROM mark WHERE about IS NULL", [], |row| Ok(row.get::<_, i64>(0)?))?;
         let newest = format!(
             "SELECT place.* FROM mark CROSS JOIN place ON place.at = mark.at WHERE mark.room = ?1 AND mark.about IS NULL
              ORDER BY place.epoch DESC, place.depth DESC, place.id DESC LIMIT {STANDING_RECALLED_MAX}"
@@ -218,7 +220,7 @@ impl PeerStore {
         let mut at_hand = RowsAtHand::of(self.connection());
         let mut standing = Vec::new();
         for room in rooms {
-            for stand in self.rows(&newest, [room.0], Stand::read)? {
+            for stand in self.rows(&newest, [room], Stand::read)? {
                 standing.push(at_hand.entry(&stand)?.0);
             }
         }
@@ -254,7 +256,7 @@ mod tests {
 
     fn read_about(store: &PeerStore, of: &EntryId) -> usize {
         let count = "SELECT COUNT(*) FROM mark WHERE about = ?";
-        store.connection().query_row(count, [of.0], |row| row.get::<_, i64>(0)).unwrap() as usize
+        store.connection().query_row(count, [short(&of.0)], |row| row.get::<_, i64>(0)).unwrap() as usize
     }
 
     #[test]

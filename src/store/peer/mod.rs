@@ -14,11 +14,12 @@ mod salvage;
 mod schema;
 mod transcript;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rusqlite::{Connection, Params, params};
 
+use self::index::Behind;
 use self::rows::as_stored;
 use self::runs::{KeptRun, NewRow, kept_run};
 use self::schema::SCHEMA;
@@ -44,8 +45,8 @@ pub struct PeerStore {
     own: Option<PeerId>,
     /// In a run of which nothing is to stay: where the ends of our own logs stay all the same.
     tips: Option<Connection>,
-    /// Entries that the indexes don't have yet, and where they stand.
-    unindexed: HashMap<EntryId, i64>,
+    /// Entries that the indexes don't have yet.
+    behind: Behind,
     /// Bytes of disk that each author takes in each room, about.
     taken: BTreeMap<(RoomId, PeerId), u64>,
 }
@@ -81,7 +82,7 @@ impl PeerStore {
     }
 
     fn of(all: Connection) -> Self {
-        PeerStore { all, own: None, tips: None, unindexed: HashMap::new(), taken: BTreeMap::new() }
+        PeerStore { all, own: None, tips: None, behind: Behind::default(), taken: BTreeMap::new() }
     }
 
     /// A database in memory that remembers in this one only the ends of `me`'s own logs, as a number and two hashes each: a
@@ -103,7 +104,7 @@ impl PeerStore {
         let (mut new, mut taken) = (Vec::new(), Vec::new());
         for change in changes {
             apply(&transaction, change, |NewRow { number, bytes }, row| {
-                new.extend(row.iter().map(|kept| kept.id).zip(index::at(number)..));
+                new.push((number, row.iter().map(|kept| index::short(&kept.id.0)).collect::<Vec<i64>>()));
                 taken
                     .extend(row.first().map(|kept| {
                         ((kept.entry.room, kept.entry.author), retention::bytes_on_disk(bytes, row.len()))
@@ -126,7 +127,7 @@ impl PeerStore {
             _ => ends.iter().try_for_each(|(room, kept)| rows::keep_tip(&transaction, room, kept))?,
         }
         transaction.commit()?;
-        self.unindexed.extend(new);
+        new.into_iter().for_each(|(row, ids)| self.behind.note(row, ids.into_iter()));
         for (whose, bytes) in taken {
             *self.taken.entry(whose).or_default() += bytes;
         }
@@ -266,15 +267,13 @@ impl PeerStore {
         numbers: &[(PeerId, u64)],
     ) -> Result<Vec<(EntryId, Known)>, StoreError> {
         let mut found = Vec::new();
-        for id in ids {
-            for at in self.places_of(id)? {
-                let (number, within) = index::row_of(at);
-                let run = self.rows("SELECT * FROM run WHERE number = ?", [number], kept_run)?.pop();
-                let in_log = run
-                    .filter(|run| !run.forked)
-                    .and_then(|mut run| (within < run.entries.len()).then(|| run.entries.swap_remove(within)));
-                found.extend(in_log.filter(|kept| kept.entry.room == *room && kept.id == *id));
-            }
+        for at in self.places_of(ids)? {
+            let (number, within) = index::row_of(at);
+            let run = self.rows("SELECT * FROM run WHERE number = ?", [number], kept_run)?.pop();
+            let in_log = run
+                .filter(|run| !run.forked)
+                .and_then(|mut run| (within < run.entries.len()).then(|| run.entries.swap_remove(within)));
+            found.extend(in_log.filter(|kept| kept.entry.room == *room && ids.contains(&kept.id)));
         }
         for (author, seq) in numbers {
             let holds = "SELECT * FROM run WHERE room = ? AND author = ? AND forked = 0 AND first <= ? ORDER BY first DESC LIMIT 1";
@@ -282,7 +281,7 @@ impl PeerStore {
             found.extend(runs.into_iter().flat_map(|run| run.entries).find(|kept| kept.entry.seq == *seq));
         }
         let known = |kept: KeptEntry| {
-            let Entry { author, seq, audience, .. } = kept.entry;
+            let Entry { author, seq, audience, .. } = *kept.entry;
             (kept.id, Known { author, seq, audience, place: kept.place })
         };
         Ok(found.into_iter().map(known).collect())

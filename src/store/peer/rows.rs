@@ -4,6 +4,7 @@
 //! A seal guards against accidents, not against people: who can write this file can read the identity beside it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rusqlite::{Connection, Row, params};
 use sha2::{Digest as _, Sha256};
@@ -335,7 +336,7 @@ pub(super) fn only_place(
         salt: [0; 16],
         body: Body { kind: 0, bytes: Bytes::default() },
     };
-    KeptEntry { entry, id, signature: None, place }
+    KeptEntry { entry: Arc::new(entry), id, signature: None, place }
 }
 
 /// Whether this is what [`only_place`] makes of an entry whose text is gone.

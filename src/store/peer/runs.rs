@@ -4,6 +4,7 @@
 //! each entry in its blob. Ids are computed when it is read: the last one's is in the row, and vouches for all before it.
 
 use std::slice;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
@@ -174,7 +175,8 @@ fn is_here(to: &Connection, room: &RoomId, author: &PeerId, first: u64, last: u6
 /// Leaves of a row only its last entry: whole, or, without its text, as a place.
 pub(super) fn keep_only_last(to: &Connection, run: &mut KeptRun, whole: bool) -> Result<(), StoreError> {
     let Some(mut last) = run.entries.pop() else { return Ok(()) };
-    let KeptEntry { entry: Entry { room, author, seq, audience, .. }, id, place, .. } = last;
+    let KeptEntry { ref entry, id, place, .. } = last;
+    let Entry { room, author, seq, audience, .. } = **entry;
     if !whole {
         last = only_place(room, author, seq, audience, id, place);
     }
@@ -201,7 +203,7 @@ fn blob(row: &[KeptEntry]) -> Option<Vec<u8>> {
             signature: kept.signature,
         })
         .collect();
-    let Entry { previous, previous_audience, .. } = first.entry;
+    let Entry { previous, previous_audience, .. } = *first.entry;
     // Writing to memory can't fail; an empty blob is told from an entry when it is read.
     Some(postcard::to_stdvec(&Blob { previous, previous_audience, lines }).unwrap_or_default())
 }
@@ -252,7 +254,7 @@ pub(super) fn kept_run(row: &Row<'_>) -> Result<KeptRun, StoreError> {
             let entry = Entry { room, author, seq, previous, audience, previous_audience, seen, wall_ms, salt, body };
             let id = entry.id();
             (previous, previous_audience) = (id, audience);
-            entries.push(KeptEntry { entry, id, signature, place: Place { epoch, depth } });
+            entries.push(KeptEntry { entry: Arc::new(entry), id, signature, place: Place { epoch, depth } });
         }
     } else {
         entries.push(only_place(room, author, last, audience, id, Place { epoch, depth }));

@@ -4,14 +4,14 @@
 
 use crate::store::sqlite::Schema;
 
-/// Format 5: entries by the run, consents over passed rosters. None before it was released.
-pub(super) const SCHEMA: Schema = Schema { format: 5, create: TABLES };
+/// Format 6: indexes by short ids. None before it was released.
+pub(super) const SCHEMA: Schema = Schema { format: 6, create: TABLES };
 
 /// A `seal` is a checksum of its row ([`super::rows::seal`]). A `run` is entries of one author in a row; its `id` and `depth` are those of the
 /// last, and one whose `entries` are gone stands for the place of its last. A `forked` one is on another branch than its author's log
 /// here. `passed` is the number of the roster that made a consent a thing of the past. `letter` has both directions of private conversations. `mark` tells which entries are no texts, and which they are about.
-/// `place`, `words` and `mark` are the indexes ([`super::index`]): they hold no text, only where each entry and each word stands, and
-/// what is deleted from `words` leaves no trace. A `hole` is where damage took entries out of an author's log: what stands behind it
+/// `place`, `words` and `mark` are the indexes ([`super::index`]): they hold no text, only where each entry and each word stands, by the
+/// beginnings of ids ([`super::index::short`]), and what is deleted from `words` leaves no trace. A `hole` is where damage took entries out of an author's log: what stands behind it
 /// is shown, but the log ends before it, so that the members are asked for the rest, until it has come.
 const TABLES: &str = "
     CREATE TABLE room (
@@ -81,19 +81,19 @@ const TABLES: &str = "
     CREATE INDEX run_forgotten ON run (room) WHERE entries IS NULL;
     CREATE TABLE place (
         at INTEGER PRIMARY KEY,
-        room BLOB NOT NULL,
+        room INTEGER NOT NULL,
         epoch INTEGER NOT NULL,
         depth INTEGER NOT NULL,
-        id BLOB NOT NULL
+        id INTEGER NOT NULL
     );
     CREATE INDEX place_in_order ON place (room, epoch, depth, id);
     CREATE INDEX place_by_id ON place (id);
-    CREATE VIRTUAL TABLE words USING fts5 (text, content = '', tokenize = 'unicode61 remove_diacritics 2');
+    CREATE VIRTUAL TABLE words USING fts5 (text, content = '', columnsize = 0, tokenize = 'unicode61 remove_diacritics 2');
     INSERT INTO words (words, rank) VALUES ('secure-delete', 1);
     CREATE TABLE mark (
         at INTEGER PRIMARY KEY,
-        room BLOB NOT NULL,
-        about BLOB
+        room INTEGER NOT NULL,
+        about INTEGER
     );
     CREATE INDEX mark_about ON mark (about);
     CREATE INDEX mark_by_room ON mark (room) WHERE about IS NULL;

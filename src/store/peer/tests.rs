@@ -134,7 +134,12 @@ pub(super) fn put(
         };
         let tip = Tip { room: base.room, author: author.id(), id: entry.id() };
         let signature = Some(Verified::sign(tip, author).as_signed().signature());
-        entries.push(KeptEntry { id: entry.id(), entry, signature, place: Place { epoch: base.epoch, depth } });
+        entries.push(KeptEntry {
+            id: entry.id(),
+            entry: entry.into(),
+            signature,
+            place: Place { epoch: base.epoch, depth },
+        });
     }
     store.apply(&[Change::Entries { room: base.room, entries: entries.clone() }]).unwrap();
     entries

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rusqlite::{Connection, Params, Row, Statement, params};
 
-use super::index::{self, row_of};
+use super::index::{self, row_of, short};
 use super::marked::{self, Reading};
 use super::query::expression;
 use super::rows;
@@ -70,7 +70,7 @@ impl PeerStore {
                 params![room.0, number.unwrap_or(i64::MAX)],
             )?;
             let reading = Reading::of(store, late, room, me)?;
-            let mut part = store.part(room, count, (which, params![room.0, before]), stands, reading, false)?;
+            let mut part = store.part(room, count, (which, params![short(&room.0), before]), stands, reading, false)?;
             part.more = part.more.saturating_sub(forgotten);
             Ok(part)
         })
@@ -93,9 +93,17 @@ impl PeerStore {
         // What a peer says may be larger than SQLite counts; nothing stands behind that.
         let [epoch, depth] = [place.epoch, place.depth].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
         self.snapshot(|store, late| {
-            let stands = late.iter().flat_map(stands_of).filter(|stand| !stand.mark && stand.order() < (place, *id));
+            let stands =
+                late.iter().flat_map(stands_of).filter(|stand| !stand.mark && stand.order() < (place, short(&id.0)));
             let reading = Reading::of(store, late, room, me)?;
-            store.part(room, count, (which, params![room.0, epoch, depth, id.0]), stands, reading, false)
+            store.part(
+                room,
+                count,
+                (which, params![short(&room.0), epoch, depth, short(&id.0)]),
+                stands,
+                reading,
+                false,
+            )
         })
     }
 
@@ -120,7 +128,7 @@ impl PeerStore {
             let found = if late.is_empty() { Vec::new() } else { matching(late, &expression)? };
             let stands = late.iter().flat_map(stands_of).filter(|stand| found.contains(&stand.at));
             let reading = Reading::of(store, late, room, me)?;
-            store.part(room, count, (which, params![room.0, expression]), stands, reading, true).map(Ok)
+            store.part(room, count, (which, params![short(&room.0), expression]), stands, reading, true).map(Ok)
         })
     }
 
@@ -151,7 +159,7 @@ impl PeerStore {
         mut reading: Reading<'_>,
         by_words: bool,
     ) -> Result<Part, StoreError> {
-        let mut late: Vec<Stand> = late.filter(|stand| stand.room == *room && !stand.only_place).collect();
+        let mut late: Vec<Stand> = late.filter(|stand| stand.room == short(&room.0) && !stand.only_place).collect();
         late.sort_by_key(|stand| Reverse(stand.order()));
         let mut all = self.count(which, params)?.saturating_add(late.len() as u64);
         if by_words {
@@ -215,10 +223,11 @@ impl PeerStore {
     ) -> Result<Result<(), E>, StoreError> {
         self.snapshot(|store, late| {
             let mut reading = Reading::of(store, late, room, me)?;
-            let mut late: Vec<Stand> = late.iter().flat_map(stands_of).filter(|stand| stand.room == *room).collect();
+            let mut late: Vec<Stand> =
+                late.iter().flat_map(stands_of).filter(|stand| stand.room == short(&room.0)).collect();
             late.sort_by_key(Stand::order);
             let mut query = store.all.prepare("SELECT * FROM place WHERE room = ? ORDER BY epoch, depth, id")?;
-            let mut stands = Merged::of(&mut query, [room.0], late, |a, b| a.order() < b.order())?;
+            let mut stands = Merged::of(&mut query, [short(&room.0)], late, |a, b| a.order() < b.order())?;
             while let Some(stand) = stands.next()? {
                 let (kept, forked) = reading.entry(&stand)?;
                 if rows::is_only_place(&kept) {
@@ -255,9 +264,9 @@ impl PeerStore {
 /// Where an entry stands, by an index.
 pub(super) struct Stand {
     pub(super) at: i64,
-    room: RoomId,
+    room: i64,
     place: Place,
-    id: EntryId,
+    id: i64,
     /// Whether that is all that is left of it, as far as we know yet.
     only_place: bool,
     /// Whether it is no text, as far as we know yet.
@@ -265,15 +274,21 @@ pub(super) struct Stand {
 }
 
 impl Stand {
-    fn order(&self) -> (Place, EntryId) {
+    fn order(&self) -> (Place, i64) {
         (self.place, self.id)
     }
 
     /// A row of `place`.
     pub(super) fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         let place = Place { epoch: rows::number(row, "epoch")?, depth: rows::number(row, "depth")? };
-        let (room, id) = (RoomId(row.get("room")?), EntryId(row.get("id")?));
-        Ok(Stand { at: row.get("at")?, room, place, id, only_place: false, mark: false })
+        Ok(Stand {
+            at: row.get("at")?,
+            room: row.get("room")?,
+            place,
+            id: row.get("id")?,
+            only_place: false,
+            mark: false,
+        })
     }
 }
 
@@ -281,9 +296,9 @@ impl Stand {
 fn stands_of(run: &KeptRun) -> impl Iterator<Item = Stand> {
     run.entries.iter().zip(index::at(run.number)..).map(|(kept, at)| Stand {
         at,
-        room: kept.entry.room,
+        room: short(&kept.entry.room.0),
         place: kept.place,
-        id: kept.id,
+        id: short(&kept.id.0),
         only_place: rows::is_only_place(kept),
         mark: marked::is_mark(kept),
     })
@@ -358,7 +373,8 @@ impl<'c> RowsAtHand<'c> {
         }
         let run = self.rows.get(&number).ok_or_else(damaged)?;
         let kept = run.entries.get(within).ok_or_else(damaged)?;
-        let stands = (as_stored(kept.place.epoch), as_stored(kept.place.depth), kept.id, kept.entry.room);
+        let (id, room) = (short(&kept.id.0), short(&kept.entry.room.0));
+        let stands = (as_stored(kept.place.epoch), as_stored(kept.place.depth), id, room);
         let told = (as_stored(stand.place.epoch), as_stored(stand.place.depth), stand.id, stand.room);
         if stands == told { Ok((kept.clone(), run.forked)) } else { Err(damaged()) }
     }

@@ -418,7 +418,7 @@ impl Checks {
             self.fail("only approved keys are spoken to", format!("p{who} to {peer:?}: {message:?}"));
         }
         if let PeerMessage::Run(run) = message {
-            for entry in &run.entries {
+            for entry in run.entries() {
                 if !self.rosters.get(&entry.audience).is_some_and(|roster| is_member(roster, &peer)) {
                     let what = format!(
                         "p{who} gave {peer:?} entry {} of {:?} for {:?}",

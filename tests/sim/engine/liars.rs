@@ -289,8 +289,9 @@ impl World {
                 // Everything it has of somebody, to whom it may not concern.
                 let entries: Vec<_> = self.people[who].disk.fetch(&room, &victim, 1 + rng.below(5));
                 let Some(signature) = entries.iter().find_map(|kept| kept.signature) else { return };
-                let entries = Few::first_of(entries.into_iter().map(|kept| kept.entry).take(1));
-                PeerMessage::Run(Run { entries, signature })
+                let first = entries.into_iter().map(|kept| (kept.entry, kept.id)).take(1);
+                let Some(run) = Run::new(first, signature) else { return };
+                PeerMessage::Run(run)
             }
             1 => {
                 let dropped = Few::first_of([victim]);
@@ -365,16 +366,18 @@ fn twisted(signer: &dyn Signer, rng: &mut Rng, message: PeerMessage) -> PeerMess
             PeerMessage::Head(Verified::sign(lie, signer).into_signed())
         }
         PeerMessage::Run(run) => {
-            let mut entries = run.entries.to_vec();
-            let Some(last) = entries.last_mut().filter(|last| last.author == signer.id()) else {
+            if run.last().author != signer.id() {
                 return PeerMessage::Run(run);
-            };
+            }
+            let mut last = run.last().clone();
             // Another entry under the same number, backdated.
             last.wall_ms = last.wall_ms.saturating_sub(86_400_000);
             last.salt = rng.bytes();
             let tip = Tip { room: last.room, author: last.author, id: last.id() };
             let signature = Verified::sign(tip, signer).as_signed().signature();
-            PeerMessage::Run(Run { entries: Few::first_of(entries), signature })
+            let before = run.entries().iter().cloned().zip(run.ids().iter().copied()).take(run.entries().len() - 1);
+            let id = last.id();
+            PeerMessage::Run(Run::new(before.chain([(Arc::new(last), id)]), signature).unwrap())
         }
         PeerMessage::Frontier((room, frontier)) => {
             let more = frontier.iter().map(|(author, seq)| (*author, seq + rng.below(1_000)));
