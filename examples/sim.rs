@@ -70,7 +70,7 @@ fn replay(seed: u64, mode: Mode, with: Option<String>, frames: bool) {
 }
 
 /// What all runs came to: sums, seeds in which people brought halves together by hand, and the broken seeds of each rule.
-type Sum = (Done, u64, BTreeMap<&'static str, Vec<u64>>);
+type Sum = (Done, Vec<u64>, BTreeMap<&'static str, Vec<u64>>);
 
 /// Runs seeds on several threads; each run is on one.
 fn many(from: u64, to: u64, mode: Mode, threads: usize, planted: Option<&str>) -> i32 {
@@ -91,7 +91,7 @@ fn many(from: u64, to: u64, mode: Mode, threads: usize, planted: Option<&str>) -
                     all.0.ms += done.ms;
                     all.0.events += done.events;
                     all.0.frames += done.frames;
-                    all.1 += u64::from(done.people_decided);
+                    all.1.extend(done.people_decided.then_some(seed));
                     if let Some(broken) = done.broken {
                         all.2.entry(broken.rule).or_default().push(seed);
                     }
@@ -99,7 +99,7 @@ fn many(from: u64, to: u64, mode: Mode, threads: usize, planted: Option<&str>) -
             });
         }
     });
-    let (sum, decided, mut broken) = all.into_inner().unwrap();
+    let (sum, mut decided, mut broken) = all.into_inner().unwrap();
     let (took, hours) = (began.elapsed().as_secs_f64(), sum.ms as f64 / 3_600_000.0);
     println!(
         "{} seeds, {hours:.1} room-hours, {} events, {} frames in {took:.1} s: {:.1} room-hours per second and core",
@@ -108,8 +108,10 @@ fn many(from: u64, to: u64, mode: Mode, threads: usize, planted: Option<&str>) -
         sum.frames,
         hours / took / threads as f64
     );
-    if decided > 0 {
-        println!("people brought halves of the room together by hand in {decided} seeds");
+    if !decided.is_empty() {
+        decided.sort_unstable();
+        let some = &decided[..decided.len().min(SEEDS_SHOWN_MAX)];
+        println!("people brought halves of the room together by hand in {} seeds: {some:?}", decided.len());
     }
     for (rule, seeds) in &mut broken {
         seeds.sort_unstable();

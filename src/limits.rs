@@ -144,6 +144,16 @@ pub const STEPS_KEPT_MAX: usize = 256;
 /// Partings that a server remembers per room, to tell which half of a split hosts it.
 pub const PARTINGS_KEPT_MAX: usize = 8;
 
+/// Steps that somebody we parted with is told when we meet again, from the roster on in which they had their seat: a split
+/// that has lasted longer is told as far as that.
+pub const STEPS_TOLD_APART_MAX: usize = 16;
+
+/// And how many bytes of them, encoded: as much as one frame has, beside the step by which they lost their seat.
+pub const STEPS_TOLD_APART_BYTES_MAX: usize = FRAME_BYTES_MAX;
+
+/// Rosters of other halves that a member keeps, to know where the next step leads: those of two halves.
+pub const BRANCH_ROSTERS_MAX: usize = 2 * STEPS_TOLD_APART_MAX;
+
 /// Rooms in one answer to `list`.
 pub const ROOMS_LISTED_MAX: usize = 256;
 

@@ -24,7 +24,7 @@ const OPEN: [&str; 5] = [
 const RARE_SERVERLESS: [&str; 1] = ["an author's log has no holes"];
 
 /// Seeds that showed a bug once, and which.
-const FOUND: [(u64, &str); 22] = [
+const FOUND: [(u64, &str); 28] = [
     (5, "members who had each heard another made-up drop signed different ones, and nobody was ever dropped"),
     (9, "somebody in doubt about their seat was woken for ever for a drop they may not sign"),
     (81, "a yes to a knock that nobody else had heard of stood for ever"),
@@ -34,7 +34,6 @@ const FOUND: [(u64, &str); 22] = [
     (13, "a hole was taken in the log of somebody who was about to come back with what was missing"),
     (202, "an honest author was accused of two entries by somebody whose log of them began later"),
     (218, "members dropped each other in turn for ever, for a head that one had stated before it was let in"),
-    (293, "whoever had signed something later missed the step that a liar had told no to them alone"),
     (476, "a half that had parted in two steps took the other one's parting for nothing"),
     (525, "the server followed a step that all who had signed it had gone on to narrow, and stayed where nobody was"),
     (710, "whoever had once decided to stay passed over the better half, though its members were there"),
@@ -42,9 +41,19 @@ const FOUND: [(u64, &str); 22] = [
     (858, "behind a hole an entry went to somebody outside its audience"),
     (1419, "an honest author was accused of two entries by somebody who had come back"),
     (1766, "members whose three questions a minute never met let nobody in"),
+    (1938, "those who had narrowed an admission could not follow the steps of those who had taken it"),
+    (2284, "halves were compared by how they had parted, not by who was in them since"),
     (2886, "an entry that waited was jumped over by one after what was for others"),
     (3217, "a jump in a log was trusted to somebody who came to the room after what it left out"),
+    (3342, "whoever was alone stayed so beside those who had company, and kept the room's name"),
     (3711, "a no that was given while a link was down was never said again"),
+    (
+        7181,
+        "a server that was restarted could not tell which half hosts, and whoever gave way came back to who didn't know",
+    ),
+    (7184, "no drop moved the room at the server while somebody whom it names stayed on a roster of their own"),
+    (7844, "members whose room's name was another room's for a moment never asked for it again"),
+    (7845, "whoever had left and come back knew those of the other half no more"),
     (8556, "the links of somebody who had come back were passed on to nobody"),
     (9253, "whoever was alone in a room whose name others had taken stayed there"),
 ];

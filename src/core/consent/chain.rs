@@ -154,15 +154,21 @@ impl Chain {
         self.rosters().any(|roster| roster.cause == *cause)
     }
 
-    /// The steps by which this chain parted with members that could not be reached, newest first.
-    pub fn partings(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().rev().filter(|step| step.is_parting())
+    /// Every step, oldest first.
+    pub fn steps(&self) -> impl DoubleEndedIterator<Item = &Step> {
+        self.steps.iter()
     }
 
     /// The step by which `key` lost its last seat in this chain; `None` for a current member and for a stranger.
     pub fn parted_by(&self, key: &PeerId) -> Option<&Step> {
-        let at = self.rosters.iter().rposition(|(_, roster)| is_member(roster, key))?;
-        self.steps.get(at)
+        self.steps_since_parted_by(key).first()
+    }
+
+    /// The steps from the one on by which `key` lost its last seat in this chain, oldest first; none for a current member and
+    /// for a stranger.
+    pub fn steps_since_parted_by(&self, key: &PeerId) -> &[Step] {
+        let at = self.rosters.iter().rposition(|(_, roster)| is_member(roster, key));
+        at.map_or(&[], |at| &self.steps[at..])
     }
 
     /// The step by which `key` lost the seat that it had at `hash`; `None` if it had none, or has it still.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::ballots::{Ballots, Noted};
 use super::chain::Chain;
-use super::meeting::hosts_over;
+use super::meeting::Branches;
 use super::roster::{is_member, signers, successor, verify_step};
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme, Signed, Signer, Verified};
@@ -121,9 +121,9 @@ pub struct Adopted {
 /// One member's seat. Two that are equal behave alike, which is what the model check counts states by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Seat {
-    me: PeerId,
+    pub(super) me: PeerId,
     /// How we came to the current roster.
-    chain: Chain,
+    pub(super) chain: Chain,
     /// What is being decided over it.
     ballots: Ballots,
     /// Members of it who went on without us.
@@ -135,11 +135,15 @@ pub struct Seat {
     superseded: Option<Step>,
     /// A better half of the room that we know of: the roster it went on to. Also while we stay: its members may yet show that
     /// they are there.
-    better_half: Option<Roster>,
+    pub(super) better_half: Option<Roster>,
     /// Whether that half was seen to be there.
-    is_there: bool,
+    pub(super) is_there: bool,
     /// Whether we stay although others seem to have gone on: nobody is where they went.
     stays: bool,
+    /// Where others went from rosters of ours without us, as far as their steps prove it.
+    pub(super) branches: Branches,
+    /// The rosters of earlier stays in the room in which we had a seat.
+    pub(super) earlier: BTreeMap<RosterHash, Roster>,
 }
 
 impl Seat {
@@ -156,6 +160,8 @@ impl Seat {
             better_half: None,
             is_there: false,
             stays: false,
+            branches: Branches::default(),
+            earlier: BTreeMap::new(),
         }
     }
 
@@ -316,7 +322,7 @@ impl Seat {
     /// [`Misdeed`] when it starts from a roster of ours and is not valid.
     pub fn hear_step(&mut self, step: &Step, scheme: &dyn Scheme) -> Result<Heard, Misdeed> {
         let at = step.proposal.roster();
-        let Some(base) = self.chain.roster(&at) else { return Ok(Heard::Nothing) };
+        let Some(base) = self.chain.roster(&at) else { return self.hear_step_of_others(step, scheme) };
         if self.chain.took(&step.proposal.hash()) {
             return Ok(Heard::Nothing);
         }
@@ -329,6 +335,10 @@ impl Seat {
             if at == self.chain.head() && superseded {
                 self.superseded = Some(step.clone());
             }
+            if !ours {
+                // The others may have taken it, and gone on from there.
+                self.branches.keep(at, next);
+            }
             return Ok(if ours { Heard::Adopt } else { Heard::Nothing });
         }
         let how = match &step.proposal {
@@ -337,27 +347,16 @@ impl Seat {
             _ => Departed::WentOn,
         };
         let base_epoch = base.epoch;
-        let split = how == Departed::WentOn && self.is_split_from(base, &next);
-        let theirs_hosts = split && hosts_over(base, &next, self.chain.current());
         // What was said of a member before it was let in again is void (rule 7).
         let seated_before = |key: &PeerId| self.chain.seated_since(key).is_some_and(|epoch| epoch <= base_epoch);
         let departed: Vec<PeerId> = next.members.iter().map(|member| member.key).filter(seated_before).collect();
-        if split {
-            if theirs_hosts {
-                self.better_half = Some(next);
+        if how == Departed::WentOn {
+            self.branches.keep(at, next.clone());
+            if let Some(heard) = self.weigh_half(at, at, next) {
+                return Ok(heard);
             }
-            return Ok(Heard::Split { theirs_hosts });
         }
         Ok(self.departed(departed, how))
-    }
-
-    /// Whether a step that others took from a roster we have passed makes them the other half of a split: we have gone on
-    /// without them since, though not at once perhaps, and have let none of them in.
-    fn is_split_from(&self, base: &Roster, theirs: &Roster) -> bool {
-        theirs.members.iter().all(|member| {
-            let lost = self.chain.seat_lost_after(&base.hash(), &member.key);
-            lost.is_some_and(Step::is_parting) && !is_member(self.chain.current(), &member.key)
-        })
     }
 
     fn departed(&mut self, keys: Vec<PeerId>, how: Departed) -> Heard {
@@ -420,15 +419,6 @@ impl Seat {
             (self.better_half, self.is_there) = (None, false);
         }
         before != self.left.get(&by).copied()
-    }
-
-    /// Somebody says over their own link on which roster they are, who has no seat here: of a better half that we know of,
-    /// this shows that it is there.
-    pub fn hear_head_of_other_half(&mut self, by: PeerId, at: RosterHash) {
-        let Some(half) = &self.better_half else { return };
-        if is_member(half, &by) && (at == half.hash() || self.chain.roster(&at).is_none()) {
-            self.is_there = true;
-        }
     }
 
     /// Nobody is where the others seem to have gone: they are gone, or about to give way to us. We stay, and go on without

@@ -139,6 +139,7 @@ impl Node {
             let mut ctx = ctx!(self, now, out);
             match message {
                 PeerMessage::Step((_, step)) => room.on_step(&mut ctx, step, None),
+                PeerMessage::Past((_, roster)) => room.on_branch(roster),
                 PeerMessage::Head(head) => room.on_strangers_head(&ctx, peer, head),
                 _ => {}
             }

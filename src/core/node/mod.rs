@@ -379,7 +379,7 @@ impl Node {
         let fates: Vec<(RoomId, Fate)> = self.rooms.iter().map(|(id, room)| (*id, room.fate())).collect();
         for (id, fate) in fates {
             match fate {
-                Fate::On => {}
+                Fate::On => self.see_who_is_elsewhere(now, id, out),
                 Fate::Doubtful => self.look_before_leaving(now, id, out),
                 Fate::Abandoned => self.abandon(now, id, out),
                 Fate::Removed => self.leave_room(now, id, Leaving::Removed, out),

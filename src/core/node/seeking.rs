@@ -57,6 +57,11 @@ impl Seeking {
         self.host.is_some()
     }
 
+    /// Who is connected, if it is a host.
+    pub(super) fn host(&self) -> Option<PeerId> {
+        self.host
+    }
+
     /// Whether it has welcomed us.
     pub(super) fn is_welcomed(&self) -> bool {
         self.welcomed
@@ -279,8 +284,7 @@ impl Node {
     /// Whether the host can tell where the others of a room are that seem to have gone on: one who is not with us.
     pub(super) fn host_tells_of(&self, room: &Room) -> bool {
         let host = self.seeking.host.filter(|_| self.seeking.welcomed);
-        let was_in = |host: &PeerId| room.who_was_ever_in(&KeyTag::of(host)).is_some();
-        host.is_some_and(|host| was_in(&host) && (!room.has(&host) || room.has_left(&host)))
+        host.is_some_and(|host| room.is_acquainted(&host) || room.has_left(&host))
     }
 
     /// Tells the driver whom to look for, when that has changed: somebody for each wish, and for each room in which nobody is
@@ -314,7 +318,8 @@ impl Node {
         let doubtful: Vec<RoomId> = self.rooms.values().filter(doubtful).map(|room| room.id()).collect();
         // Those who are still with us know no better than we do whether anybody is where the others have gone.
         let mut with_us: BTreeSet<(RoomName, KeyTag)> = BTreeSet::new();
-        for id in &doubtful {
+        let alone: Vec<RoomId> = self.rooms.values().filter(|room| room.is_alone()).map(|room| room.id()).collect();
+        for id in doubtful.iter().chain(&alone) {
             self.remember_ways(*id);
             let Some(room) = self.rooms.get(id) else { continue };
             let staying = room.others(&me).into_iter().filter(|key| !room.has_left(key));
@@ -322,8 +327,8 @@ impl Node {
         }
         let alone = self.rooms.values().filter(|room| {
             let others = room.others(&me);
-            doubtful.contains(&room.id())
-                || !others.is_empty() && !others.iter().any(|key| self.links.contains_key(key))
+            // Who is alone may find somebody whom they know, and who is with others.
+            doubtful.contains(&room.id()) || !others.iter().any(|key| self.links.contains_key(key))
         });
         let names = wished.iter().chain(alone.map(|room| &room.name));
         let ways = names.filter_map(|name| Some((name, self.seeking.ways.get(name)?)));

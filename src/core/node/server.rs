@@ -4,7 +4,7 @@
 use super::{Node, ctx};
 use crate::core::event::{Event, Failure, Leaving, Misdeed, RoomSummary};
 use crate::core::io::Output;
-use crate::core::room::Ctx;
+use crate::core::room::{Ctx, Fate};
 use crate::core::time::Now;
 use crate::identity::{RoomName, Signed, Verified};
 use crate::wire::{Deletion, FromServer, Hello, Member, RefusalCode, RoomId, RoomShown, RosterHash, Text, ToServer};
@@ -14,6 +14,9 @@ const BRING_AGAIN_MS: u64 = 1_000;
 
 /// Milliseconds after which a server that is on a roster unknown to us is asked again.
 const ASK_AGAIN_MS: u64 = 30_000;
+
+/// Milliseconds until a server that has another room of our name is asked whether it still has.
+const NAME_AGAIN_MS: u64 = 60_000;
 
 impl Node {
     /// Proves our key to a server whose certificate was accepted.
@@ -152,6 +155,15 @@ impl Node {
             {
                 self.abandon(now, id, out);
             }
+            // Another room has our name. Ours goes on without a server, and asks for its name again now and then.
+            (RefusalCode::RoomExists, Some(id)) if !self.seeking.has_host() => {
+                let Some(room) = self.rooms.get_mut(&id) else { return };
+                room.ask_server_at = Some(now.after_ms(NAME_AGAIN_MS));
+                if !std::mem::replace(&mut room.elsewhere, true) {
+                    let why = why.escape_debug().to_string();
+                    out.push(Output::Tell(Event::Failed(Failure::ServerRefused { why })));
+                }
+            }
             (RefusalCode::NotCreator, _) if room.is_some() => {
                 let failure = room.map(Failure::NotCreator);
                 out.extend(failure.map(|failure| Output::Tell(Event::Failed(failure))));
@@ -183,7 +195,16 @@ impl Node {
         }
         let name = room.name.clone();
         let by_host = self.rooms.get(&id).is_some_and(|room| !self.server_up && self.host_tells_of(room));
-        let Some(room) = self.rooms.get_mut(&id).filter(|_| self.server_up || by_host) else { return };
+        let can_ask = self.server_up || by_host;
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        if !can_ask {
+            if room.fate() == Fate::Doubtful && room.has_doubted_for_long(now) {
+                room.is_in_no_doubt();
+                room.stay();
+            }
+            return;
+        }
+        room.is_in_no_doubt();
         room.look_at = now.after_ms(ASK_AGAIN_MS);
         room.looking = true;
         if by_host {
@@ -193,13 +214,37 @@ impl Node {
         }
     }
 
+    /// Our seat stands. If we are alone in the room, somebody whom we know may be with others. Where a server is, it would have
+    /// told them of us, had they been alone; without one whoever is found is asked.
+    pub(super) fn see_who_is_elsewhere(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
+        let (server_up, Some(room)) = (self.server_up, self.rooms.get_mut(&id)) else { return };
+        room.is_in_no_doubt();
+        if !room.is_alone() {
+            return;
+        }
+        let called = room.is_called_away(now);
+        let asks = self.rooms.get(&id).is_some_and(|room| room.settled && !server_up && self.host_tells_of(room));
+        if called && server_up {
+            self.abandon(now, id, out);
+        } else if asks {
+            self.look_before_leaving(now, id, out);
+        } else if let Some(room) = self.rooms.get_mut(&id) {
+            room.look_at = 0;
+        }
+    }
+
     /// The server shows a room that we are in, since we asked who is there; `false` if we didn't.
     pub(super) fn looked_up(&mut self, now: Now, shown: &RoomShown, out: &mut Vec<Output>) -> bool {
+        let (me, host) = (self.id(), self.seeking.host());
         let Some(room) = self.rooms.get_mut(&shown.room).filter(|room| room.looking) else { return false };
         room.looking = false;
         let ours = room.chain().roster(&shown.roster).is_some();
-        match (ours, shown.online) {
-            (true, _) => room.stay(),
+        // Of two who are each alone the one of the lower key stays: both find that alike, whatever they know of each other.
+        let both_alone = room.is_alone() && shown.members <= 1;
+        let stays = both_alone && host.is_some_and(|host| me < host);
+        match (ours || stays, shown.online) {
+            (true, _) if room.fate() == Fate::Doubtful => room.stay(),
+            (true, _) => room.not_called_away(),
             // They may all be away for a moment.
             (false, 0) => {}
             (false, _) => self.abandon(now, shown.room, out),
@@ -242,16 +287,17 @@ impl Node {
             }
             // What decides may have changed meanwhile: who is there, and on which roster.
             if already && long_ago {
-                let owed = room.owed;
-                room.tell_partings(&mut ctx);
-                room.owed = owed;
+                room.tell_way_again(&mut ctx);
             }
+            let answered = !already || room.owed == 1;
             room.owed = room.owed.saturating_sub(1);
             // Who was just coming back knocks, and so does who is alone. Who has company stays until the others' own
             // signatures show that they host: that is not for a server to say.
             let alone = room.others(&ctx.me()).is_empty();
             if room.owed == 0 && (!room.settled || alone) {
                 self.abandon(now, id, out);
+            } else if answered {
+                room.tell_way(&mut ctx);
             }
             return;
         };

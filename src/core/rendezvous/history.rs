@@ -50,6 +50,11 @@ impl History {
         self.steps.iter().any(|past| past.from == *roster)
     }
 
+    /// The step that was taken from this roster, if it is still kept.
+    pub(super) fn step_from(&self, roster: &RosterHash) -> Option<&Step> {
+        self.steps.iter().find(|past| past.from == *roster).map(|past| &past.step)
+    }
+
     /// The epoch of the oldest roster that a step is known from.
     pub(super) fn oldest(&self) -> u64 {
         self.steps.front().map_or(0, |step| step.epoch)

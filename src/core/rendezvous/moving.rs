@@ -6,7 +6,7 @@
 //! - Whoever leaves says `Close` first. A drop whose every signer said so is their leaving: the room stays on its roster
 //!   until the others have signed the drop of those who left, and the signed leaving is passed on to them as evidence.
 //! - A drop is the room's way on if more sign it than it names, or if everybody it names has said that they leave, has
-//!   signed a drop of the signers, or isn't connected.
+//!   signed a drop of the signers, isn't connected, or is on a roster of its own, unknown here, and brings no step to it.
 //! - Anything else can't be told yet: who signs the drop of somebody that left may be heard before the one that left, and
 //!   two halves that have lost each other may both be here. The drop is passed on like a leaving, nothing moves, and it is
 //!   weighed again when one of those it names says that they leave, is gone, or signs.
@@ -21,8 +21,8 @@ use super::room::{Room, Turn};
 use crate::core::consent::meeting::hosts_over;
 use crate::core::consent::roster::{is_member, signers, verify_step, yes};
 use crate::identity::{PeerId, Signed};
-use crate::limits::PARTINGS_KEPT_MAX;
-use crate::wire::{Admission, Drop, Few, FromServer, Proposal, ProposalHash, RefusalCode, Roster, Step};
+use crate::limits::{PARTINGS_KEPT_MAX, STEPS_TOLD_APART_BYTES_MAX, STEPS_TOLD_APART_MAX};
+use crate::wire::{Admission, Drop, Few, FromServer, Proposal, ProposalHash, RefusalCode, Roster, Step, encoded_len};
 
 /// How the members came to know of a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,7 @@ impl Room {
         if step.proposal.roster() != self.hash() {
             // Steps that were taken already come again whenever a member brings many: only one from elsewhere is news.
             if !self.history.has_taken(&step.proposal) && !self.other_half(turn, from, &step) {
+                self.show_other_way(turn, from, &step);
                 turn.send(&from, FromServer::RosterIs((id, self.hash())));
             }
             return Ok(());
@@ -84,6 +85,37 @@ impl Room {
         Ok(())
     }
 
+    /// Somebody shows a roster. If the room went on from it by a parting, it is known again after a restart, by its hash, and the
+    /// halves can be compared.
+    pub(super) fn recall_parting(&mut self, base: Roster) {
+        let at = base.hash();
+        let known = self.partings.iter().any(|(parted, _)| parted.hash() == at);
+        if let Some(step) = self.history.step_from(&at).filter(|step| step.is_parting() && !known).cloned() {
+            self.note_parting(base, step);
+        }
+    }
+
+    fn note_parting(&mut self, base: Roster, step: Step) {
+        self.partings.push_back((base, step));
+        if self.partings.len() > PARTINGS_KEPT_MAX {
+            self.partings.pop_front();
+        }
+    }
+
+    /// Somebody was with us up to a roster that we know, and went another way from there: shows them ours, as far as it goes. It
+    /// proves itself, and they can see which half hosts.
+    fn show_other_way(&self, turn: &mut Turn<'_>, from: PeerId, theirs: &Step) {
+        let mut bytes = 0;
+        let fits = |step: &&Step| {
+            bytes += encoded_len(*step);
+            bytes <= STEPS_TOLD_APART_BYTES_MAX
+        };
+        let ours = self.history.since(theirs.proposal.roster(), &from, is_member(&self.roster, &from));
+        for step in ours.take(STEPS_TOLD_APART_MAX).take_while(fits) {
+            turn.send(&from, FromServer::Step((self.id(), step.clone())));
+        }
+    }
+
     /// Somebody brings the step by which another half of the room parted from a roster that the room moved on from.
     /// Whichever half hosts by DESIGN.md §4 rule 10 has the room; whoever doesn't is shown the other's step, and can see for
     /// itself. `true` if the room is theirs now.
@@ -97,10 +129,7 @@ impl Room {
             return false;
         }
         let apart = !next.members.iter().any(|member| is_member(&self.roster, &member.key));
-        if apart && !hosts_over(&base, &next, &self.roster) {
-            if let Some((_, taken)) = parted {
-                turn.send(&from, FromServer::Step((self.id(), taken)));
-            }
+        if apart && !hosts_over(&base, &next, &self.roster, |key| is_member(&base, key)) {
             return false;
         }
         if !apart && !self.was_narrowed(&base, &next) {
@@ -131,7 +160,8 @@ impl Room {
             return true;
         }
         let Ok(members) = rest.try_into() else { return false };
-        hosts_over(base, next, &Roster { members, ..self.roster.clone() })
+        let rest = Roster { members, ..self.roster.clone() };
+        hosts_over(base, next, &rest, |key| is_member(base, key))
     }
 
     fn follow(&mut self, turn: &mut Turn<'_>, step: Step, next: Roster, known: Known) {
@@ -151,7 +181,8 @@ impl Room {
             return Reading::Leaving;
         }
         let is_here = |key: &PeerId| {
-            self.attached.contains_key(key) && !self.leaving.contains(key) && !self.ballots.has_dropped(key, &signed)
+            let here = self.attached.get(key).is_some_and(|attachment| !attachment.astray);
+            here && !self.leaving.contains(key) && !self.ballots.has_dropped(key, &signed)
         };
         if signed.len() > lost.len() || !lost.iter().any(is_here) { Reading::WayOn } else { Reading::Open }
     }
@@ -206,10 +237,7 @@ impl Room {
         };
         let base = self.put_on(next);
         if step.is_parting() {
-            self.partings.push_back((base.clone(), step.clone()));
-            if self.partings.len() > PARTINGS_KEPT_MAX {
-                self.partings.pop_front();
-            }
+            self.note_parting(base.clone(), step.clone());
         }
         let past = PastStep { from, epoch: base.epoch, step: step.clone() };
         self.history.push(past.clone());
@@ -234,7 +262,7 @@ impl Room {
         }
         self.clear_line(turn, admitted);
         self.ballots = Default::default();
-        self.attached.values_mut().for_each(|attachment| attachment.elsewhere = false);
+        self.attached.values_mut().for_each(|one| (one.elsewhere, one.astray) = (false, false));
         self.gone.clear();
         // Who said that they leave, and signed it over a roster that the room has left behind by now, still leaves.
         let staying = |key: &PeerId| is_member(&self.roster, key) && newcomer.is_none_or(|newcomer| newcomer != *key);

@@ -271,7 +271,7 @@ impl Rendezvous {
         out: &mut Vec<Output>,
     ) -> Result<(), Refusal> {
         let at = roster.hash();
-        let room = Room::restore(genesis, roster, &client.key, self.scheme.as_ref())?;
+        let room = Room::restore(genesis, roster.clone(), &client.key, self.scheme.as_ref())?;
         let id = room.id();
         if self.rooms.get(&id).is_none() {
             self.rooms.check_free(&room, self.config.max_rooms)?;
@@ -282,7 +282,10 @@ impl Rendezvous {
         }
         // Somebody may have restored it a moment ago: then this is an attach.
         self.touch(client, id).map_err(|(_, refusal)| refusal)?;
-        self.with_room(now, &id, out, |room, turn| room.attach(turn, client.key, at));
+        self.with_room(now, &id, out, |room, turn| {
+            room.recall_parting(roster);
+            room.attach(turn, client.key, at);
+        });
         Ok(())
     }
 

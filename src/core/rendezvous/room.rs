@@ -61,6 +61,8 @@ pub(super) struct Attachment {
     pub(super) told_at: Option<u64>,
     /// Whether it said since then that it is on a roster that this server doesn't know.
     pub(super) elsewhere: bool,
+    /// Whether it has said so twice, without bringing a step from here in between: it is not about to.
+    pub(super) astray: bool,
     /// Members it reported unreachable since it, or they, attached.
     reported: BTreeSet<PeerId>,
 }
@@ -244,6 +246,7 @@ impl Room {
         if is_member(&self.roster, &key) {
             self.leaving.insert(key);
             self.weigh_departures(turn);
+            self.note_if_empty(turn);
         }
     }
 
@@ -304,15 +307,16 @@ impl Room {
             return;
         }
         self.leaving.remove(&key);
+        self.empty_until = None;
         self.line.let_go(&key);
         if !self.attached.contains_key(&key) {
             self.forget_reports(&key);
             self.attached.insert(key, Attachment::default());
-            self.empty_until = None;
             self.tell_others(turn, &key, &FromServer::Presence((id, key, true)));
         }
         let known = at == self.hash || self.history.knows(&at);
         if let Some(attachment) = self.attached.get_mut(&key) {
+            attachment.astray = attachment.elsewhere && !known;
             attachment.elsewhere = !known;
         }
         for other in self.attached.keys().filter(|other| **other != key) {
@@ -325,6 +329,9 @@ impl Room {
         self.tell_open_knock(turn, &key);
         for message in self.ballots.replay() {
             turn.send(&key, message);
+        }
+        if self.attached.get(&key).is_some_and(|attachment| attachment.astray) {
+            self.weigh_departures(turn);
         }
     }
 
@@ -345,9 +352,11 @@ impl Room {
         self.note_if_empty(turn);
     }
 
-    /// If nobody is attached, lets the time run until the room is forgotten.
+    /// If nobody is attached, but for those who said that they leave, lets the time run until the room is forgotten: they may wait
+    /// for the signatures of somebody who never comes.
     pub(super) fn note_if_empty(&mut self, turn: &Turn<'_>) {
-        if self.attached.is_empty() && self.empty_until.is_none() {
+        let empty = self.attached.keys().all(|key| self.leaving.contains(key));
+        if empty && self.empty_until.is_none() {
             self.empty_until = Some(turn.now.after_s(turn.empty_ttl_s));
         }
     }

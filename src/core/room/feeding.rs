@@ -266,8 +266,9 @@ impl Room {
 
     /// The earliest moment at which anything in this room is due.
     pub fn due(&self) -> Option<u64> {
-        let look_again = (self.look_at > 0 && self.fate() == Fate::Doubtful).then_some(self.look_at);
+        let look_again =
+            (self.look_at > 0 && (self.fate() == Fate::Doubtful || self.is_alone())).then_some(self.look_at);
         let own = [self.talk_due(), self.absence_due(), self.membership_due(), self.reform_wake(), self.addresses_due];
-        own.into_iter().chain([self.ask_server_at, look_again]).flatten().min()
+        own.into_iter().chain([self.ask_server_at, look_again, self.doubt_due()]).flatten().min()
     }
 }

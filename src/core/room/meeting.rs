@@ -1,18 +1,21 @@
 //! Meeting those again whom this room parted with: telling them how, hearing how they did, and looking for them
 //! (DESIGN.md §4 rules 7 and 10). No server is needed for it.
 //!
-//! To somebody without a seat nothing is ever said but this: our head, and the step by which they lost their seat, which
-//! is over a roster that they were in. No content, and no address.
+//! To somebody without a seat nothing is ever said but this: our head, the step by which they lost their seat, which is over a
+//! roster that they were in, and, to whom we parted with because nobody reached them, the steps after it, which show who is
+//! here. No content, and no address.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use super::{Ctx, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::consent::seat::Adopted;
 use crate::core::event::Departure;
+use crate::core::time::Now;
 use crate::identity::{PeerId, Signed};
-use crate::limits::CANDIDATES_MAX;
-use crate::wire::{Head, PeerMessage, Step, ToServer};
+use crate::limits::{CANDIDATES_MAX, STEPS_TOLD_APART_BYTES_MAX, STEPS_TOLD_APART_MAX};
+use crate::wire::{Head, PeerMessage, Roster, RosterHash, Step, ToServer, encoded_len};
 
 /// Milliseconds for which we look for somebody we parted with: an afternoon's train ride.
 pub(super) const LOOK_FOR_MS: u64 = 4 * 3_600_000;
@@ -22,6 +25,33 @@ const APPROVED_MAX: usize = 64;
 
 /// Ways in which we parted that a server is told when it is on a roster unknown to us.
 const PARTINGS_TOLD_MAX: usize = 4;
+
+/// Steps, the newest, that it is told then: by one of them we went another way than those it
+/// is with.
+const STEPS_TOLD_MAX: usize = 8;
+
+/// Milliseconds for which somebody whom we know has to be elsewhere before we go there, if we are alone: by then those who are
+/// alone themselves have come to us, where a server told them.
+const CALLED_AFTER_MS: u64 = 60_000;
+
+/// Milliseconds after which what they said is old: they are dialled every half minute.
+const CALLED_FOR_MS: u64 = 90_000;
+
+/// Milliseconds for which we look for somebody to ask where the others have gone, before we go on without them.
+const DOUBT_MS: u64 = 120_000;
+
+/// What a room knows of those who have no seat in it.
+#[derive(Debug, Default)]
+pub(in crate::core) struct Strangers {
+    /// Newcomers whose knock we said yes to, the newest last: they may have come in by a roster that isn't ours.
+    pub approved: VecDeque<PeerId>,
+    /// When the other half may be told again how we parted, at the earliest.
+    pub met_again_at: u64,
+    /// Since when somebody whom we know says that they are on a roster unknown to us, and when they last said it.
+    elsewhere: Option<(u64, u64)>,
+    /// Since when the others seem to have gone on, and nobody can be asked whether they are there.
+    doubtful_since: Option<u64>,
+}
 
 /// Somebody we parted with because nobody reached them.
 #[derive(Debug, Clone)]
@@ -52,16 +82,17 @@ impl Room {
 
     /// We said yes to a newcomer, who may talk to us about membership from now on.
     pub(super) fn note_approved(&mut self, newcomer: PeerId) {
-        self.approved.retain(|key| *key != newcomer);
-        self.approved.push_back(newcomer);
-        if self.approved.len() > APPROVED_MAX {
-            self.approved.pop_front();
+        let approved = &mut self.strangers.approved;
+        approved.retain(|key| *key != newcomer);
+        approved.push_back(newcomer);
+        if approved.len() > APPROVED_MAX {
+            approved.pop_front();
         }
     }
 
     /// Whether somebody without a seat may hear on which roster we are: who had one, or whom our user let in.
     pub fn is_acquainted(&self, key: &PeerId) -> bool {
-        self.approved.contains(key) || self.chain().parted_by(key).is_some()
+        self.strangers.approved.contains(key) || !self.has(key) && self.seat.ever_met(key)
     }
 
     /// Somebody without a seat says, over their own link, on which roster they are.
@@ -70,28 +101,129 @@ impl Room {
             && head.by == by
         {
             self.seat.hear_head_of_other_half(by, head.roster);
+            self.note_elsewhere(ctx.now, &by, &head.roster);
         }
     }
 
-    /// What somebody without a seat is told on a connection: where we are, and by which step they were parted with.
+    fn note_elsewhere(&mut self, now: Now, by: &PeerId, at: &RosterHash) {
+        let removed = self.chain().parted_by(by).is_some_and(|step| !step.is_parting());
+        if removed || self.audience(at).is_some() {
+            return;
+        }
+        let since = self.strangers.elsewhere.map(|(since, _)| since).filter(|_| self.elsewhere_lately(now));
+        self.strangers.elsewhere = Some((since.unwrap_or(now.mono_ms), now.mono_ms));
+    }
+
+    fn elsewhere_lately(&self, now: Now) -> bool {
+        self.strangers.elsewhere.is_some_and(|(_, last)| now.mono_ms <= last.saturating_add(CALLED_FOR_MS))
+    }
+
+    /// Whether we are alone while somebody whom we know has been elsewhere for long enough to have come to us: who is alone
+    /// loses nothing by going there. What they said last stays until it is said otherwise, or old.
+    pub fn is_called_away(&self, now: Now) -> bool {
+        let long = |(since, last): (u64, u64)| last >= since.saturating_add(CALLED_AFTER_MS);
+        self.is_alone() && self.elsewhere_lately(now) && self.strangers.elsewhere.is_some_and(long)
+    }
+
+    /// We looked, and stay: it takes as long again before we look again.
+    pub fn not_called_away(&mut self) {
+        self.strangers.elsewhere = None;
+    }
+
+    /// What somebody without a seat is told on a connection: where we are, by which step they were parted with, and, if nobody
+    /// reached them, how we went on since: from that they see which half hosts (rule 10). Whoever had a seat with us right before
+    /// we came in is told our way from there, so that it doesn't end with those of us who left and came back.
     pub fn farewell(&mut self, ctx: &mut Ctx<'_>, key: &PeerId) -> Vec<PeerMessage> {
         if self.has(key) || !self.is_acquainted(key) {
             return Vec::new();
         }
-        let step = self.chain().parted_by(key).cloned().map(|step| PeerMessage::Step((self.id(), step)));
+        let since = self.chain().steps_since_parted_by(key);
+        let base = self.chain().base();
+        let followed = self.log.past().iter().find(|before| before.hash() == base.previous);
+        let (way, from) = match since.first() {
+            Some(step) if !step.is_parting() || self.is_known_to_have_left(key, since.len()) => (&since[..1], None),
+            Some(_) => (since, None),
+            None if followed.is_some_and(|before| is_member(before, key)) => {
+                (self.chain().steps_after(&base.hash()).unwrap_or_default(), Some(base.clone()))
+            }
+            None => (since, None),
+        };
+        let mut bytes = 0;
+        let fits = |step: &&Step| {
+            bytes += encoded_len(*step);
+            bytes <= STEPS_TOLD_APART_BYTES_MAX
+        };
+        let room = self.id();
+        let steps = way.iter().take(STEPS_TOLD_APART_MAX).take_while(fits).cloned();
+        let steps: Vec<PeerMessage> = steps.map(|step| PeerMessage::Step((room, step))).collect();
+        let from = from.map(|base| PeerMessage::Past((room, base)));
         let head = PeerMessage::Head(self.sign_head(ctx));
-        step.into_iter().chain([head]).collect()
+        from.into_iter().chain(steps).chain([head]).collect()
+    }
+
+    /// Somebody without a seat says from where their steps go on, which follows a roster of ours.
+    pub fn on_branch(&mut self, roster: Roster) {
+        self.seat.hear_branch(roster);
+    }
+
+    /// Nobody can be asked whether anybody is where the others went. `true` once that has lasted: then we go on without them, or
+    /// our seat would keep everybody out for good.
+    pub fn has_doubted_for_long(&mut self, now: Now) -> bool {
+        let since = *self.strangers.doubtful_since.get_or_insert(now.mono_ms);
+        now.mono_ms >= since.saturating_add(DOUBT_MS)
+    }
+
+    /// Somebody can be asked, or there is no doubt.
+    pub fn is_in_no_doubt(&mut self) {
+        self.strangers.doubtful_since = None;
+    }
+
+    /// When doubt has lasted for too long.
+    pub(super) fn doubt_due(&self) -> Option<u64> {
+        self.strangers.doubtful_since.map(|since| since.saturating_add(DOUBT_MS))
+    }
+
+    /// Whether nobody but us has a seat.
+    pub fn is_alone(&self) -> bool {
+        self.chain().current().members.len() == 1
+    }
+
+    /// Whether somebody whom the step so many before the end of our chain parted with had said that they leave: they have no
+    /// half of the room.
+    fn is_known_to_have_left(&self, key: &PeerId, before_end: usize) -> bool {
+        let at = self.step_notes.len().checked_sub(before_end);
+        at.and_then(|at| self.step_notes.get(at)).is_some_and(|note| note.left.contains(key))
     }
 
     /// The server is on a roster that we don't know: tells it how we parted with others, newest first. `false` when there
-    /// is nothing to tell, or it was told already.
+    /// is nothing to tell.
     pub fn tell_partings(&mut self, ctx: &mut Ctx<'_>) -> bool {
-        let partings = self.chain().partings().take(PARTINGS_TOLD_MAX);
-        let partings: Vec<Step> = partings.cloned().collect();
+        let partings = self.chain().steps().rev().filter(|step| step.is_parting());
+        let partings: Vec<Step> = partings.take(PARTINGS_TOLD_MAX).cloned().collect();
         self.owed = partings.len();
         for step in partings {
             ctx.tell_server(ToServer::Step((self.id(), step)));
         }
         self.owed > 0
+    }
+
+    /// That moved nothing: tells it how we went on, newest first, so that it finds where those it is with went another way.
+    pub fn tell_way(&self, ctx: &mut Ctx<'_>) {
+        for step in self.chain().steps().rev().take(STEPS_TOLD_MAX) {
+            ctx.tell_server(ToServer::Step((self.id(), step.clone())));
+        }
+    }
+
+    /// It still is. A server that was restarted knows by which steps it went on, and not from which rosters: it is shown the one at
+    /// which we parted with others last, and told our way again.
+    pub fn tell_way_again(&mut self, ctx: &mut Ctx<'_>) {
+        let chain = self.chain();
+        let parting = chain.steps().rev().find(|step| step.is_parting());
+        if let Some(base) = parting.and_then(|step| chain.roster(&step.proposal.roster())) {
+            ctx.tell_server(ToServer::Restore((chain.genesis().as_signed().clone(), base.clone())));
+        }
+        self.tell_way(ctx);
+        // Nobody answers a step that they took themselves: whoever has heard nothing new by now will not.
+        self.owed = 0;
     }
 }

@@ -248,12 +248,10 @@ pub(super) struct Room {
     pub settled: bool,
     /// Members that we parted with because nobody reached them: the other half, perhaps, of a split.
     pub lost: BTreeMap<PeerId, Lost>,
-    /// Newcomers whose knock we said yes to, the newest last: they may have come in by a roster that isn't ours.
-    approved: VecDeque<PeerId>,
+    /// What we know of those who have no seat here.
+    strangers: meeting::Strangers,
     /// Drops over this roster that were refused, by signer.
     refusals: BTreeMap<PeerId, u32>,
-    /// When the other half may be told again how we parted, at the earliest.
-    met_again_at: u64,
 }
 
 impl Room {
@@ -310,12 +308,12 @@ impl Room {
             ask_server_at: None,
             settled: false,
             lost: BTreeMap::new(),
-            approved: VecDeque::new(),
+            strangers: Default::default(),
             refusals: BTreeMap::new(),
-            met_again_at: 0,
             hearsay: BTreeMap::new(),
         };
         room.recall_marks();
+        room.recall_company();
         room
     }
 

@@ -31,6 +31,10 @@ impl Room {
 
     /// A step as somebody else tells it, over a roster of ours.
     pub fn on_step(&mut self, ctx: &mut Ctx<'_>, step: Step, from: Option<PeerId>) {
+        // Whoever was let in again where the server is has met the others since: going away would only lead back here.
+        if ctx.server_up && !self.elsewhere && self.seat.is_of_earlier_stay(&step) {
+            return;
+        }
         match self.seat.hear_step(&step, ctx.scheme) {
             Err(misdeed) => self.blame(ctx, from, misdeed),
             Ok(Heard::Nothing) => {}
@@ -138,11 +142,11 @@ impl Room {
     /// node sees to it that we give way.
     fn met_other_half(&mut self, ctx: &mut Ctx<'_>, theirs: &Step, theirs_hosts: bool) {
         // Now and then: a server that is with them tells theirs again for each of ours.
-        if ctx.now.mono_ms < self.met_again_at {
+        if ctx.now.mono_ms < self.strangers.met_again_at {
             return;
         }
         if let (false, Some(ours)) = (theirs_hosts, self.seat.chain().step_after(&theirs.proposal.roster())) {
-            self.met_again_at = ctx.now.after_ms(MEET_AGAIN_MS);
+            self.strangers.met_again_at = ctx.now.after_ms(MEET_AGAIN_MS);
             ctx.tell_server(ToServer::Step((self.id(), ours.clone())));
         }
     }

@@ -20,6 +20,12 @@ impl Room {
         (self.log.into_memory(self.seat.chain()), self.rules, self.privates.without_keys())
     }
 
+    /// Takes note of whom we had a seat with before: they are no strangers when halves of the room meet.
+    pub(super) fn recall_company(&mut self) {
+        let Room { log, seat, .. } = self;
+        log.past().iter().for_each(|roster| seat.recall_earlier(roster));
+    }
+
     /// Everybody an entry may be for.
     pub(super) fn audiences(&self) -> Audiences<'_> {
         Audiences { chain: self.seat.chain(), past: self.log.past() }
@@ -93,6 +99,7 @@ impl Room {
             return;
         }
         self.log.keep_past(roster.clone());
+        self.seat.recall_earlier(&roster);
         ctx.persist(Change::Past { room: self.id(), rosters: vec![roster] });
         // What it was needed for comes from the buffer; if that is not all, on we go.
         self.replay_early(ctx);

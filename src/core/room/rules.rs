@@ -100,7 +100,7 @@ impl Room {
     /// The rule that answers a knock, and whose it is. A rule for the newcomer goes before following anybody.
     fn rule_for(&self, ballot: &Ballot) -> Option<(PeerId, Rule)> {
         let newcomer = ballot.knock()?.key;
-        if planted::is(Bug::ConsentForAnyKnock) && self.approved.contains(&newcomer) {
+        if planted::is(Bug::ConsentForAnyKnock) && self.strangers.approved.contains(&newcomer) {
             return Some((newcomer, Rule::Session));
         }
         if let Some(rule) = self.rules.get(&newcomer).filter(|rule| **rule != Rule::Follow) {

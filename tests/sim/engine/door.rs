@@ -208,6 +208,16 @@ impl World {
         seats.into_iter().max_by_key(|(_, seats)| seats.len()).map(|(room, _)| room)
     }
 
+    /// Whether somebody founded a room of this name anew, when a server had forgotten the one that the others are in, and sits alone
+    /// in it. Two rooms of one name are no halves of one: that is for people to see.
+    pub fn is_alone_in_another_room(&self, who: Place) -> bool {
+        let rooms = self.checks.rooms_of(who);
+        let alone = |room: &RoomId| self.checks.roster_of(who, room).is_some_and(|roster| roster.members.len() == 1);
+        self.people[who].user.in_room
+            && self.main_room().is_some_and(|main| !rooms.contains(&main))
+            && rooms.iter().all(alone)
+    }
+
     /// Whether halves have had all the time they need to meet by themselves: those that both grew stay apart, by rule, and so do
     /// such as have no address in common.
     fn halves_are_left_to_people(&self) -> bool {

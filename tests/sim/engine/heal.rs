@@ -20,6 +20,10 @@ const SAME_WITHIN_S: u64 = 300;
 /// Seconds in which nobody speaks, after which nothing must be on its way.
 const QUIET_S: u64 = 60;
 
+/// Seconds for what the storm broke to be noticed: somebody who stood still for a minute notices after it what has gone
+/// meanwhile.
+const NOTICED_WITHIN_S: u64 = 65;
+
 /// Frames in that time: a question or two to the server at most.
 const QUIET_FRAMES_MAX: u64 = 4;
 
@@ -75,7 +79,7 @@ impl World {
             self.checks.fail("repair is bounded", format!("{} frames among {}", self.frames - before, honest.len()));
         }
         // What was broken in the storm may still be on its way to be noticed, and what was asked in it to be answered.
-        self.run_until(self.now + 1000 * (2 * self.plan.consent_s + 5).max(45));
+        self.run_until(self.now + 1000 * (2 * self.plan.consent_s + 5).max(NOTICED_WITHIN_S));
         let (before, then) = (self.frames, self.events);
         self.run_until(self.now + QUIET_S * 1000);
         let rooms = self.checks.rooms_of(honest[0]);

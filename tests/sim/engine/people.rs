@@ -127,6 +127,8 @@ impl World {
         }
         if self.plan.serverless == 1 {
             self.act_at_door(who);
+        } else if self.is_alone_in_another_room(who) {
+            self.command(who, Command::Leave(lobby()));
         }
         let user = &mut self.people[who].user;
         if !user.in_room && !user.stays_out && user.asks_again_at <= self.now {

@@ -176,6 +176,157 @@ fn of_two_halves_that_parted_the_junior_one_gives_way_and_the_senior_one_stays()
     assert_eq!(table.seats[3].fate(), Fate::On, "nobody is there to give way to");
 }
 
+/// What is proposed over a roster, and who signs it.
+type Proposed<'a> = &'a dyn Fn(&Roster) -> (Proposal, Vec<Identity>);
+
+/// How others went on from `base`, one step after the other, with what each of them proposes from the roster before.
+fn went_on(base: &Roster, steps: &[Proposed<'_>]) -> Vec<Step> {
+    let mut at = base.clone();
+    let next = |make: &Proposed<'_>| {
+        let (proposal, signers) = make(&at);
+        let step = step_signed_by(&proposal, &signers);
+        at = verify_step(&at, &step, 8, &Ed25519).unwrap();
+        step
+    };
+    steps.iter().map(next).collect()
+}
+
+fn drop_all_but(at: &Roster, stay: &[Identity]) -> (Proposal, Vec<Identity>) {
+    let gone = at.members.iter().map(|member| member.key).filter(|key| !stay.iter().any(|one| one.id() == *key));
+    let dropped: BTreeSet<PeerId> = gone.collect();
+    let dropped = dropped.into_iter().collect::<Vec<_>>().try_into().unwrap();
+    let drop = Drop { room: at.room, roster: at.hash(), dropped, why: DropReason::Gone, nonce: 0 };
+    (Proposal::Drop(drop), stay.iter().map(clone).collect())
+}
+
+#[test]
+fn strangers_push_nobody_out_who_has_company_and_are_company_for_who_is_alone() {
+    let mut table = table(3);
+    let base = table.seats[0].chain().current().clone();
+    let third = clone(&table.people[2]);
+    let alone = |at: &Roster| drop_all_but(at, &[clone(&third)]);
+    let nina = |at: &Roster| (knock_at(at, &person(8), "nina"), vec![clone(&third)]);
+    let omar = |at: &Roster| (knock_at(at, &person(9), "omar"), vec![clone(&third), person(8)]);
+    let theirs = went_on(&base, &[&alone, &nina, &omar]);
+
+    let (drop, yes) = table.part(0, &[2]).unwrap();
+    let (_, other) = table.part(1, &[2]).unwrap();
+    table.hear(0, &drop, &other);
+    table.hear(1, &drop, &yes);
+    table.move_on(0).unwrap();
+    for step in &theirs {
+        assert_eq!(table.seats[0].hear_step(step, &Ed25519), Ok(Heard::Split { theirs_hosts: false }));
+    }
+    let (alone, _) = table.part(0, &[1]).unwrap();
+    table.move_on(0).unwrap();
+    assert_eq!(table.members(0), table.keys(&[0]), "{alone:?}");
+    let heard = |seat: &mut Seat, step| seat.hear_step(step, &Ed25519);
+    assert_eq!(heard(&mut table.seats[0], &theirs[0]), Ok(Heard::Split { theirs_hosts: false }), "the senior of two");
+    assert_eq!(heard(&mut table.seats[0], &theirs[2]), Ok(Heard::Split { theirs_hosts: true }), "they have company");
+}
+
+#[test]
+fn halves_of_which_one_took_what_the_other_had_narrowed_are_told_apart_by_the_steps_after_it() {
+    let mut table = table(4);
+    let base = table.seats[1].chain().current().clone();
+    let nina = knock_at(&base, &person(9), "nina");
+    // The second and the fourth sign the admission, then lose the others, and sign what keeps fewer.
+    table.sign(1, &nina, Decision::Yes);
+    let (drop, _) = table.part(1, &[0, 2]).unwrap();
+    let theirs = Verified::sign(crate::core::consent::roster::yes(&drop, table.people[3].id()), &table.people[3]);
+    table.hear(1, &drop, &theirs);
+    table.move_on(1).unwrap();
+    let people: Vec<Identity> = table.people.iter().map(clone).collect();
+    let admit = |_: &Roster| (nina.clone(), people.iter().map(clone).collect());
+    let part = |at: &Roster| drop_all_but(at, &[clone(&people[0]), clone(&people[2]), person(9)]);
+    let leave_nina = |at: &Roster| drop_all_but(at, &[clone(&people[0])]);
+    let steps = went_on(&base, &[&admit, &part, &leave_nina]);
+    let seat = &mut table.seats[1];
+    assert_eq!(seat.hear_step(&steps[1], &Ed25519), Ok(Heard::Nothing), "from a roster that is not known yet");
+    assert_eq!(seat.hear_step(&steps[0], &Ed25519), Ok(Heard::Nothing));
+    assert_eq!(
+        seat.hear_step(&steps[1], &Ed25519),
+        Ok(Heard::Split { theirs_hosts: true }),
+        "two each, one more senior"
+    );
+    assert_eq!(seat.fate(), Fate::Doubtful);
+    assert_eq!(
+        seat.hear_step(&steps[2], &Ed25519),
+        Ok(Heard::Split { theirs_hosts: false }),
+        "they have lost two since"
+    );
+    assert_eq!(seat.fate(), Fate::On);
+}
+
+#[test]
+fn a_parting_from_a_roster_of_an_earlier_stay_is_weighed_by_who_came_back() {
+    let table = table(4);
+    let base = table.seats[0].chain().current().clone();
+    let people = |who: &[usize]| -> Vec<Identity> { who.iter().map(|at| clone(&table.people[*at])).collect() };
+    let (third, fourth) = (people(&[2]), people(&[3]));
+    // The fourth left, and knocked at the third, who was alone by then.
+    let alone = |at: &Roster| drop_all_but(at, &third);
+    let back = |at: &Roster| (knock_at(at, &fourth[0], "p4"), third.iter().map(clone).collect());
+    let way = went_on(&base, &[&alone, &back]);
+    let small = verify_step(&base, &way[0], 8, &Ed25519).unwrap();
+    let both = verify_step(&small, &way[1], 8, &Ed25519).unwrap();
+    let mut seat = seat_at(table.seats[0].chain().genesis(), &both, &fourth[0]);
+    let theirs = went_on(&base, &[&|at: &Roster| drop_all_but(at, &people(&[0, 1]))]);
+    assert_eq!(seat.hear_step(&theirs[0], &Ed25519), Ok(Heard::Nothing), "over a roster that it never was in");
+    seat.recall_earlier(&base);
+    assert_eq!(
+        seat.hear_step(&theirs[0], &Ed25519),
+        Ok(Heard::Split { theirs_hosts: true }),
+        "two each, one more senior"
+    );
+    assert_eq!(seat.hear_step(&way[0], &Ed25519), Ok(Heard::Nothing), "our own way is nobody's half");
+}
+
+#[test]
+fn a_roster_that_somebody_claims_counts_once_its_members_have_signed_what_follows() {
+    let mut table = table(4);
+    let base = table.seats[2].chain().current().clone();
+    let (drop, _) = table.part(2, &[0, 1]).unwrap();
+    let (_, other) = table.part(3, &[0, 1]).unwrap();
+    table.hear(2, &drop, &other);
+    table.move_on(2).unwrap();
+    let seniors: Vec<Identity> = table.people[..2].iter().map(clone).collect();
+    let part = |at: &Roster| drop_all_but(at, &seniors);
+    let nina = |at: &Roster| (knock_at(at, &person(9), "nina"), seniors.iter().map(clone).collect());
+    let steps = went_on(&base, &[&part, &nina]);
+    let claimed = verify_step(&base, &steps[0], 8, &Ed25519).unwrap();
+    let seat = &mut table.seats[2];
+    assert_eq!(seat.hear_step(&steps[1], &Ed25519), Ok(Heard::Nothing));
+    seat.hear_branch(claimed);
+    assert_eq!(seat.fate(), Fate::On, "anybody can claim anything");
+    let one_short = Step { signatures: steps[1].signatures[..1].to_vec().try_into().unwrap(), ..steps[1].clone() };
+    assert_eq!(seat.hear_step(&one_short, &Ed25519), Err(Misdeed::MissingConsent));
+    assert_eq!(seat.hear_step(&steps[1], &Ed25519), Ok(Heard::Split { theirs_hosts: true }));
+}
+
+#[test]
+fn whom_we_went_on_without_by_decision_is_no_half_to_come_back_to() {
+    let mut table = table(3);
+    let base = table.seats[0].chain().current().clone();
+    let third = clone(&table.people[2]);
+    let dropped = vec![third.id()].try_into().unwrap();
+    let removal = Drop { room: base.room, roster: base.hash(), dropped, why: DropReason::Removal, nonce: 0 };
+    let removal = step_signed_by(&Proposal::Drop(removal), &table.people[..2]);
+    let yes = |who: usize| crate::core::consent::roster::yes(&removal.proposal, table.people[who].id());
+    let (first, second) = (Verified::sign(yes(0), &table.people[0]), Verified::sign(yes(1), &table.people[1]));
+    table.hear(0, &removal.proposal, &first);
+    table.hear(0, &removal.proposal, &second);
+    table.move_on(0).unwrap();
+    let alone = |at: &Roster| drop_all_but(at, &[clone(&third)]);
+    let nina = |at: &Roster| (knock_at(at, &person(9), "nina"), vec![clone(&third)]);
+    table.part(0, &[1]).unwrap();
+    table.move_on(0).unwrap();
+    for step in went_on(&base, &[&alone, &nina]) {
+        let heard = table.seats[0].hear_step(&step, &Ed25519);
+        assert!(!matches!(heard, Ok(Heard::Split { .. })), "{heard:?}");
+    }
+}
+
 #[test]
 fn removed_by_all_others_is_no_reason_to_knock() {
     let mut table = table(3);

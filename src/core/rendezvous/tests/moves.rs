@@ -3,9 +3,11 @@
 use super::rig::*;
 use crate::core::consent::roster::verify_step;
 use crate::core::consent::testing::step_signed_by;
-use crate::core::rendezvous::{Change, Config, Kept};
+use crate::core::rendezvous::{Change, Config, Kept, KeptRoom, PastStep};
 use crate::identity::Ed25519;
-use crate::wire::{Decision, FromServer, KnockEnd, KnockPhase, Proposal, RefusalCode, Roster, Step, ToServer};
+use crate::wire::{
+    Decision, FromServer, KnockEnd, KnockPhase, Proposal, RefusalCode, Roster, RosterHash, Step, ToServer,
+};
 
 fn drop_step(roster: &Roster, dropped: &[u8], by: &[u8]) -> (Proposal, Step, Roster) {
     let proposal = Proposal::Drop(drop_of(roster, dropped, 0));
@@ -93,6 +95,37 @@ fn half_a_room_moves_it_on_when_the_other_half_is_not_here() {
     // What the other half signed meanwhile is for a roster the room is no longer on: it is shown who hosts.
     let (_, other, _) = drop_step(&roster, &[1], &[2]);
     assert_eq!(rig.say(2, ToServer::Step((roster.room, other))), [(2, way_on), (2, roster_is(&next))]);
+}
+
+#[test]
+fn whoever_went_another_way_from_a_roster_they_were_in_is_shown_every_step_from_there() {
+    let (mut rig, roster) = Rig::room_of(3);
+    rig.hang_up(3);
+    let (_, first, second) = drop_step(&roster, &[3], &[1, 2]);
+    rig.say(1, ToServer::Step((roster.room, first.clone())));
+    rig.hang_up(2);
+    let (_, last, here) = drop_step(&second, &[2], &[1]);
+    rig.say(1, ToServer::Step((roster.room, last.clone())));
+    rig.log_in(3);
+    let (_, theirs, _) = drop_step(&roster, &[1, 2], &[3]);
+    let told = rig.say(3, ToServer::Step((roster.room, theirs.clone())));
+    let way = [first, last].map(|step| (3, FromServer::Step((roster.room, step))));
+    assert_eq!(told, [way.to_vec(), vec![(3, roster_is(&here))]].concat());
+    rig.log_in(9);
+    let told = rig.say(9, ToServer::Step((roster.room, theirs)));
+    assert_eq!(told, [(9, roster_is(&here))], "who was never in is shown nothing");
+}
+
+#[test]
+fn somebody_who_stays_on_a_roster_of_their_own_keeps_no_drop_from_moving_the_room() {
+    let (mut rig, roster) = Rig::room_of(3);
+    let (_, alone, next) = drop_step(&roster, &[2, 3], &[1]);
+    rig.say(1, ToServer::Step((roster.room, alone)));
+    rig.say(3, ToServer::Close(roster.room));
+    rig.say(2, attach(roster.room, RosterHash([7; 32])));
+    assert!(rig.kept.is_empty(), "they may be about to bring the step that led them there");
+    rig.say(2, attach(roster.room, RosterHash([7; 32])));
+    assert!(matches!(&rig.kept[..], [Change::RoomMoved { roster, .. }] if *roster == next));
 }
 
 #[test]
@@ -260,6 +293,43 @@ fn a_server_that_lost_everything_is_rebuilt_by_its_members() {
     wrong.room = crate::wire::RoomId([0; 32]);
     let told = rig.say(1, ToServer::Restore((genesis(1, "cellar").into_signed(), wrong)));
     assert_eq!(refusals(&told), [(1, RefusalCode::Invalid)]);
+}
+
+#[test]
+fn a_server_that_was_restarted_gives_the_room_to_who_hosts_once_shown_where_the_halves_parted() {
+    let (_, roster) = Rig::room_of(3);
+    let (_, small, younger) = drop_step(&roster, &[1, 2], &[3]);
+    let (_, large, older) = drop_step(&roster, &[3], &[1, 2]);
+    let genesis = genesis(1, "lobby").into_signed();
+    let steps = vec![PastStep { from: roster.hash(), epoch: roster.epoch, step: small }];
+    let room = KeptRoom { genesis: genesis.clone(), roster: younger.clone(), steps };
+    let kept = Kept { rooms: [(roster.room, room)].into(), ..Kept::default() };
+    let mut rig = Rig::with(Config::default(), kept);
+    rig.log_in_all(&[1, 3]);
+    rig.say(3, attach(roster.room, younger.hash()));
+    let bring = || ToServer::Step((roster.room, large.clone()));
+    assert_eq!(rig.say(1, bring()).last(), Some(&(1, roster_is(&younger))), "nothing to verify it by");
+    let mut wrong = roster.clone();
+    wrong.members = crate::wire::Few::first_of(roster.members.iter().rev().cloned());
+    rig.say(1, ToServer::Restore((genesis.clone(), wrong)));
+    assert_eq!(rig.say(1, bring()).last(), Some(&(1, roster_is(&younger))), "its hash is another one");
+    rig.say(1, ToServer::Restore((genesis, roster.clone())));
+    assert_eq!(rig.say(1, bring()).last(), Some(&(1, roster_is(&older))));
+}
+
+#[test]
+fn a_room_in_which_only_somebody_is_left_who_said_that_they_leave_is_forgotten_unless_they_come_back() {
+    let gone = |back: bool| {
+        let (mut rig, roster) = Rig::room_of(2);
+        rig.hang_up(2);
+        rig.say(1, ToServer::Close(roster.room));
+        if back {
+            rig.say(1, attach(roster.room, roster.hash()));
+        }
+        rig.pass(1_000 * Config::default().empty_room_ttl_s + 1_000);
+        rig.kept.iter().any(|change| matches!(change, Change::RoomGone(_)))
+    };
+    assert!(gone(false) && !gone(true));
 }
 
 #[test]
