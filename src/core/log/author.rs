@@ -204,6 +204,11 @@ impl AuthorLog {
         run_of(self.recent.range(start..))
     }
 
+    /// Whether anything after number `after` is here that `reader` may have.
+    pub fn has_for(&self, reader: &PeerId, after: u64, rosters: &impl Rosters) -> bool {
+        self.first_readable(reader, after, rosters).is_some()
+    }
+
     /// The number of the first entry after `after` whose audience has `reader` in it.
     fn first_readable(&self, reader: &PeerId, after: u64, rosters: &impl Rosters) -> Option<u64> {
         let last = self.head_seq();

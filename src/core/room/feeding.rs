@@ -98,6 +98,9 @@ impl Room {
         self.fresh.remove(&from);
         let before = self.delivered.get(&from).copied().unwrap_or(0);
         let mut delivered = before;
+        for (author, seq) in frontier.iter().filter(|(author, _)| !authors.contains(author)) {
+            reader.note_stranger(*author, *seq, 1);
+        }
         for (author, seq) in frontier.iter().filter(|(author, _)| authors.contains(author)) {
             let forked = self.log.is_accused(author);
             let Some(reader) = self.readers.get_mut(&from) else { return };

@@ -95,11 +95,31 @@ impl Room {
             return;
         }
         self.log.keep_past(roster.clone());
+        self.meet_strangers(ctx, &roster);
         ctx.persist(Change::Past { room: self.id(), rosters: vec![roster] });
         // What it was needed for comes from the buffer; if that is not all, on we go.
         self.replay_early(ctx);
         if !self.early.is_empty() {
             self.trace(ctx, from);
+        }
+    }
+
+    /// Whom we had forgotten we know now: what linked members said of their logs counts.
+    fn meet_strangers(&mut self, ctx: &mut Ctx<'_>, roster: &Roster) {
+        let met = |author: &PeerId| is_member(roster, author);
+        for peer in self.readers.keys().copied().collect::<Vec<_>>() {
+            let Some(reader) = self.readers.get_mut(&peer) else { continue };
+            let said: Vec<(PeerId, (u64, u64))> = reader.strangers.extract_if(.., |author, _| met(author)).collect();
+            let frontier: Vec<(PeerId, u64)> =
+                said.iter().map(|(author, (has, _))| (*author, *has)).filter(|(_, has)| *has > 0).collect();
+            let floors: Vec<(PeerId, u64)> =
+                said.iter().map(|(author, (_, floor))| (*author, *floor)).filter(|(_, floor)| *floor > 1).collect();
+            if !frontier.is_empty() {
+                self.on_frontier(ctx, peer, &frontier);
+            }
+            if !floors.is_empty() {
+                self.on_floor(ctx, peer, &floors);
+            }
         }
     }
 }
