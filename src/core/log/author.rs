@@ -117,6 +117,11 @@ impl AuthorLog {
         self.head_seq() < seq && seq <= self.hole_to
     }
 
+    /// From which number on something is waited for: nobody has what is missing before it.
+    pub fn waits_from(&self) -> u64 {
+        self.hole_to.max(self.head_seq().saturating_add(1))
+    }
+
     /// Entries on other branches.
     pub fn forks(&self) -> &Forks {
         &self.forks

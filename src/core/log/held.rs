@@ -56,9 +56,9 @@ impl Held {
         self.waits_for.remove(id).unwrap_or_default()
     }
 
-    /// What waits for this: whose it is, and its number.
-    pub(super) fn waiting_for(&self, id: &EntryId) -> impl Iterator<Item = (PeerId, u64)> {
-        self.waits_for.get(id).into_iter().flatten().filter_map(|waiting| self.by_id.get(waiting).copied())
+    /// What waits for this.
+    pub(super) fn waiting_for(&self, id: &EntryId) -> impl Iterator<Item = &KeptEntry> {
+        self.waits_for.get(id).into_iter().flatten().filter_map(|waiting| self.get(waiting))
     }
 
     /// The last entry of an author that waits and has a number between these two.

@@ -115,10 +115,10 @@ impl Log {
         self.places.get(id)
     }
 
-    /// What waits for this entry: whose it is, and its number. Of authors with branches nothing, since a number does not
-    /// tell which is meant.
-    pub fn naming(&self, id: &EntryId) -> impl Iterator<Item = (PeerId, u64)> {
-        self.held.waiting_for(id).filter(|(author, _)| !self.accused.contains(author))
+    /// What waits for this entry. Of authors with branches nothing, since a number does not tell which is meant.
+    pub fn naming(&self, id: &EntryId) -> impl Iterator<Item = &Entry> {
+        let waiting = self.held.waiting_for(id).map(|kept| &kept.entry);
+        waiting.filter(|entry| !self.accused.contains(&entry.author))
     }
 
     /// How far each author's log is here, in ascending order of author.

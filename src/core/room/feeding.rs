@@ -108,6 +108,10 @@ impl Room {
             reader.acknowledge(*author, *seq, forked, ctx.now);
             if *author == ctx.signer.id() {
                 delivered = delivered.max(*seq);
+                // Nobody gives us our own log unasked.
+                if self.is_unlevel() && *seq > self.log.head_seq(author) {
+                    self.note_lacking(ctx, *author);
+                }
             } else if *seq > self.log.head_seq(author) && !forked {
                 self.note_lacking(ctx, *author);
             }

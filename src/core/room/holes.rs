@@ -143,7 +143,9 @@ impl Room {
         let taken = log.is_some_and(|log| log.has_hole_before(first.seq));
         // What goes on from something that is here leaves out nothing, on whichever branch that is.
         let taken = taken || self.log.known(&first.previous).is_some();
-        if taken || first.seq <= next || floor.is_none_or(|floor| *floor <= next) {
+        // Where a hole is taken up to what they have, they may well leave out what comes after it: we may not know whom that was for.
+        let waits_from = log.map_or(next, AuthorLog::waits_from);
+        if taken || first.seq <= next || floor.is_none_or(|floor| *floor <= waits_from) {
             return false;
         }
         let since = log.and_then(AuthorLog::head).map_or(0, |head| head.place.epoch);

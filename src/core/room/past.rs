@@ -9,15 +9,16 @@ use crate::core::io::Change;
 use crate::core::log::{Audiences, Memory};
 use crate::core::private::Privates;
 use crate::identity::PeerId;
-use crate::wire::{PeerMessage, Roster, RosterHash, Run};
+use crate::wire::{Body, PeerMessage, Roster, RosterHash, Run};
 
 /// Milliseconds to wait for an answer before the same is asked again.
 const ASK_AGAIN_MS: u64 = 5_000;
 
 impl Room {
     /// What outlives our seat.
-    pub fn into_memory(self) -> (Memory, Rules, Privates) {
-        (self.log.into_memory(self.seat.chain()), self.rules, self.privates.without_keys())
+    pub fn into_memory(mut self) -> (Memory, Rules, Privates, Option<Vec<Body>>) {
+        let outbox = self.take_outbox();
+        (self.log.into_memory(self.seat.chain()), self.rules, self.privates.without_keys(), outbox)
     }
 
     /// Everybody an entry may be for.
