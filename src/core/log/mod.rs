@@ -121,6 +121,11 @@ impl Log {
         waiting.filter(|entry| !self.accused.contains(&entry.author))
     }
 
+    /// What keeps an entry that waits from being taken, in the end.
+    pub fn kept_by(&self, id: &EntryId) -> Option<EntryId> {
+        self.held.kept_by(id).filter(|root| root != id)
+    }
+
     /// How far each author's log is here, in ascending order of author.
     pub fn frontier(&self) -> impl Iterator<Item = (PeerId, u64)> + '_ {
         // Of whom there are other branches only, there is no log to count.

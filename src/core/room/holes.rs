@@ -93,10 +93,14 @@ impl Room {
             return false;
         }
         let mut lowest = None;
-        let more = self.readers.values().filter(|reader| reader.has(author) > head && !reader.has_nothing(author));
-        for reader in more {
+        // What is for a roster that nobody could tell us in all that time can't be taken, and keeps nothing else waiting; it still may come.
+        let strange = ctx.now.mono_ms >= since.saturating_add(COMES_WITHIN_MS);
+        let more = self.readers.iter().filter(|(_, reader)| reader.has(author) > head && !reader.has_nothing(author));
+        for (peer, reader) in more {
             let floor = reader.floors.get(author).copied().filter(|floor| *floor > head.saturating_add(1));
             match floor {
+                Some(floor) if strange && self.is_for_strangers(author, floor) => {}
+                None if strange && self.offers_strange(peer, author) => {}
                 Some(floor) => lowest = Some(lowest.unwrap_or(u64::MAX).min(floor)),
                 None if ctx.now.mono_ms < since.saturating_add(SILENT_MS) => return false,
                 None => {}

@@ -14,6 +14,21 @@ use crate::wire::{Body, PeerMessage, Roster, RosterHash, Run};
 /// Milliseconds to wait for an answer before the same is asked again.
 const ASK_AGAIN_MS: u64 = 5_000;
 
+/// A question about a roster from before our chain.
+#[derive(Debug, Clone)]
+pub(super) struct Traced {
+    /// Which.
+    hash: RosterHash,
+    /// When it was asked first.
+    since: u64,
+    /// When it was asked last.
+    last: u64,
+}
+
+fn is_of(run: &Run, author: &PeerId) -> bool {
+    run.entries.first().is_some_and(|first| first.author == *author)
+}
+
 impl Room {
     /// What outlives our seat.
     pub fn into_memory(mut self) -> (Memory, Rules, Privates, Option<Vec<Body>>) {
@@ -49,15 +64,30 @@ impl Room {
     /// A member gave us something of an audience that we don't know: it may be one of ours from before.
     pub(super) fn trace(&mut self, ctx: &mut Ctx<'_>, from: PeerId) {
         let Some((hash, _)) = self.log.past().unknown_before(self.seat.chain()) else { return };
-        // When it was asked for first stays: what comes after it does not wait for ever.
-        let asked_lately =
-            |(asked, at): (RosterHash, u64)| asked == hash && ctx.now.mono_ms < at.saturating_add(ASK_AGAIN_MS);
-        if !self.traced.is_some_and(asked_lately) {
-            if self.traced.is_none_or(|(asked, _)| asked != hash) {
-                self.traced = Some((hash, ctx.now.mono_ms));
+        let (now, question) = (ctx.now.mono_ms, PeerMessage::Trace((self.id(), hash)));
+        match &mut self.traced {
+            Some(traced) if traced.hash == hash && now < traced.last.saturating_add(ASK_AGAIN_MS) => {}
+            // When it was asked for first stays: what comes after it does not wait for ever.
+            Some(traced) if traced.hash == hash => {
+                traced.last = now;
+                // Whoever gave what it is needed for may know as little of what was before their own chain as we do.
+                self.readers.keys().for_each(|peer| ctx.tell_peer(peer, question.clone()));
             }
-            ctx.tell_peer(&from, PeerMessage::Trace((self.id(), hash)));
+            _ => {
+                self.traced = Some(Traced { hash, since: now, last: now });
+                ctx.tell_peer(&from, question);
+            }
         }
+    }
+
+    /// Whether this number of a log was offered to us in a run whose audience is nobody's that we know.
+    pub(super) fn is_for_strangers(&self, author: &PeerId, seq: u64) -> bool {
+        self.early.iter().any(|(_, run)| is_of(run, author) && run.entries.iter().any(|entry| entry.seq == seq))
+    }
+
+    /// Whether a member offers something of a log, beyond what is here, whose audience is nobody's that we know.
+    pub(super) fn offers_strange(&self, from: &PeerId, author: &PeerId) -> bool {
+        self.early.iter().any(|(giver, run)| giver == from && is_of(run, author))
     }
 
     /// Whether a run comes after another one of its author whose audience is being found out: taken first, it would leave a
@@ -67,7 +97,7 @@ impl Room {
         let earlier = |(_, early): &(PeerId, Run)| {
             early.entries.last().is_some_and(|last| last.author == first.author && last.seq < first.seq)
         };
-        let until = self.traced.map(|(_, at)| at.saturating_add(ASK_AGAIN_MS));
+        let until = self.traced.as_ref().map(|traced| traced.since.saturating_add(ASK_AGAIN_MS));
         let until = until.filter(|until| ctx.now.mono_ms < *until && self.early.iter().any(earlier));
         self.early_until = until.or(self.early_until);
         until.is_some()

@@ -47,6 +47,9 @@ pub(super) struct Wanted {
     lack: BTreeMap<PeerId, bool>,
     /// Who gave us something that names it, and so has taken that.
     given_by: BTreeSet<PeerId>,
+    /// Who gave us something that waits for what names it, and so has what came later. It may have been for them when what came before was
+    /// not.
+    followed_by: BTreeSet<PeerId>,
 }
 
 impl Wanted {
@@ -67,8 +70,8 @@ impl Room {
         let wait = if self.is_large() { WANT_AFTER_LARGE_MS } else { WANT_AFTER_MS };
         let (at, since) = (ctx.now.after_ms(wait), ctx.now.mono_ms);
         for id in ask {
-            let (lack, given_by) = (BTreeMap::new(), BTreeSet::new());
-            let new = || Wanted { of: from, at, wait_ms: WANT_AGAIN_MS.0, since, lack, given_by };
+            let (lack, given_by, followed_by) = Default::default();
+            let new = || Wanted { of: from, at, wait_ms: WANT_AGAIN_MS.0, since, lack, given_by, followed_by };
             self.wanted.entry(id).or_insert_with(new);
         }
         self.wanted_from = from;
@@ -82,6 +85,10 @@ impl Room {
                 if let Some(wanted) = self.wanted.get_mut(id) {
                     wanted.given_by.insert(from);
                 }
+            }
+            let first = run.entries.first().and_then(|entry| self.log.kept_by(&entry.id()));
+            if let Some(wanted) = first.and_then(|id| self.wanted.get_mut(&id)) {
+                wanted.followed_by.insert(from);
             }
         }
     }
@@ -156,7 +163,8 @@ impl Room {
             let past_it = naming.any(|entry| reader.has(&entry.author) >= entry.seq && is_for(&entry.audience));
             drop(naming);
             if let Some(wanted) = self.wanted.get_mut(id).filter(|wanted| wanted.of == from) {
-                let past_it = past_it || wanted.given_by.contains(&from);
+                let past_it =
+                    past_it || wanted.given_by.contains(&from) || silent && wanted.followed_by.contains(&from);
                 wanted.lack.insert(from, past_it);
                 if self.readers.keys().any(|peer| !wanted.lack.contains_key(peer)) || past_it {
                     wanted.at = ctx.now.mono_ms;
