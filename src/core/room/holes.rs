@@ -99,8 +99,7 @@ impl Room {
         for (peer, reader) in more {
             let floor = reader.floors.get(author).copied().filter(|floor| *floor > head.saturating_add(1));
             match floor {
-                Some(floor) if strange && self.is_for_strangers(author, floor) => {}
-                None if strange && self.offers_strange(peer, author) => {}
+                _ if strange && self.offers_strange(peer, author, floor) => {}
                 Some(floor) => lowest = Some(lowest.unwrap_or(u64::MAX).min(floor)),
                 None if ctx.now.mono_ms < since.saturating_add(SILENT_MS) => return false,
                 None => {}

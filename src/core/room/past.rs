@@ -25,10 +25,6 @@ pub(super) struct Traced {
     last: u64,
 }
 
-fn is_of(run: &Run, author: &PeerId) -> bool {
-    run.entries.first().is_some_and(|first| first.author == *author)
-}
-
 impl Room {
     /// What outlives our seat.
     pub fn into_memory(mut self) -> (Memory, Rules, Privates, Option<Vec<Body>>) {
@@ -80,14 +76,14 @@ impl Room {
         }
     }
 
-    /// Whether this number of a log was offered to us in a run whose audience is nobody's that we know.
-    pub(super) fn is_for_strangers(&self, author: &PeerId, seq: u64) -> bool {
-        self.early.iter().any(|(_, run)| is_of(run, author) && run.entries.iter().any(|entry| entry.seq == seq))
-    }
-
-    /// Whether a member offers something of a log, beyond what is here, whose audience is nobody's that we know.
-    pub(super) fn offers_strange(&self, from: &PeerId, author: &PeerId) -> bool {
-        self.early.iter().any(|(giver, run)| giver == from && is_of(run, author))
+    /// Whether a member offers us something of a log, this number of it if one is named, whose audience is nobody's that we know. Only
+    /// their own offers count: nobody has checked whose the runs that wait are.
+    pub(super) fn offers_strange(&self, from: &PeerId, author: &PeerId, number: Option<u64>) -> bool {
+        let of_it = |run: &Run| {
+            let mut entries = run.entries.iter().filter(|entry| entry.author == *author);
+            entries.any(|entry| number.is_none_or(|number| entry.seq == number))
+        };
+        self.early.iter().any(|(giver, run)| giver == from && of_it(run))
     }
 
     /// Whether a run comes after another one of its author whose audience is being found out: taken first, it would leave a
