@@ -241,6 +241,31 @@ mod tests {
     }
 
     #[test]
+    fn whoever_has_nothing_for_us_counts_again_once_they_have_more() {
+        let mut reader = Reader::default();
+        reader.acknowledge(ANN, 3, false, at(0));
+        assert!(!reader.has_nothing(&ANN));
+        reader.note_nothing(ANN);
+        assert!(reader.has_nothing(&ANN) && !reader.has_nothing(&BEN));
+        reader.acknowledge(ANN, 4, false, at(0));
+        assert!(!reader.has_nothing(&ANN), "the fourth may be for us");
+    }
+
+    #[test]
+    fn of_authors_that_nobody_knows_no_more_are_remembered_than_a_room_has_members() {
+        let mut reader = Reader::default();
+        for number in 0..2 * u32::from(ROOM_SIZE_MAX) {
+            let mut key = [0; 32];
+            key[..4].copy_from_slice(&number.to_le_bytes());
+            reader.note_stranger(PeerId(key), 1, 1);
+        }
+        assert_eq!(reader.strangers.len(), usize::from(ROOM_SIZE_MAX));
+        let known = *reader.strangers.keys().next().unwrap();
+        reader.note_stranger(known, 7, 5);
+        assert_eq!(reader.strangers[&known], (7, 5), "whoever is remembered is kept up with");
+    }
+
+    #[test]
     fn what_is_sent_in_vain_keeps_nothing_else_waiting() {
         let mut reader = Reader { asked: true, ..Reader::default() };
         reader.sent(ANN, 1, LINK_QUEUE_BYTES_MAX, at(0));
