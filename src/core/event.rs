@@ -275,6 +275,13 @@ pub enum Event {
         /// Whose knocks are answered how; for [`Rule::Follow`], which member is followed.
         rules: Vec<(Name, PeerId, Rule)>,
     },
+    /// Texts of ours wait until our own log has come back from the members; they are shown as messages once they are said.
+    Waits {
+        /// Where.
+        room: RoomName,
+        /// What.
+        texts: Vec<String>,
+    },
     /// The answer to [`Command::Pending`].
     Pending {
         /// Where.
@@ -636,8 +643,10 @@ pub struct Undecided {
     pub proposal: ProposalHash,
     /// What.
     pub what: Question,
-    /// About whom.
+    /// About whom; of a founding anew, who is left behind.
     pub names: Vec<Name>,
+    /// The new room, if one is to be founded.
+    pub new: Option<RoomName>,
     /// Who said yes.
     pub yes: Vec<Name>,
     /// Who is awaited, and whether they can be reached.
@@ -655,6 +664,8 @@ pub enum Question {
     Drop,
     /// To remove members.
     Remove,
+    /// To found the room anew, without some members.
+    Reform,
 }
 
 /// One roster of a room's history.

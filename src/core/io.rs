@@ -8,8 +8,8 @@ use super::log::{AuthorLog, KeptEntry, Known, Place};
 use super::private::KeptConversation;
 use crate::identity::{Name, PeerId, RoomName, Signed};
 use crate::wire::{
-    Consent, EntryId, FromServer, Genesis, KeyTag, Letter, PeerMessage, Proposal, RefusalCode, RoomId, Roster, Series,
-    Step, ToServer,
+    Body, Consent, EntryId, FromServer, Genesis, KeyTag, Letter, PeerMessage, Proposal, RefusalCode, RoomId, Roster,
+    Series, Step, ToServer,
 };
 
 /// One connection to a peer; never reused.
@@ -394,6 +394,19 @@ pub enum Change {
         /// Who, and where.
         addresses: Vec<(PeerId, Vec<SocketAddr>)>,
     },
+    /// Our own log of this room is being got back from the members, and these were said meanwhile: they wait until it is whole. With none,
+    /// only that it is not whole yet.
+    Outbox {
+        /// Which room.
+        room: RoomId,
+        /// What was said, after all that waits already.
+        texts: Vec<Body>,
+    },
+    /// Our own log of this room is whole, as far as anybody remembers, and what waited is in it.
+    OutboxEmpty {
+        /// Which room.
+        room: RoomId,
+    },
     /// We are out of a room. Its logs stay: our own must go on where it ended, should we ever come back. So does how it came
     /// to its members, to be looked at.
     Gone {
@@ -421,6 +434,8 @@ pub struct Kept {
     pub privates: Vec<(RoomId, PeerId, KeptConversation)>,
     /// Where the members of rooms we are in were reached last.
     pub addresses: Vec<(RoomId, PeerId, Vec<SocketAddr>)>,
+    /// What waits until our own log is whole again, by room.
+    pub outbox: Vec<(RoomId, Vec<Body>)>,
     /// Whether our key was made at this very start, so that nobody can remember anything that it signed.
     pub newborn: bool,
 }
@@ -468,6 +483,8 @@ impl Change {
             | Change::Past { room, .. }
             | Change::Rule { room, .. }
             | Change::Addresses { room, .. }
+            | Change::Outbox { room, .. }
+            | Change::OutboxEmpty { room }
             | Change::Gone { room } => *room,
         }
     }

@@ -172,6 +172,7 @@ pub fn decisions() -> Vec<Event> {
         proposal,
         what,
         names: vec![name(who)],
+        new: None,
         yes: vec![name("alice")],
         waiting: vec![(name("bob"), true), (name("carol"), false)],
         since_s: 15,
@@ -180,8 +181,10 @@ pub fn decisions() -> Vec<Event> {
         undecided(Question::Admit, "dana"),
         undecided(Question::Drop, "carol"),
         undecided(Question::Remove, "mallory"),
+        Undecided { new: Some(room()), ..undecided(Question::Reform, "mallory") },
     ];
-    events.extend([Event::Pending { room: room(), open }, membership()]);
+    let waits = Event::Waits { room: room(), texts: vec![EVIL.into(), "still here?".into()] };
+    events.extend([Event::Pending { room: room(), open }, waits, membership()]);
     events
 }
 

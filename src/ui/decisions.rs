@@ -4,6 +4,7 @@
 
 use jiff::tz::TimeZone;
 
+use super::escape;
 use super::notices::{over, pad};
 use super::words::shown;
 use crate::peer::api::{
@@ -32,9 +33,17 @@ pub fn lines(event: &Event, zone: &TimeZone) -> Vec<String> {
         Event::Reform { room, new, by, without, state } => reform(room, new, by, without, state),
         Event::Rules { room, rules } => rules_table(room, rules),
         Event::Pending { room, open } => pending(room, open),
+        Event::Waits { room, texts } => waits(room, texts),
         Event::Membership { room, records } => membership(room, records, zone),
         _ => Vec::new(),
     }
+}
+
+/// Own texts that wait.
+fn waits(room: &RoomName, texts: &[String]) -> Vec<String> {
+    let room = shown(room);
+    let why = format!("not said yet in {room}: what you said there before is being got back from the members first");
+    std::iter::once(why).chain(texts.iter().map(|text| format!("  {}", escape::text(text)))).collect()
 }
 
 /// Names in a row.
@@ -112,12 +121,16 @@ fn pending(room: &RoomName, open: &[Undecided]) -> Vec<String> {
     }
     let mut lines = vec![format!("being decided in {}:", shown(room))];
     lines.extend(open.iter().map(|undecided| {
-        let Undecided { what, names, yes, waiting, since_s, .. } = undecided;
+        let Undecided { what, names, new, yes, waiting, since_s, .. } = undecided;
         let names = list(names);
         let what = match what {
             Question::Admit => format!("to let {names} in"),
             Question::Drop => format!("to go on without {names}, who left or can't be reached"),
             Question::Remove => format!("to remove {names}"),
+            Question::Reform => {
+                let new = new.as_ref().map_or_else(|| "another room".to_owned(), shown);
+                format!("to found the room anew as {new}, without {names}")
+            }
         };
         let waiting: Vec<_> = waiting
             .iter()
@@ -200,21 +213,36 @@ bob wants to found lobby anew as annex, without mallory
 
     #[test]
     fn who_is_awaited_stands_with_whether_they_can_be_reached() {
-        let undecided = Undecided {
+        let undecided = |what, who: &str, new| Undecided {
             proposal: ProposalHash([4; 32]),
-            what: Question::Admit,
-            names: vec![name("dana")],
+            what,
+            names: vec![name(who)],
+            new,
             yes: vec![name("alice")],
             waiting: vec![(name("bob"), true), (name("carol"), false)],
             since_s: 15,
         };
+        let knock = undecided(Question::Admit, "dana", None);
+        let reform = undecided(Question::Reform, "mallory", Some("annex".parse().unwrap()));
         assert_eq!(
-            told(&Event::Pending { room: lobby(), open: vec![undecided] }),
+            told(&Event::Pending { room: lobby(), open: vec![knock, reform] }),
             "\
 being decided in lobby:
-  to let dana in: for 15 s; yes: alice; awaited: bob, carol (can't be reached now)"
+  to let dana in: for 15 s; yes: alice; awaited: bob, carol (can't be reached now)
+  to found the room anew as annex, without mallory: for 15 s; yes: alice; awaited: bob, carol (can't be reached now)"
         );
         assert_eq!(told(&Event::Pending { room: lobby(), open: vec![] }), "nothing is being decided in lobby");
+    }
+
+    #[test]
+    fn texts_that_wait_are_shown_with_the_reason() {
+        let texts = vec!["still here?".to_owned()];
+        assert_eq!(
+            told(&Event::Waits { room: lobby(), texts }),
+            "\
+not said yet in lobby: what you said there before is being got back from the members first
+  still here?"
+        );
     }
 
     #[test]

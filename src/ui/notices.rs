@@ -45,6 +45,7 @@ pub fn notice(event: &Event) -> Vec<String> {
         | Event::Reform { .. }
         | Event::Rules { .. }
         | Event::Pending { .. }
+        | Event::Waits { .. }
         | Event::Membership { .. } => decisions::lines(event, &jiff::tz::TimeZone::system()),
         Event::Ticket { room, ticket } => super::tickets::lines(room, ticket),
         Event::Edited { .. }

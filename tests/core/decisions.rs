@@ -162,6 +162,13 @@ fn a_room_is_founded_anew_without_somebody_by_one_command_of_each_of_the_rest() 
     let mut world = World::in_one_room(4);
     // The third of them answers nothing any more, and so nothing can be decided.
     world.command(0, Command::Reform { room: lobby(), new: annex(), without: vec![name(3)] });
+    world.pass(4);
+    world.command(1, Command::Pending(lobby()));
+    let Some(Event::Pending { open, .. }) = world.people[1].events.last() else { panic!("no answer") };
+    let [reform] = &open[..] else { panic!("{open:?}") };
+    assert_eq!((reform.what, &reform.names[..], reform.since_s), (Question::Reform, &[name(3)][..], 4));
+    assert_eq!((reform.new.as_ref(), &reform.yes[..]), (Some(&annex()), &[name(0)][..]));
+    assert_eq!(reform.waiting, [(name(1), true), (name(2), true)]);
     let asked = |event: &Event| matches!(event, Event::Reform { state: ReformState::Asked { .. }, .. });
     assert!(world.was_told(1, asked) && world.was_told(2, asked) && !world.was_told(3, asked));
     for who in [1, 2] {

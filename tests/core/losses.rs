@@ -94,6 +94,96 @@ fn what_is_said_before_the_numbers_are_sure_is_said_in_the_end() {
     assert_eq!(world.texts(0), ["is anybody there?"]);
 }
 
+fn waits(world: &World, who: usize) -> Vec<String> {
+    let waiting = world.people[who].events.iter().filter_map(|event| match event {
+        Event::Waits { texts, .. } => Some(texts.clone()),
+        _ => None,
+    });
+    waiting.flatten().collect()
+}
+
+#[test]
+fn the_own_log_comes_back_though_nobody_has_said_anything_since() {
+    let mut world = World::in_one_room(3);
+    world.say(1, "before");
+    world.lose_everything(1);
+    world.pass(125);
+    world.start(1);
+    world.join(1);
+    for member in [0, 2] {
+        world.approve(member, 1);
+    }
+    world.command(1, Command::Say { room: lobby(), text: "here again".to_owned() });
+    world.pass(15);
+    assert_eq!(world.texts(0), ["before", "here again"]);
+    assert_eq!(last_entry_of(&world, world.people[1].id).seq, 2);
+    nobody_is_accused(&world);
+}
+
+#[test]
+fn what_waits_for_the_own_log_outlives_restarts_and_is_said_once() {
+    let mut world = World::with_members(3, 2);
+    world.apart.extend([(0, 2), (1, 2)]);
+    world.let_in(2);
+    let texts = ["is anybody there?", "hello?"];
+    for text in texts {
+        world.command(2, Command::Say { room: lobby(), text: text.to_owned() });
+    }
+    assert_eq!((world.texts(2).len(), waits(&world, 2)), (0, texts.map(str::to_owned).to_vec()));
+    for _ in 0..2 {
+        world.kill(2);
+        world.people[2].events.clear();
+        world.start(2);
+        world.join(2);
+        assert_eq!((world.texts(2).len(), waits(&world, 2)), (0, texts.map(str::to_owned).to_vec()), "shown again");
+    }
+    world.apart.clear();
+    world.pass(60);
+    assert_eq!(world.texts(0), texts);
+    world.kill(2);
+    world.start(2);
+    world.join(2);
+    world.pass(30);
+    assert_eq!((world.texts(0).len(), world.texts(1).len()), (2, 2), "once");
+}
+
+#[test]
+fn a_restart_while_the_own_log_comes_back_uses_no_number_twice() {
+    let mut world = World::in_one_room(3);
+    // More than is on its way at a time.
+    for text in named(&"before".repeat(500), 300) {
+        world.command(1, Command::Say { room: lobby(), text });
+    }
+    world.pass(5);
+    world.lose_everything(1);
+    world.pass(125);
+    world.start(1);
+    world.join(1);
+    world.approve(0, 1);
+    let knock = world.last_knock(2).unwrap();
+    world.ask(2, Command::Approve(KnockRef::Id(knock)));
+    let own = |world: &World| {
+        let me = world.people[1].id;
+        let log = world.kept(1).logs.into_iter().find(|(_, author, _)| *author == me);
+        log.map_or(0, |(_, _, log)| log.head_seq())
+    };
+    world.pass_until(|world| own(world) > 0);
+    assert!(own(&world) < 300, "the rest is on its way");
+    world.kill(1);
+    world.unplug(1);
+    world.start(1);
+    world.join(1);
+    world.command(1, Command::Say { room: lobby(), text: "here again".to_owned() });
+    world.pass(25);
+    assert!(!world.texts(1).contains(&"here again".to_owned()), "nobody was there to ask for the rest");
+    world.plug_in(1);
+    world.apart.clear();
+    world.pass(60);
+    assert_eq!(world.texts(0).last().unwrap(), "here again");
+    assert_eq!(last_entry_of(&world, world.people[1].id).seq, 301);
+    nobody_is_accused(&world);
+}
+
 /// p1 was out of reach for longer than the grace, said something, and was let in again.
 fn back_after_a_long_absence(restart: bool) -> World {
     let mut world = World::in_one_room(3);

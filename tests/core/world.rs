@@ -773,6 +773,21 @@ impl World {
         self.advance_to(end);
     }
 
+    /// Lets time go by and carries one message after the other, until something has just come true.
+    pub fn pass_until(&mut self, fits: impl Fn(&World) -> bool) {
+        let end = self.now.mono_ms + 60_000;
+        while !fits(self) {
+            if self.mail.is_empty() {
+                let due = self.next_due().filter(|due| *due <= end).expect("it comes true within a minute");
+                self.advance_to(due.max(self.now.mono_ms + 1));
+                for who in 0..self.people.len() {
+                    self.give(who, Input::Wake);
+                }
+            }
+            self.deliver(1);
+        }
+    }
+
     fn next_due(&self) -> Option<u64> {
         let nodes = self.people.iter().filter_map(|person| person.node.as_ref()?.next_wake());
         nodes.chain(self.server.as_ref().and_then(Rendezvous::next_wake)).min()

@@ -127,6 +127,11 @@ impl AuthorLog {
         self.head_seq() < seq && seq <= self.hole_to
     }
 
+    /// From which number on something is waited for: nobody has what is missing before it.
+    pub fn waits_from(&self) -> u64 {
+        self.hole_to.max(self.head_seq().saturating_add(1))
+    }
+
     /// Entries on other branches.
     pub fn forks(&self) -> &Forks {
         &self.forks
@@ -223,6 +228,11 @@ impl AuthorLog {
         self.recent(seq)?;
         let start = self.recent.partition_point(|kept| kept.entry.seq < seq);
         run_of(self.recent.range(start..))
+    }
+
+    /// Whether anything after number `after` is here that `reader` may have.
+    pub fn has_for(&self, reader: &PeerId, after: u64, rosters: &impl Rosters) -> bool {
+        self.first_readable(reader, after, rosters).is_some()
     }
 
     /// The number of the first entry after `after` whose audience has `reader` in it.

@@ -7,6 +7,10 @@ use crate::identity::PeerId;
 use crate::limits::HELD_BYTES_MAX;
 use crate::wire::{EntryId, encoded_len};
 
+/// Entries that are gone through to find out what one of them waits for in the end: more than honest members have waiting, and no time at
+/// all to go through.
+const CHAIN_WALKED_MAX: usize = 4_096;
+
 /// What waits.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Held {
@@ -14,7 +18,9 @@ pub(super) struct Held {
     authors: BTreeMap<PeerId, Waiting>,
     /// Where each entry is.
     by_id: BTreeMap<EntryId, (PeerId, u64)>,
-    /// What each entry waits for, the other way round: one thing at a time.
+    /// What each entry waits for: one thing at a time.
+    waits_on: BTreeMap<EntryId, EntryId>,
+    /// The same, the other way round.
     waits_for: BTreeMap<EntryId, BTreeSet<EntryId>>,
 }
 
@@ -52,16 +58,32 @@ impl Held {
     /// An entry waits for another one, or for what the store says of itself.
     pub(super) fn wait(&mut self, id: EntryId, on: EntryId) {
         self.waits_for.entry(on).or_default().insert(id);
+        self.waits_on.insert(id, on);
+    }
+
+    /// What keeps this from being taken, in the end: what it waits for, or what that waits for, and so on. `None` if that is too far away.
+    pub(super) fn kept_by(&self, id: &EntryId) -> Option<EntryId> {
+        let mut last = *id;
+        for _ in 0..CHAIN_WALKED_MAX {
+            match self.waits_on.get(&last).filter(|_| self.by_id.contains_key(&last)) {
+                Some(on) if *on == last => return Some(last),
+                Some(on) => last = *on,
+                None => return Some(last),
+            }
+        }
+        None
     }
 
     /// What waited for this: it may go on, or wait for something else.
     pub(super) fn released_by(&mut self, id: &EntryId) -> BTreeSet<EntryId> {
-        self.waits_for.remove(id).unwrap_or_default()
+        let released = self.waits_for.remove(id).unwrap_or_default();
+        released.iter().for_each(|id| _ = self.waits_on.remove(id));
+        released
     }
 
-    /// What waits for this: whose it is, and its number.
-    pub(super) fn waiting_for(&self, id: &EntryId) -> impl Iterator<Item = (PeerId, u64)> {
-        self.waits_for.get(id).into_iter().flatten().filter_map(|waiting| self.by_id.get(waiting).copied())
+    /// What waits for this.
+    pub(super) fn waiting_for(&self, id: &EntryId) -> impl Iterator<Item = &KeptEntry> {
+        self.waits_for.get(id).into_iter().flatten().filter_map(|waiting| self.get(waiting))
     }
 
     /// The last entry of an author that waits and has a number between these two.
@@ -92,6 +114,7 @@ impl Held {
 
     /// Takes an entry out.
     pub(super) fn remove(&mut self, id: &EntryId) -> Option<KeptEntry> {
+        self.waits_on.remove(id);
         let (author, seq) = self.by_id.remove(id)?;
         let waiting = self.authors.get_mut(&author)?;
         let kept = waiting.entries.remove(&(seq, *id))?;

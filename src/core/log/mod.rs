@@ -116,10 +116,15 @@ impl Log {
         self.places.get(id)
     }
 
-    /// What waits for this entry: whose it is, and its number. Of authors with branches nothing, since a number does not
-    /// tell which is meant.
-    pub fn naming(&self, id: &EntryId) -> impl Iterator<Item = (PeerId, u64)> {
-        self.held.waiting_for(id).filter(|(author, _)| !self.accused.contains(author))
+    /// What waits for this entry. Of authors with branches nothing, since a number does not tell which is meant.
+    pub fn naming(&self, id: &EntryId) -> impl Iterator<Item = &Entry> {
+        let waiting = self.held.waiting_for(id).map(|kept| &*kept.entry);
+        waiting.filter(|entry| !self.accused.contains(&entry.author))
+    }
+
+    /// What keeps an entry that waits from being taken, in the end.
+    pub fn kept_by(&self, id: &EntryId) -> Option<EntryId> {
+        self.held.kept_by(id).filter(|root| root != id)
     }
 
     /// How far each author's log is here, in ascending order of author.

@@ -228,6 +228,9 @@ impl Node {
         room.recall_notes(notes);
         room.rules = self.rules.remove(&id).unwrap_or_default();
         room.recall_privates(self.privates.remove(&id).unwrap_or_default());
+        if let Some(texts) = self.outbox.remove(&id) {
+            room.recall_outbox(texts);
+        }
         let by_ticket = self.addresses_by_ticket(&room);
         room.just_entered(&me);
         let mut ctx = ctx!(self, now, out);

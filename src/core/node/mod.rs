@@ -34,7 +34,7 @@ use super::time::Now;
 use crate::identity::{Name, PeerId, RoomName, Scheme, Signer};
 use crate::limits::BLAMES_PER_MINUTE_MAX;
 use crate::planted::{self, Bug};
-use crate::wire::{PeerMessage, RoomId};
+use crate::wire::{Body, PeerMessage, RoomId};
 
 use hosting::Hosting;
 use joining::Joining;
@@ -90,6 +90,8 @@ pub struct Node {
     rules: BTreeMap<RoomId, Rules>,
     /// Private messages of rooms we are not in.
     privates: BTreeMap<RoomId, Privates>,
+    /// What waited in rooms that we lost our seat in until the own log is whole.
+    outbox: BTreeMap<RoomId, Vec<Body>>,
     /// Whom we have met.
     known: Acquaintances,
     /// Rooms founded anew that we are to enter, and which we leave for each.
@@ -180,6 +182,7 @@ impl Node {
         }
         let mut privates: BTreeMap<RoomId, Privates> =
             conversations.into_iter().map(|(room, kept)| (room, Privates::recall(kept))).collect();
+        let mut outbox: BTreeMap<RoomId, Vec<Body>> = kept.outbox.into_iter().collect();
         let mut dormant: BTreeMap<RoomId, Room> = BTreeMap::new();
         for room in kept.rooms {
             let Ok(genesis) = room.genesis.verify(&*scheme) else { continue };
@@ -192,6 +195,9 @@ impl Node {
             let id = reopened.id();
             reopened.recall_standing(kept.standing.iter().filter(|kept| kept.entry.room == id));
             reopened.recall_privates(privates.remove(&reopened.id()).unwrap_or_default());
+            if let Some(texts) = outbox.remove(&id) {
+                reopened.recall_outbox(texts);
+            }
             reopened.recall(room.consents, room.head_counter, &*scheme);
             dormant.insert(reopened.id(), reopened);
         }
@@ -212,6 +218,7 @@ impl Node {
             logs,
             rules,
             privates,
+            outbox,
             known: Acquaintances::recall(kept.acquaintances),
             reformed: BTreeMap::new(),
             joining: BTreeMap::new(),
@@ -412,7 +419,8 @@ impl Node {
         out.push(Output::Persist(Change::Gone { room: id }));
         out.push(Output::Tell(Event::Left { room: room.name.clone(), why }));
         let name = room.name.clone();
-        let (memory, rules, privates) = room.into_memory();
+        let (memory, rules, privates, outbox) = room.into_memory();
+        self.outbox.extend(outbox.map(|texts| (id, texts)));
         self.rules.insert(id, rules);
         self.privates.insert(id, privates);
         self.logs.insert(id, memory);

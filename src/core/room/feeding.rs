@@ -98,6 +98,9 @@ impl Room {
         self.fresh.remove(&from);
         let before = self.delivered.get(&from).copied().unwrap_or(0);
         let mut delivered = before;
+        for (author, seq) in frontier.iter().filter(|(author, _)| !authors.contains(author)) {
+            reader.note_stranger(*author, *seq, 1);
+        }
         for (author, seq) in frontier.iter().filter(|(author, _)| authors.contains(author)) {
             let forked = self.log.is_accused(author);
             let Some(reader) = self.readers.get_mut(&from) else { return };
@@ -105,6 +108,10 @@ impl Room {
             reader.acknowledge(*author, *seq, forked, ctx.now);
             if *author == ctx.signer.id() {
                 delivered = delivered.max(*seq);
+                // Nobody gives us our own log unasked.
+                if self.is_unlevel() && *seq > self.log.head_seq(author) {
+                    self.note_lacking(ctx, *author);
+                }
             } else if *seq > self.log.head_seq(author) && !forked {
                 self.note_lacking(ctx, *author);
             }

@@ -22,6 +22,8 @@ impl Room {
             return self.hold_early(ctx, from, run);
         }
         if self.skips_too_far(&ctx.me(), &from, &run) && !self.takes_hole(ctx, &author) {
+            // What of it waits here already may wait for something that is lost.
+            self.note_giver(from, &run);
             self.ask_past_gap(ctx, &run);
             return self.frontier_soon(ctx);
         }
@@ -104,6 +106,7 @@ impl Room {
 
     /// Puts on disk all that was taken, then shows it in the order in which it was taken.
     fn keep_taken(&mut self, ctx: &mut Ctx<'_>, heard: &Heard) {
+        self.note_own_log(ctx, &heard.taken);
         let room = self.id();
         let mut row: Vec<KeptEntry> = Vec::new();
         for taken in &heard.taken {

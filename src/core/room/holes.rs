@@ -15,6 +15,9 @@ const ASK_AGAIN_MS: u64 = 5_000;
 /// Milliseconds after which members that have more, by their own word, and give nothing are not waited for.
 const SILENT_MS: u64 = 300_000;
 
+/// The number of a floor that says that nothing is there, whatever the frontier says: no entry has it.
+const NOTHING: u64 = u64::MAX;
+
 impl Room {
     /// Tells a member of which logs something is missing here beyond what they have of them, and where what is for them goes on; and
     /// if it came meanwhile, that nothing is missing any more.
@@ -41,13 +44,35 @@ impl Room {
         }
     }
 
+    /// Tells a member that asked for logs of which of them we have nothing for them, though we have more than they: otherwise they
+    /// would wait for it.
+    pub(super) fn tell_nothing(&self, ctx: &mut Ctx<'_>, peer: PeerId, asked: &[(PeerId, u64)]) {
+        let Some(reader) = self.readers.get(&peer) else { return };
+        let none = |author: &PeerId| {
+            let log = self.log.author(author).filter(|log| log.head_seq() > reader.has(author));
+            log.is_some_and(|log| !log.has_for(&peer, reader.has(author), &self.audiences()))
+        };
+        let logs: Vec<(PeerId, u64)> =
+            asked.iter().filter(|(author, _)| none(author)).map(|(author, _)| (*author, NOTHING)).collect();
+        if !logs.is_empty() {
+            ctx.tell_peer(&peer, PeerMessage::Floor((self.id(), Few::first_of(logs))));
+        }
+    }
+
     /// A member says where logs begin for them.
     pub fn on_floor(&mut self, ctx: &mut Ctx<'_>, from: PeerId, floors: &[(PeerId, u64)]) {
         let authors = self.authors_among(floors.iter().map(|(author, _)| author));
         for (author, seq) in floors.iter().filter(|(author, _)| authors.contains(author)) {
-            if let Some(reader) = self.readers.get_mut(&from) {
+            let Some(reader) = self.readers.get_mut(&from) else { return };
+            if *seq == NOTHING {
+                reader.note_nothing(*author);
+            } else {
                 reader.floors.insert(*author, *seq);
             }
+        }
+        let strangers = floors.iter().filter(|(author, seq)| !authors.contains(author) && *seq != NOTHING);
+        if let Some(reader) = self.readers.get_mut(&from) {
+            strangers.for_each(|(author, seq)| reader.note_stranger(*author, 0, *seq));
         }
         self.frontier_soon(ctx);
     }
@@ -68,9 +93,13 @@ impl Room {
             return false;
         }
         let mut lowest = None;
-        for (_, reader) in self.readers.iter().filter(|(_, reader)| reader.has(author) > head) {
+        // What is for a roster that nobody could tell us in all that time can't be taken, and keeps nothing else waiting; it still may come.
+        let strange = ctx.now.mono_ms >= since.saturating_add(COMES_WITHIN_MS);
+        let more = self.readers.iter().filter(|(_, reader)| reader.has(author) > head && !reader.has_nothing(author));
+        for (peer, reader) in more {
             let floor = reader.floors.get(author).copied().filter(|floor| *floor > head.saturating_add(1));
             match floor {
+                _ if strange && self.offers_strange(peer, author, floor) => {}
                 Some(floor) => lowest = Some(lowest.unwrap_or(u64::MAX).min(floor)),
                 None if ctx.now.mono_ms < since.saturating_add(SILENT_MS) => return false,
                 None => {}
@@ -115,7 +144,11 @@ impl Room {
         let next = self.log.head_seq(&first.author).saturating_add(1);
         let floor = self.readers.get(from).and_then(|reader| reader.floors.get(&first.author));
         let taken = log.is_some_and(|log| log.has_hole_before(first.seq));
-        if taken || first.seq <= next || floor.is_none_or(|floor| *floor <= next) {
+        // What goes on from something that is here leaves out nothing, on whichever branch that is.
+        let taken = taken || self.log.known(&first.previous).is_some();
+        // Where a hole is taken up to what they have, they may well leave out what comes after it: we may not know whom that was for.
+        let waits_from = log.map_or(next, AuthorLog::waits_from);
+        if taken || first.seq <= next || floor.is_none_or(|floor| *floor <= waits_from) {
             return false;
         }
         let since = log.and_then(AuthorLog::head).map_or(0, |head| head.place.epoch);

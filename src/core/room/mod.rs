@@ -59,6 +59,7 @@ pub(super) use hosting::Standing;
 use absence::Absence;
 use meeting::Lost;
 use numbers::Unlevel;
+use past::Traced;
 use paths::Detour;
 use pulling::Lacking;
 use reader::Reader;
@@ -200,7 +201,7 @@ pub(super) struct Room {
     /// Who told us last of something that waits.
     wanted_from: PeerId,
     /// Which roster from before our chain was asked for last, and when.
-    traced: Option<(RosterHash, u64)>,
+    traced: Option<Traced>,
     /// Until when runs wait for its answer that come after one which needs it.
     early_until: Option<u64>,
     /// How knocks are answered without asking.

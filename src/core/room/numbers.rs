@@ -2,9 +2,14 @@
 //!
 //! In a room entered with an empty own log nothing is written before the linked members have said how far they have it,
 //! and have given it back; a member that claims more than it gives delays this by ten seconds.
+//!
+//! What is said meanwhile waits on disk, and so does the fact that the own log is not whole: after a restart in the middle of it the first
+//! numbers are here, and the next ones are used all the same.
 
 use super::{Ctx, Room};
 use crate::core::event::{Event, Failure};
+use crate::core::io::Change;
+use crate::core::log::Taken;
 use crate::limits::{TEXT_BYTES_MAX, TEXTS_WAITING_MAX};
 use crate::wire::Body;
 
@@ -12,20 +17,39 @@ use crate::wire::Body;
 const LEVEL_WITHIN_MS: u64 = 10_000;
 
 /// What waits until the own log is as long as anybody remembers it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Unlevel {
     /// When the waiting ends in any case.
     until: u64,
     /// What was said meanwhile.
     texts: Vec<Body>,
+    /// Whether the store knows that something waits.
+    kept: bool,
 }
 
 impl Room {
     /// We are in, and have no log of our own: others may remember one.
-    pub(super) fn await_own_log(&mut self, ctx: &Ctx<'_>) {
-        if self.log.head_seq(&ctx.me()) == 0 && !self.others(&ctx.me()).is_empty() {
-            self.unlevel = Some(Unlevel { until: ctx.now.after_ms(LEVEL_WITHIN_MS), texts: Vec::new() });
+    pub(super) fn await_own_log(&mut self, ctx: &mut Ctx<'_>) {
+        if self.unlevel.is_none() && self.log.head_seq(&ctx.me()) > 0 {
+            return;
         }
+        let unlevel = self.unlevel.get_or_insert_default();
+        unlevel.until = ctx.now.after_ms(LEVEL_WITHIN_MS);
+        let texts = unlevel.texts.clone();
+        self.tell_waiting(ctx, &texts);
+        if self.others(&ctx.me()).is_empty() {
+            self.unlevel_over(ctx);
+        }
+    }
+
+    /// Puts back what waited when this client stopped, or lost its seat, before its own log was whole.
+    pub fn recall_outbox(&mut self, texts: Vec<Body>) {
+        self.unlevel = Some(Unlevel { until: u64::MAX, texts, kept: true });
+    }
+
+    /// What still waits, if the store knows that something does.
+    pub(super) fn take_outbox(&mut self) -> Option<Vec<Body>> {
+        self.unlevel.take().filter(|unlevel| unlevel.kept).map(|unlevel| unlevel.texts)
     }
 
     /// Nobody can remember a log of ours: our key was made a moment ago.
@@ -37,7 +61,12 @@ impl Room {
     pub fn say(&mut self, ctx: &mut Ctx<'_>, texts: Vec<Body>) {
         match &mut self.unlevel {
             None => self.write(ctx, texts),
-            Some(unlevel) if unlevel.texts.len() + texts.len() <= TEXTS_WAITING_MAX => unlevel.texts.extend(texts),
+            Some(unlevel) if unlevel.texts.len() + texts.len() <= TEXTS_WAITING_MAX => {
+                unlevel.texts.extend(texts.iter().cloned());
+                unlevel.kept = true;
+                self.tell_waiting(ctx, &texts);
+                ctx.persist(Change::Outbox { room: self.id(), texts });
+            }
             Some(_) => {
                 let why = format!("{TEXTS_WAITING_MAX} texts wait for the members already");
                 ctx.tell(Event::Failed(Failure::NotKept { why }));
@@ -45,15 +74,39 @@ impl Room {
         }
     }
 
+    /// Shows texts as waiting.
+    fn tell_waiting(&self, ctx: &mut Ctx<'_>, texts: &[Body]) {
+        let texts: Vec<String> = texts.iter().filter_map(Body::as_text).map(str::to_owned).collect();
+        if !texts.is_empty() {
+            ctx.tell(Event::Waits { room: self.name.clone(), texts });
+        }
+    }
+
+    /// The beginning of our own log has come back: the store has to know that it is not all, before it has it.
+    pub(super) fn note_own_log(&mut self, ctx: &mut Ctx<'_>, taken: &[Taken]) {
+        let (me, room) = (ctx.me(), self.id());
+        let Some(unlevel) = self.unlevel.as_mut().filter(|unlevel| !unlevel.kept) else { return };
+        if taken.iter().any(|taken| taken.kept.entry.author == me) {
+            unlevel.kept = true;
+            ctx.persist(Change::Outbox { room, texts: Vec::new() });
+        }
+    }
+
     /// Something that says how long our log is has come, or the time is over: what waited is written.
     pub fn level_due(&mut self, ctx: &mut Ctx<'_>) {
         let me = ctx.me();
-        if self.unlevel.as_ref().is_some_and(|unlevel| unlevel.until <= ctx.now.mono_ms) {
+        let own = self.log.head_seq(&me);
+        // Whoever has got the beginning of a log back knows that there was one, and waits for somebody to ask for the rest.
+        let nobody_to_ask = own > 0 && self.readers.is_empty() && !self.others(&me).is_empty();
+        if let Some(unlevel) = self.unlevel.as_mut().filter(|unlevel| unlevel.until <= ctx.now.mono_ms) {
+            if nobody_to_ask {
+                unlevel.until = ctx.now.after_ms(LEVEL_WITHIN_MS);
+                return;
+            }
             // Nobody has said whom they were for; the numbers are used all the same.
             self.log.take_own_anyway();
             return self.unlevel_over(ctx);
         }
-        let own = self.log.head_seq(&me);
         let level =
             !self.readers.is_empty() && self.readers.values().all(|reader| reader.asked && reader.has(&me) <= own);
         if level {
@@ -64,9 +117,18 @@ impl Room {
     fn unlevel_over(&mut self, ctx: &mut Ctx<'_>) {
         let Some(unlevel) = self.unlevel.take() else { return };
         self.replay_early(ctx);
+        if unlevel.kept {
+            // In one transaction with the entries that they become.
+            ctx.persist(Change::OutboxEmpty { room: self.id() });
+        }
         if !unlevel.texts.is_empty() {
             self.write(ctx, unlevel.texts);
         }
+    }
+
+    /// Whether our own log may be longer than it is here.
+    pub(super) fn is_unlevel(&self) -> bool {
+        self.unlevel.is_some()
     }
 
     /// Whether something was said that is not written yet.

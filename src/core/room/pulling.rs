@@ -82,5 +82,6 @@ impl Room {
             }
         }
         self.feed(ctx, from);
+        self.tell_nothing(ctx, from, logs);
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::web::Turn;
 use crate::core::time::Now;
 use crate::identity::PeerId;
+use crate::limits::ROOM_SIZE_MAX;
 use crate::wire::EntryId;
 
 /// First and longest time without an acknowledgement after which what was sent is taken for lost and sent again, in
@@ -26,6 +27,11 @@ pub(super) struct Reader {
     pub fetching: Option<(PeerId, u64)>,
     /// Before which number they have nothing of an author's log, by their own word.
     pub floors: BTreeMap<PeerId, u64>,
+    /// How far they said to have logs of which they have nothing for us, when they said so.
+    pub nothing: BTreeMap<PeerId, u64>,
+    /// What they say of authors that we know nothing of: how far they have the log, and before which number nothing. They may turn out to
+    /// have been members with us before our chain began.
+    pub strangers: BTreeMap<PeerId, (u64, u64)>,
     /// Before which number we told them that we have nothing.
     pub told_floors: BTreeMap<PeerId, u64>,
     /// Entries they asked for by id that the store was asked for: whose, and which number.
@@ -77,6 +83,25 @@ impl Reader {
     /// How far they have an author's log.
     pub fn has(&self, author: &PeerId) -> u64 {
         self.feeds.get(author).map_or(0, |feed| feed.acked)
+    }
+
+    /// They say how far they have the log of an author that we know nothing of, or before which number nothing of it. Of more of them
+    /// than a room has members nothing is remembered: anybody could be named.
+    pub fn note_stranger(&mut self, author: PeerId, has: u64, floor: u64) {
+        if self.strangers.len() < usize::from(ROOM_SIZE_MAX) || self.strangers.contains_key(&author) {
+            let known = self.strangers.entry(author).or_default();
+            *known = (known.0.max(has), known.1.max(floor));
+        }
+    }
+
+    /// They say that they have nothing of an author's log for us, for all that they have of it now.
+    pub fn note_nothing(&mut self, author: PeerId) {
+        self.nothing.insert(author, self.has(&author));
+    }
+
+    /// Whether they have nothing for us of an author's log, and nothing has come to it since they said so.
+    pub fn has_nothing(&self, author: &PeerId) -> bool {
+        self.nothing.get(author).is_some_and(|then| *then >= self.has(author))
     }
 
     /// How far they have it, or will have with what is on its way.
@@ -213,6 +238,31 @@ mod tests {
         reader.acknowledge(ANN, 1, false, at(now));
         reader.sent(ANN, 2, 100, at(now));
         assert_eq!(reader.resend_due(), Some(now + 5_000), "progress begins anew");
+    }
+
+    #[test]
+    fn whoever_has_nothing_for_us_counts_again_once_they_have_more() {
+        let mut reader = Reader::default();
+        reader.acknowledge(ANN, 3, false, at(0));
+        assert!(!reader.has_nothing(&ANN));
+        reader.note_nothing(ANN);
+        assert!(reader.has_nothing(&ANN) && !reader.has_nothing(&BEN));
+        reader.acknowledge(ANN, 4, false, at(0));
+        assert!(!reader.has_nothing(&ANN), "the fourth may be for us");
+    }
+
+    #[test]
+    fn of_authors_that_nobody_knows_no_more_are_remembered_than_a_room_has_members() {
+        let mut reader = Reader::default();
+        for number in 0..2 * u32::from(ROOM_SIZE_MAX) {
+            let mut key = [0; 32];
+            key[..4].copy_from_slice(&number.to_le_bytes());
+            reader.note_stranger(PeerId(key), 1, 1);
+        }
+        assert_eq!(reader.strangers.len(), usize::from(ROOM_SIZE_MAX));
+        let known = *reader.strangers.keys().next().unwrap();
+        reader.note_stranger(known, 7, 5);
+        assert_eq!(reader.strangers[&known], (7, 5), "whoever is remembered is kept up with");
     }
 
     #[test]

@@ -47,7 +47,8 @@ impl Room {
     /// Tells what is being decided.
     pub fn tell_pending(&self, ctx: &mut Ctx<'_>) {
         let live = self.seat.ballots().iter().filter(|(_, ballot)| ballot.refused().is_none());
-        let open = live.map(|(hash, ballot)| self.undecided(ctx, *hash, ballot)).collect();
+        let mut open: Vec<Undecided> = live.map(|(hash, ballot)| self.undecided(ctx, *hash, ballot)).collect();
+        open.extend(self.undecided_reform(ctx));
         ctx.tell(Event::Pending { room: self.name.clone(), open });
     }
 
@@ -58,14 +59,18 @@ impl Room {
             Proposal::Drop(drop) if drop.why == DropReason::Removal => (Question::Remove, dropped(drop)),
             Proposal::Drop(drop) => (Question::Drop, dropped(drop)),
         };
-        let me = ctx.me();
-        let reached = |key: &PeerId| *key == me || self.path(ctx, key) != Path::None;
         let by = |wanted: Option<Decision>| ballot.signers.iter().filter(move |key| ballot.answer(key) == wanted);
         let yes = by(Some(Decision::Yes)).filter_map(|key| self.name_of(key)).collect();
-        let waiting = by(None).filter_map(|key| Some((self.name_of(key)?, reached(key)))).collect();
+        let waiting = by(None).filter_map(|key| self.awaited(ctx, key)).collect();
         let since = self.heard.get(&proposal).map_or(ctx.now.mono_ms, |heard| heard.since);
         let since_s = ctx.now.mono_ms.saturating_sub(since) / 1000;
-        Undecided { proposal, what, names, yes, waiting, since_s }
+        Undecided { proposal, what, names, new: None, yes, waiting, since_s }
+    }
+
+    /// Somebody who is awaited, and whether they can be reached.
+    pub(super) fn awaited(&self, ctx: &Ctx<'_>, key: &PeerId) -> Option<(Name, bool)> {
+        let reached = *key == ctx.me() || self.path(ctx, key) != Path::None;
+        Some((self.name_of(key)?, reached))
     }
 
     /// Tells how the room came to its members, as far as we were there.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use super::{Ctx, Room};
 use crate::core::consent::roster::settings_are_sound;
-use crate::core::event::{Event, Failure, Misdeed, ReformState};
+use crate::core::event::{Event, Failure, Misdeed, Question, ReformState, Undecided};
 use crate::core::time::left_s;
 use crate::identity::{Name, PeerId, RoomName, Signed, Verified};
 use crate::wire::{Consent, Decision, Few, Genesis, PeerMessage, ProposalHash, Reform};
@@ -23,6 +23,8 @@ pub(in crate::core) struct Reforming {
     pub genesis: Verified<Genesis>,
     /// Who agreed.
     yes: BTreeSet<PeerId>,
+    /// When it was proposed, or came here, on the monotonic clock.
+    since: u64,
     /// When our silence becomes a no, and theirs the end of it.
     deadline: u64,
 }
@@ -124,7 +126,7 @@ impl Room {
     fn begin_reform(&mut self, ctx: &mut Ctx<'_>, reform: Verified<Reform>, genesis: Verified<Genesis>) -> u64 {
         let deadline = ctx.now.after_ms(self.consent_timeout_ms());
         let message = PeerMessage::Reform(reform.as_signed().clone());
-        self.reforming = Some(Reforming { reform, genesis, yes: BTreeSet::new(), deadline });
+        self.reforming = Some(Reforming { reform, genesis, yes: BTreeSet::new(), since: ctx.now.mono_ms, deadline });
         // Each passes it on once: not everybody has a link with everybody.
         self.tell_kept(ctx, &message);
         left_s(ctx.now, deadline)
@@ -177,12 +179,32 @@ impl Room {
         self.reforming = None;
     }
 
+    /// Who would be left behind.
+    fn left_behind(&self, open: &Reforming) -> Vec<Name> {
+        let members = self.chain().current().members.iter();
+        let without = members.filter(|member| !open.reform.kept.contains(&member.key));
+        without.map(|member| member.name.clone()).collect()
+    }
+
+    /// The proposal to found the room anew, as one of the things that are being decided.
+    pub(super) fn undecided_reform(&self, ctx: &Ctx<'_>) -> Option<Undecided> {
+        let open = self.reforming.as_ref()?;
+        let named = |answered: bool| open.reform.kept.iter().filter(move |key| open.yes.contains(key) == answered);
+        Some(Undecided {
+            proposal: ProposalHash(open.reform.digest()),
+            what: Question::Reform,
+            names: self.left_behind(open),
+            new: Some(open.genesis.name.clone()),
+            yes: named(true).filter_map(|key| self.name_of(key)).collect(),
+            waiting: named(false).filter_map(|key| self.awaited(ctx, key)).collect(),
+            since_s: ctx.now.mono_ms.saturating_sub(open.since) / 1000,
+        })
+    }
+
     fn tell_reform(&self, ctx: &mut Ctx<'_>, state: ReformState) {
         let Some(open) = &self.reforming else { return };
         let Some(by) = self.name_of(&open.reform.by) else { return };
-        let members = self.chain().current().members.iter();
-        let without = members.filter(|member| !open.reform.kept.contains(&member.key));
-        let without = without.map(|member| member.name.clone()).collect();
+        let without = self.left_behind(open);
         let (room, new) = (self.name.clone(), open.genesis.name.clone());
         ctx.tell(Event::Reform { room, new, by, without, state });
     }

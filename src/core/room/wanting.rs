@@ -2,7 +2,8 @@
 //! nobody has them any more (DESIGN.md §5).
 //!
 //! An entry given up changes where those stand that name it, so it takes proof: every linked member says that they lack it,
-//! and one of them has taken what names it, which they can't have done before they had it or knew it to be lost.
+//! and one of them has taken what names it, which they can't have done before they had it or knew it to be lost. Members who are away
+//! are waited for a while, longest those who gave us what names it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -24,6 +25,9 @@ const WANT_AFTER_LARGE_MS: u64 = 600;
 /// First and longest time to wait for an answer, in milliseconds; doubled each time, each time with another member.
 const WANT_AGAIN_MS: (u64, u64) = (5_000, 60_000);
 
+/// Milliseconds that members who have a seat and no link with us have to come with what is missing.
+const COMES_WITHIN_MS: u64 = 60_000;
+
 /// Milliseconds after which a member that never answers is taken to lack what is wanted: honest ones may have it and be
 /// kept from giving it by what comes before, which takes minutes at most.
 const SILENT_MS: u64 = 300_000;
@@ -43,6 +47,16 @@ pub(super) struct Wanted {
     lack: BTreeMap<PeerId, bool>,
     /// Who gave us something that names it, and so has taken that.
     given_by: BTreeSet<PeerId>,
+    /// Who gave us something that waits for what names it, and so has what came later. It may have been for them when what came before was
+    /// not.
+    followed_by: BTreeSet<PeerId>,
+}
+
+impl Wanted {
+    /// Whether those who say nothing of it are not waited for any more.
+    fn is_silent(&self, now_ms: u64) -> bool {
+        now_ms >= self.since.saturating_add(SILENT_MS)
+    }
 }
 
 impl Room {
@@ -56,8 +70,8 @@ impl Room {
         let wait = if self.is_large() { WANT_AFTER_LARGE_MS } else { WANT_AFTER_MS };
         let (at, since) = (ctx.now.after_ms(wait), ctx.now.mono_ms);
         for id in ask {
-            let (lack, given_by) = (BTreeMap::new(), BTreeSet::new());
-            let new = || Wanted { of: from, at, wait_ms: WANT_AGAIN_MS.0, since, lack, given_by };
+            let (lack, given_by, followed_by) = Default::default();
+            let new = || Wanted { of: from, at, wait_ms: WANT_AGAIN_MS.0, since, lack, given_by, followed_by };
             self.wanted.entry(id).or_insert_with(new);
         }
         self.wanted_from = from;
@@ -71,6 +85,10 @@ impl Room {
                 if let Some(wanted) = self.wanted.get_mut(id) {
                     wanted.given_by.insert(from);
                 }
+            }
+            let first = self.log.kept_by(&run.ids()[0]);
+            if let Some(wanted) = first.and_then(|id| self.wanted.get_mut(&id)) {
+                wanted.followed_by.insert(from);
             }
         }
     }
@@ -137,9 +155,16 @@ impl Room {
     pub fn on_lacks(&mut self, ctx: &mut Ctx<'_>, from: PeerId, ids: &[EntryId]) {
         let Some(reader) = self.readers.get(&from) else { return };
         for id in ids {
-            let past_it = self.log.naming(id).any(|(author, seq)| reader.has(&author) >= seq);
+            // Whoever what names it is not for may be past its number without having taken it; that is no proof, and yet they are not
+            // waited for for ever who talk on about what came after it.
+            let silent = self.wanted.get(id).is_some_and(|wanted| wanted.is_silent(ctx.now.mono_ms));
+            let is_for = |hash| silent || self.audience(hash).is_some_and(|roster| is_member(roster, &from));
+            let mut naming = self.log.naming(id);
+            let past_it = naming.any(|entry| reader.has(&entry.author) >= entry.seq && is_for(&entry.audience));
+            drop(naming);
             if let Some(wanted) = self.wanted.get_mut(id).filter(|wanted| wanted.of == from) {
-                let past_it = past_it || wanted.given_by.contains(&from);
+                let past_it =
+                    past_it || wanted.given_by.contains(&from) || silent && wanted.followed_by.contains(&from);
                 wanted.lack.insert(from, past_it);
                 if self.readers.keys().any(|peer| !wanted.lack.contains_key(peer)) || past_it {
                     wanted.at = ctx.now.mono_ms;
@@ -152,7 +177,15 @@ impl Room {
     /// Whether no linked member has an entry, although one of them has taken what names it.
     fn is_lost(&self, id: &EntryId, now_ms: u64) -> bool {
         let Some(wanted) = self.wanted.get(id) else { return false };
-        let silent = now_ms >= wanted.since.saturating_add(SILENT_MS);
+        let silent = wanted.is_silent(now_ms);
+        // Whoever has a seat and no link just now may come back with it; they did have it, if they gave us what names it. The word of those
+        // who are here, that it is lost, may be a liar's.
+        let waited = now_ms >= wanted.since.saturating_add(COMES_WITHIN_MS);
+        let others = self.others(&self.seat.me());
+        let mut away = others.iter().filter(|peer| !self.readers.contains_key(peer));
+        if away.any(|peer| !waited || !silent && wanted.given_by.contains(peer)) {
+            return false;
+        }
         let lacks = |peer: &PeerId| silent || wanted.lack.contains_key(peer);
         self.readers.keys().all(lacks)
             && wanted.lack.iter().any(|(peer, past_it)| *past_it && self.readers.contains_key(peer))

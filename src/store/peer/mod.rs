@@ -5,6 +5,7 @@
 
 mod index;
 mod marked;
+mod outbox;
 mod people;
 mod query;
 mod retention;
@@ -146,7 +147,8 @@ impl PeerStore {
         let addresses = self.rows("SELECT * FROM address", [], rows::address)?.into_iter().flatten().collect();
         let (rooms, logs) = (self.rooms_that_are(false)?, self.logs()?);
         let (acquaintances, standing, privates) = (self.acquaintances()?, self.standing()?, self.conversations()?);
-        Ok(Kept { rooms, logs, past, rules, acquaintances, standing, privates, addresses, newborn: false })
+        let outbox = outbox::by_room(self.rows("SELECT * FROM outbox ORDER BY number", [], outbox::row)?);
+        Ok(Kept { rooms, logs, past, rules, acquaintances, standing, privates, addresses, outbox, newborn: false })
     }
 
     /// Rooms that we left: how they came to their members, as far as we were there, outlives our seat.
@@ -372,6 +374,8 @@ fn apply(to: &Connection, change: &Change, mut each: impl FnMut(NewRow, &[KeptEn
             people::keep_letter(to, &people::new_letter(*room, (*from, *me), false, *series, letter))
         }
         Change::PrivateReceived { room, by, series, up_to } => people::keep_received(to, room, by, series, *up_to),
+        Change::Outbox { room, texts } => outbox::keep(to, room, texts),
+        Change::OutboxEmpty { room } => outbox::clear(to, room),
         Change::Gone { room } => rows::end_seat(to, room),
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn seal(parts: &[&[u8]]) -> [u8; 8] {
     seal
 }
 
-fn check(row: &Row<'_>, column: &str, parts: &[&[u8]], what: &'static str) -> Result<(), StoreError> {
+pub(super) fn check(row: &Row<'_>, column: &str, parts: &[&[u8]], what: &'static str) -> Result<(), StoreError> {
     let kept: [u8; 8] = row.get(column)?;
     if kept == seal(parts) { Ok(()) } else { Err(StoreError::Damaged { what }) }
 }

@@ -17,7 +17,7 @@ use super::index::{self, row_of};
 use super::people::{self, LetterRow};
 use super::rows;
 use super::runs::{self, kept_run};
-use super::{PeerStore, rows_of};
+use super::{PeerStore, outbox, rows_of};
 use crate::core::acquaintances::Acquaintance;
 use crate::core::consent::chain::Chain;
 use crate::core::event::Rule;
@@ -25,7 +25,7 @@ use crate::core::io::{Kept, KeptRoom};
 use crate::core::log::KeptEntry;
 use crate::identity::{PeerId, Scheme, Signed};
 use crate::store::sqlite::StoreError;
-use crate::wire::{RoomId, Roster, Tip};
+use crate::wire::{Body, RoomId, Roster, Tip};
 
 /// Bytes of a page, as SQLite makes them unless told otherwise.
 const PAGE_BYTES: usize = 4096;
@@ -161,6 +161,7 @@ struct Found {
     acquaintances: Vec<(PeerId, Acquaintance)>,
     letters: Vec<LetterRow>,
     addresses: Vec<(RoomId, PeerId, Vec<SocketAddr>)>,
+    outbox: Vec<(RoomId, Option<Body>)>,
     /// By where they stand.
     entries: BTreeMap<i64, FoundEntry>,
 }
@@ -194,6 +195,7 @@ fn read_all(file: &Path) -> Option<Found> {
     found.acquaintances = both_ways(&source, "acquaintance", "key", people::acquaintance).0;
     found.letters = both_ways(&source, "letter", "number", people::letter).0;
     found.addresses = both_ways(&source, "address", "room, key", rows::address).0.into_iter().flatten().collect();
+    found.outbox = both_ways(&source, "outbox", "number", outbox::row).0;
     found.entries = entries_of(&source);
     Some(found)
 }
@@ -298,7 +300,7 @@ const BETWEEN_MAX: i64 = 200_000;
 /// Puts what was found into a new database: how many entries it took, and whether the seats.
 fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme) -> Result<(u64, bool), StoreError> {
     let Found { rooms, rooms_whole, known, people: named, tips, past, rules, .. } = found;
-    let Found { acquaintances, letters, addresses, entries, .. } = found;
+    let Found { acquaintances, letters, addresses, outbox: texts, entries, .. } = found;
     let seats = rooms_whole && rooms.values().all(|(_, room)| is_sound(room, scheme));
     let transaction = store.all.transaction()?;
     let to = &*transaction;
@@ -324,6 +326,9 @@ fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme
     rules.iter().try_for_each(|(room, key, rule)| rows::keep_rule(to, room, key, *rule))?;
     acquaintances.iter().try_for_each(|(key, known)| people::keep_acquaintance(to, key, known))?;
     letters.iter().try_for_each(|letter| people::keep_letter(to, letter))?;
+    for (room, texts) in outbox::by_room(texts) {
+        outbox::keep(to, &room, &texts)?;
+    }
     for of_one_room in addresses.chunk_by(|before, after| before.0 == after.0) {
         let Some((room, ..)) = of_one_room.first() else { continue };
         let addresses: Vec<_> = of_one_room.iter().map(|(_, key, addresses)| (*key, addresses.clone())).collect();

@@ -4,7 +4,7 @@
 
 use crate::store::sqlite::Schema;
 
-/// Format 6: indexes by short ids. None before it was released.
+/// Format 6: indexes by short ids, texts that wait. None before it was released.
 pub(super) const SCHEMA: Schema = Schema { format: 6, create: TABLES };
 
 /// A `seal` is a checksum of its row ([`super::rows::seal`]). A `run` is entries of one author in a row; its `id` and `depth` are those of the
@@ -12,7 +12,8 @@ pub(super) const SCHEMA: Schema = Schema { format: 6, create: TABLES };
 /// here. `passed` is the number of the roster that made a consent a thing of the past. `letter` has both directions of private conversations. `mark` tells which entries are no texts, and which they are about.
 /// `place`, `words` and `mark` are the indexes ([`super::index`]): they hold no text, only where each entry and each word stands, by the
 /// beginnings of ids ([`super::index::short`]), and what is deleted from `words` leaves no trace. A `hole` is where damage took entries out of an author's log: what stands behind it
-/// is shown, but the log ends before it, so that the members are asked for the rest, until it has come.
+/// is shown, but the log ends before it, so that the members are asked for the rest, until it has come. An `outbox` row is a text that waits until
+/// the own log of a room is whole, and one with an empty body says only that it is not.
 const TABLES: &str = "
     CREATE TABLE room (
         id BLOB PRIMARY KEY,
@@ -143,6 +144,13 @@ const TABLES: &str = "
         seal BLOB NOT NULL,
         PRIMARY KEY (room, author)
     ) WITHOUT ROWID;
+    CREATE TABLE outbox (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        room BLOB NOT NULL,
+        body BLOB NOT NULL,
+        seal BLOB NOT NULL
+    );
+    CREATE INDEX outbox_by_room ON outbox (room);
     CREATE TABLE hole (
         room BLOB NOT NULL,
         author BLOB NOT NULL,

@@ -417,6 +417,26 @@ fn both_of_two_under_one_number_are_shown_and_the_log_goes_on_from_one() {
 }
 
 #[test]
+fn texts_that_wait_come_back_in_order_until_nothing_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("peer.db");
+    let [lobby, cellar] = [1, 2].map(|room| RoomId([room; 32]));
+    let texts = |texts: &[&str]| texts.iter().map(|text| Body::text(text).unwrap()).collect::<Vec<_>>();
+    let waits = |room, said: &[&str]| Change::Outbox { room, texts: texts(said) };
+    let mut store = PeerStore::open(&file).unwrap();
+    store
+        .apply(&[waits(lobby, &["one", "two"]), waits(cellar, &[]), waits(lobby, &[]), waits(lobby, &["three"])])
+        .unwrap();
+    drop(store);
+    let mut store = PeerStore::open(&file).unwrap();
+    assert_eq!(store.load().unwrap().outbox, [(lobby, texts(&["one", "two", "three"])), (cellar, Vec::new())]);
+    store.apply(&[Change::Gone { room: lobby }]).unwrap();
+    assert_eq!(store.load().unwrap().outbox.len(), 2, "it outlives the seat");
+    store.apply(&[Change::OutboxEmpty { room: lobby }]).unwrap();
+    assert_eq!(store.load().unwrap().outbox, [(cellar, Vec::new())]);
+}
+
+#[test]
 fn a_rule_is_kept_until_it_is_to_ask_again() {
     use crate::core::event::Rule;
     let mut store = PeerStore::in_memory().unwrap();

@@ -59,6 +59,10 @@ enum Output<'a> {
         room: &'a str,
         open: Vec<Open<'a>>,
     },
+    Waits {
+        room: &'a str,
+        texts: &'a [String],
+    },
     Membership {
         room: &'a str,
         records: Vec<RecordLine<'a>>,
@@ -77,6 +81,8 @@ struct Open<'a> {
     proposal: String,
     what: &'static str,
     names: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new: Option<&'a str>,
     yes: Vec<&'a str>,
     waiting: Vec<Waiting<'a>>,
     since_s: u64,
@@ -159,6 +165,7 @@ pub fn event_line(event: &Event) -> String {
         Event::Pending { room, open } => {
             Output::Pending { room: room.as_str(), open: open.iter().map(undecided).collect() }
         }
+        Event::Waits { room, texts } => Output::Waits { room: room.as_str(), texts },
         Event::Membership { room, records } => {
             Output::Membership { room: room.as_str(), records: records.iter().map(record).collect() }
         }
@@ -196,8 +203,10 @@ fn undecided(undecided: &Undecided) -> Open<'_> {
             Question::Admit => "admit",
             Question::Drop => "drop",
             Question::Remove => "remove",
+            Question::Reform => "reform",
         },
         names: names(&undecided.names),
+        new: undecided.new.as_ref().map(RoomName::as_str),
         yes: names(&undecided.yes),
         waiting: waiting.map(|(name, reached)| Waiting { name: name.as_str(), reached: *reached }).collect(),
         since_s: undecided.since_s,

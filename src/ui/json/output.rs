@@ -233,6 +233,7 @@ pub fn event_line(event: &Event) -> String {
         | Event::Reform { .. }
         | Event::Rules { .. }
         | Event::Pending { .. }
+        | Event::Waits { .. }
         | Event::Membership { .. } => return decisions::event_line(event),
         Event::Ticket { room, ticket } => return tickets::line(room, ticket),
         Event::Edited { .. }

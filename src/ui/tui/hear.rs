@@ -217,6 +217,7 @@ fn room_of(event: &Event) -> Option<&RoomName> {
         | Event::Reform { room, .. }
         | Event::Rules { room, .. }
         | Event::Pending { room, .. }
+        | Event::Waits { room, .. }
         | Event::Membership { room, .. }
         | Event::Paths { room, .. } => Some(room),
         Event::Misbehaviour { room, .. } => room.as_ref(),

@@ -204,6 +204,8 @@ impl Checks {
             | Change::Rule { .. }
             | Change::Addresses { .. }
             | Change::Acquaintance { .. }
+            | Change::Outbox { .. }
+            | Change::OutboxEmpty { .. }
             | Change::PrivateSaid { .. }
             | Change::PrivateHeard { .. }
             | Change::PrivateReceived { .. } => {}

@@ -9,7 +9,7 @@ use p2pchat::core::io::{Change, Kept, KeptRoom, StepNote};
 use p2pchat::core::log::{AuthorLog, KeptEntry, Known};
 use p2pchat::identity::{PeerId, Signed};
 use p2pchat::limits::{FORKED_ENTRIES_MAX, PASSED_ROSTERS_MAX, RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
-use p2pchat::wire::{Consent, EntryId, Genesis, Proposal, RoomId, Roster, RosterHash, Step};
+use p2pchat::wire::{Body, Consent, EntryId, Genesis, Proposal, RoomId, Roster, RosterHash, Step};
 
 /// Why a change can never be kept, however often it is tried.
 pub type Refused = &'static str;
@@ -35,6 +35,7 @@ pub struct Disk {
     rules: BTreeMap<(RoomId, PeerId), Rule>,
     addresses: BTreeMap<(RoomId, PeerId), Vec<SocketAddr>>,
     past: BTreeMap<(RoomId, u64, RosterHash), Roster>,
+    outbox: BTreeMap<RoomId, Vec<Body>>,
     /// Changes that were written and not synced: a crash keeps all of them or none, as a transaction does.
     pending: Vec<Change>,
 }
@@ -116,6 +117,8 @@ impl Disk {
                 self.addresses.retain(|(of, _), _| *of != room);
                 self.addresses.extend(addresses.into_iter().map(|(key, addresses)| ((room, key), addresses)));
             }
+            Change::Outbox { room, texts } => self.outbox.entry(room).or_default().extend(texts),
+            Change::OutboxEmpty { room } => drop(self.outbox.remove(&room)),
             Change::Gone { room } => {
                 self.rooms.remove(&room);
                 self.addresses.retain(|(of, _), _| *of != room);
@@ -160,7 +163,8 @@ impl Disk {
         let addresses =
             self.addresses.iter().map(|((room, key), addresses)| (*room, *key, addresses.clone())).collect();
         let (rooms, logs) = (rooms.collect(), logs.collect());
-        Kept { rooms, logs, past, rules: rules.collect(), addresses, ..Kept::default() }
+        let outbox = self.outbox.clone().into_iter().collect();
+        Kept { rooms, logs, past, rules: rules.collect(), addresses, outbox, ..Kept::default() }
     }
 
     /// Up to 64 entries of one author, from a number on.
