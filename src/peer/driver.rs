@@ -356,18 +356,23 @@ impl Driver {
     async fn step(&mut self, mut inputs: VecDeque<Input>) {
         while !inputs.is_empty() {
             let mut outputs = Vec::new();
-            for input in inputs.drain(..) {
+            while let Some(input) = inputs.pop_front() {
+                let new = outputs.len();
                 self.node.handle(self.now(), input, &mut outputs);
+                // What waits for the store's answer takes of its author's share of memory, which a batch would fill.
+                if outputs[new..].iter().any(|output| matches!(output, Output::LookUp { .. })) {
+                    break;
+                }
             }
             if !self.persist(&outputs).await {
                 return;
             }
             self.runs.clear();
+            let mut answers = Vec::new();
             for output in outputs {
-                if let Some(input) = self.carry_out(output).await {
-                    inputs.push_back(input);
-                }
+                answers.extend(self.carry_out(output).await);
             }
+            answers.into_iter().rev().for_each(|answer| inputs.push_front(answer));
         }
         self.runs.clear();
         // A member that was named like a server is let go when its part is done; links do the rest.
@@ -471,18 +476,7 @@ impl Driver {
                     tokio::spawn(close(wire, why));
                 }
             }
-            Output::Fetch { room, reader, author, from } => {
-                let fetched = self.store.fetch(&room, &author, from);
-                let entries = match fetched {
-                    Ok(entries) => entries,
-                    Err(error) => {
-                        tracing::error!(%error, "the history can't be read");
-                        self.repair(&error).await;
-                        Vec::new()
-                    }
-                };
-                return Some(Input::Fetched { room, reader, author, entries });
-            }
+            Output::Fetch { room, reader, author, from } => return Some(self.fetch(room, reader, author, from).await),
             Output::Recall { room, name, count, words, before } => {
                 self.recall(room, name, count, words, before).await;
             }
@@ -490,18 +484,7 @@ impl Driver {
                 self.show_conversation(room, name, with, key, count).await;
             }
             Output::Invite { name } => self.tell_invite(name).await,
-            Output::LookUp { room, ids, numbers } => {
-                let looked_up = self.store.look_up(&room, &ids, &numbers);
-                let found = match looked_up {
-                    Ok(found) => found,
-                    Err(error) => {
-                        tracing::error!(%error, "the history can't be read");
-                        self.repair(&error).await;
-                        Vec::new()
-                    }
-                };
-                return Some(Input::LookedUp { room, asked: ids, found });
-            }
+            Output::LookUp { room, ids, numbers } => return Some(self.look_up_for(room, ids, &numbers).await),
             Output::Tell(event) => {
                 let joined = match &event {
                     Event::Joined { room, .. } => Some(room.clone()),

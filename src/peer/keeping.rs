@@ -13,7 +13,7 @@ use super::driver::Driver;
 use super::pins::Pins;
 use super::quota::Taken;
 use crate::core::event::{BadSearch, Ending, Event, Failure, PrivateMessage, Recall};
-use crate::core::io::LinkId;
+use crate::core::io::{Input, LinkId};
 use crate::core::log::Place;
 use crate::identity::{Ed25519, Name, PeerId, RoomName};
 use crate::limits::{FORGETTING_EVERY_S, FORGETTING_PAUSE_MS, UNINDEXED_WORTH_A_PAUSE};
@@ -96,6 +96,31 @@ impl Driver {
                 self.ended = true;
                 self.tell(Event::Ended(Ending::Undelivered)).await;
                 false
+            }
+        }
+    }
+
+    /// Entries that the core asked for; none where the history can't be read.
+    pub(super) async fn fetch(&mut self, room: RoomId, reader: PeerId, author: PeerId, from: u64) -> Input {
+        let fetched = self.store.fetch(&room, &author, from);
+        let entries = self.or_none(fetched).await;
+        Input::Fetched { room, reader, author, entries }
+    }
+
+    /// Where entries stand that the core does not remember.
+    pub(super) async fn look_up_for(&mut self, room: RoomId, asked: Vec<EntryId>, numbers: &[(PeerId, u64)]) -> Input {
+        let looked_up = self.store.look_up(&room, &asked, numbers);
+        let found = self.or_none(looked_up).await;
+        Input::LookedUp { room, asked, found }
+    }
+
+    async fn or_none<T>(&mut self, read: Result<Vec<T>, StoreError>) -> Vec<T> {
+        match read {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::error!(%error, "the history can't be read");
+                self.repair(&error).await;
+                Vec::new()
             }
         }
     }
