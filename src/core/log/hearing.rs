@@ -175,9 +175,9 @@ impl Log {
         heard
     }
 
-    /// Nobody has this entry any more: it is not waited for.
+    /// Nobody who can be asked has this entry: it is not waited for, until somebody comes ([`Log::hope_again`]).
     pub fn give_up_on(&mut self, id: EntryId, chain: &Chain, me: &PeerId) -> Heard {
-        self.places.give_up(id);
+        self.places.lose(id);
         let mut heard = Heard::default();
         let open = self.held.released_by(&id).into_iter().collect();
         self.settle(open, Eyes { chain, me }, &mut heard);

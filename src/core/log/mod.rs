@@ -106,6 +106,11 @@ impl Log {
         self.accused.contains(author)
     }
 
+    /// Somebody came who may have what was given up.
+    pub fn hope_again(&mut self) {
+        self.places.hope_again();
+    }
+
     /// Everybody who signed two entries under one number.
     pub fn accused(&self) -> impl Iterator<Item = &PeerId> {
         self.accused.iter()

@@ -47,6 +47,8 @@ pub(super) struct Places {
     waived: BTreeSet<EntryId>,
     /// Entries that nobody seemed to have: nobody waits for them, but they are taken if they come.
     given_up: BTreeSet<EntryId>,
+    /// Those among them that nobody who could be asked had.
+    lost: BTreeSet<EntryId>,
     /// Entries of which the store says that nothing stands at their number.
     in_holes: BTreeSet<EntryId>,
 }
@@ -94,11 +96,21 @@ impl Places {
 
     /// Whether an entry that is not here is not waited for.
     pub(super) fn is_excused(&self, id: &EntryId) -> bool {
-        self.waived.contains(id) || self.given_up.contains(id)
+        self.waived.contains(id) || self.given_up.contains(id) || self.lost.contains(id)
     }
 
     pub(super) fn give_up(&mut self, id: EntryId) {
         remember(&mut self.given_up, id);
+    }
+
+    /// Nobody who can be asked has this entry.
+    pub(super) fn lose(&mut self, id: EntryId) {
+        remember(&mut self.lost, id);
+    }
+
+    /// Somebody came who may have what was lost: whatever names it from now on waits for it again.
+    pub(super) fn hope_again(&mut self) {
+        self.lost.clear();
     }
 
     pub(super) fn is_in_hole(&self, id: &EntryId) -> bool {

@@ -92,6 +92,14 @@ impl Room {
         if !all_told && ctx.now.mono_ms < since.saturating_add(COMES_WITHIN_MS) {
             return false;
         }
+        // An author who is linked has it, or says that it is gone; their last frontier may be older than what they gave to others.
+        let by_author = self.readers.get(author);
+        let author_lacks = |reader: &Reader| {
+            reader.has_nothing(author) || reader.floors.get(author).is_some_and(|floor| *floor > head.saturating_add(1))
+        };
+        if by_author.is_some_and(|reader| !author_lacks(reader)) && ctx.now.mono_ms < since.saturating_add(SILENT_MS) {
+            return false;
+        }
         let mut lowest = None;
         // What is for a roster that nobody could tell us in all that time can't be taken, and keeps nothing else waiting; it still may come.
         let strange = ctx.now.mono_ms >= since.saturating_add(COMES_WITHIN_MS);

@@ -370,6 +370,9 @@ impl Room {
         let Some(link) = ctx.links.get(&peer) else { return };
         let rtt_ms = link.rtt_ms;
         let replaced = self.readers.insert(peer, Reader::default()).is_some();
+        if !replaced {
+            self.log.hope_again();
+        }
         // A better connection to somebody who is linked already is no news.
         if let (Some(name), false) = (self.name_of(&peer), replaced) {
             let path = Path::Direct { rtt_ms: Some(rtt_ms) };

@@ -13,9 +13,10 @@ use super::world::{What, World};
 /// Seconds for the room to become whole, beyond what its own timeouts take.
 const WHOLE_WITHIN_S: u64 = 900;
 
-/// Seconds for what was said to reach everybody: members that can't link are waited for a minute in each log with a hole,
-/// and what comes after it is sent again after up to a minute.
-const SAME_WITHIN_S: u64 = 300;
+/// Seconds for what was said to reach everybody: whoever gave what names a lost entry is asked for it for five minutes
+/// (`src/core/room/holes.rs`), members that can't link are waited for a minute in each log with a hole, and what comes after is
+/// sent again after up to a minute.
+const SAME_WITHIN_S: u64 = 480;
 
 /// Seconds in which nobody speaks, after which nothing must be on its way.
 const QUIET_S: u64 = 60;
