@@ -234,7 +234,8 @@ mod tests {
     fn a_run_of_nothing_or_beyond_all_numbers_is_none() {
         let shape = |first: u64, lines: usize| {
             let entry = entry(1, EntryId([8; 32]), RosterHash([6; 32]));
-            let entries = vec![Arc::new(entry.clone()); lines];
+            let shared = Arc::new(entry.clone());
+            let entries = vec![shared; lines];
             let Entry { room, author, previous, audience, previous_audience, .. } = entry;
             let (lines, signature) = (Lines(&entries), signature());
             encode(&Form { room, author, first, previous, audience, previous_audience, lines, signature })
