@@ -100,7 +100,7 @@ impl Log {
     ///
     /// # Errors
     /// [`Rejected`]; the log stays as it was.
-    pub fn receive(&mut self, run: Run, chain: &Chain, me: &PeerId, scheme: &dyn Scheme) -> Result<Heard, Rejected> {
+    pub fn receive(&mut self, run: &Run, chain: &Chain, me: &PeerId, scheme: &dyn Scheme) -> Result<Heard, Rejected> {
         let eyes = Eyes { chain, me };
         let (tip, first, last) = (run.tip(), run.first(), run.last());
         let author = first.author;
@@ -112,7 +112,7 @@ impl Log {
             return Err(Rejected::Known);
         }
         let epoch = self.epoch_of(first, eyes)?;
-        let known = if self.goes_on_with(first) { 0 } else { self.known_of(&run) };
+        let known = if self.goes_on_with(first) { 0 } else { self.known_of(run) };
         // The same end may wait already while what came before it is new.
         if run.ids()[known..].iter().all(|id| self.held.get(id).is_some()) {
             return Err(Rejected::Known);
@@ -140,6 +140,7 @@ impl Log {
         let mut new: VecDeque<KeptEntry> = new.collect();
         let released = self.take_at_once(&mut new, eyes, &mut heard);
         let mut open: VecDeque<EntryId> = new.iter().map(|kept| kept.id).collect();
+        // Of an author of whom something waits nothing was taken at once; what is left of this run finds room otherwise.
         if !self.held.hold(author, new) {
             if !self.accused.contains(&author) {
                 return Err(Rejected::Full);
@@ -353,11 +354,11 @@ impl Log {
             }
         }
         let depth = self.depth(entry).saturating_add(1);
-        // Whoever came in later, or came back, has a log that begins later: what comes from before that is no second entry.
-        // Of two that would fill the same hole the second is one, too.
         if next {
             return Stand::Next(depth);
         }
+        // Whoever came in later, or came back, has a log that begins later: what comes from before that is no second entry.
+        // Of two that would fill the same hole the second is one, too.
         let late = head.is_some_and(|head| entry.seq < head.entry.seq);
         if (late || self.places.is_in_hole(&kept.id)) && !self.is_second(entry, &kept.id) {
             Stand::Fills(depth)

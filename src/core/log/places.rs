@@ -45,9 +45,9 @@ pub(super) struct Places {
     absent: BTreeSet<EntryId>,
     /// Entries on branches beyond what is kept: nobody waits for them, and they are not taken.
     waived: BTreeSet<EntryId>,
-    /// Entries that nobody seemed to have: nobody waits for them, but they are taken if they come.
+    /// Entries before a hole that was taken: nobody waits for them, but they are taken if they come.
     given_up: BTreeSet<EntryId>,
-    /// Those among them that nobody who could be asked had.
+    /// Entries that nobody who could be asked had: the same, until somebody comes.
     lost: BTreeSet<EntryId>,
     /// Entries of which the store says that nothing stands at their number.
     in_holes: BTreeSet<EntryId>,

@@ -56,8 +56,8 @@ fn what_is_written_arrives_once_in_order_under_one_signature() {
         panic!("there is something to send")
     };
     let me = people[1].id();
-    assert_eq!(texts(&bob.receive(run.clone(), &chain, &me, &Ed25519).unwrap()), ["one", "", "three"]);
-    assert_eq!(bob.receive(run, &chain, &me, &Ed25519), Err(Rejected::Known));
+    assert_eq!(texts(&bob.receive(&run, &chain, &me, &Ed25519).unwrap()), ["one", "", "three"]);
+    assert_eq!(bob.receive(&run, &chain, &me, &Ed25519), Err(Rejected::Known));
 }
 
 #[test]
@@ -70,10 +70,10 @@ fn any_tail_of_a_run_can_be_verified() {
         Next::Run(run) => run,
         other => panic!("{other:?}"),
     };
-    bob.receive(send(&alice, 0), &chain, &people[1].id(), &Ed25519).unwrap();
+    bob.receive(&send(&alice, 0), &chain, &people[1].id(), &Ed25519).unwrap();
     write(&mut alice, &chain, &people[0], &["three", "four"]);
     // Sent from the start again: the known half is dropped, the rest is taken.
-    let new = bob.receive(send(&alice, 0), &chain, &people[1].id(), &Ed25519).unwrap();
+    let new = bob.receive(&send(&alice, 0), &chain, &people[1].id(), &Ed25519).unwrap();
     assert_eq!(texts(&new), ["three", "four"]);
     assert_eq!(send(&alice, 3).entries().len(), 1);
 }
@@ -99,10 +99,10 @@ fn a_newcomer_is_given_nothing_from_before_and_misses_nothing_after() {
     let Next::Run(run) = mine.next_for(&carol, 0, &after) else { panic!() };
     assert_eq!(run.entries().len(), 1);
     let mut log = Log::default();
-    assert_eq!(texts(&log.receive(run, &after, &carol, &Ed25519).unwrap()), ["hello carol"]);
+    assert_eq!(texts(&log.receive(&run, &after, &carol, &Ed25519).unwrap()), ["hello carol"]);
     // Bob may have both: the second alone is a hole for him.
     let Next::Run(second) = mine.next_for(&people[1].id(), 1, &after) else { panic!() };
-    assert_eq!(Log::default().receive(second, &after, &people[1].id(), &Ed25519), Err(Rejected::Gap));
+    assert_eq!(Log::default().receive(&second, &after, &people[1].id(), &Ed25519), Err(Rejected::Gap));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn nobody_is_given_an_entry_of_another_audience() {
     assert_eq!(mine.next_for(&person(3).id(), 0, &after), Next::Nothing);
     // And if a member passed it on all the same, it would not be taken.
     let Next::Run(run) = mine.next_for(&people[1].id(), 0, &after) else { panic!() };
-    let taken = Log::default().receive(run, &after, &person(3).id(), &Ed25519);
+    let taken = Log::default().receive(&run, &after, &person(3).id(), &Ed25519);
     assert_eq!(taken, Err(Misdeed::WrongAudience.into()));
 }
 
@@ -127,7 +127,7 @@ fn changed_reordered_and_unsigned_entries_are_refused() {
     let Next::Run(good) = alice.author(&people[0].id()).unwrap().next_for(&people[1].id(), 0, &chain) else { panic!() };
     let receive = |entry: Entry, signature| {
         let run = Run::of_one(entry, signature);
-        Log::default().receive(run, &chain, &people[1].id(), &Ed25519)
+        Log::default().receive(&run, &chain, &people[1].id(), &Ed25519)
     };
     let entry = good.first();
     assert_eq!(receive(entry.clone(), good.signature()), Err(Misdeed::BadSignature.into()), "signed is the last");
@@ -141,7 +141,7 @@ fn changed_reordered_and_unsigned_entries_are_refused() {
     let mut changed_inside = bytes;
     changed_inside[line] ^= 1;
     let run: Run = decode(&changed_inside).unwrap();
-    let heard = Log::default().receive(run, &chain, &people[1].id(), &Ed25519);
+    let heard = Log::default().receive(&run, &chain, &people[1].id(), &Ed25519);
     assert_eq!(heard, Err(Misdeed::BadSignature.into()));
 }
 
@@ -152,13 +152,13 @@ fn two_entries_under_one_number_are_both_kept_and_their_author_accused_once() {
     write(&mut one, &chain, &people[0], &["yes"]);
     write(&mut other, &chain, &people[0], &["no"]);
     let (author, me) = (people[0].id(), people[1].id());
-    bob.receive(sent_after(&one, &people[0], &people[1], 0, &chain), &chain, &me, &Ed25519).unwrap();
-    let fork = bob.receive(sent_after(&other, &people[0], &people[1], 0, &chain), &chain, &me, &Ed25519).unwrap();
+    bob.receive(&sent_after(&one, &people[0], &people[1], 0, &chain), &chain, &me, &Ed25519).unwrap();
+    let fork = bob.receive(&sent_after(&other, &people[0], &people[1], 0, &chain), &chain, &me, &Ed25519).unwrap();
     assert_eq!(fork.blamed, [(author, Misdeed::TwoEntries)]);
     assert_eq!(texts(&fork), ["no"]);
     assert!(fork.taken[0].forked);
     write(&mut other, &chain, &people[0], &["more"]);
-    let more = bob.receive(sent_after(&other, &people[0], &people[1], 1, &chain), &chain, &me, &Ed25519).unwrap();
+    let more = bob.receive(&sent_after(&other, &people[0], &people[1], 1, &chain), &chain, &me, &Ed25519).unwrap();
     assert_eq!((texts(&more), more.blamed.len()), (vec!["more"], 0));
     assert_eq!(bob.head_seq(&author), 1, "frontiers count the branch that came first");
     let ends = bob.author(&author).unwrap().forks().ends();
@@ -174,12 +174,12 @@ fn a_branch_whose_root_is_missing_accuses_at_once_and_asks_for_it() {
     let root = write(&mut other, &chain, &people[0], &["no"]);
     write(&mut other, &chain, &people[0], &["more"]);
     let me = people[1].id();
-    bob.receive(sent_after(&one, &people[0], &people[1], 0, &chain), &chain, &me, &Ed25519).unwrap();
+    bob.receive(&sent_after(&one, &people[0], &people[1], 0, &chain), &chain, &me, &Ed25519).unwrap();
     let second = sent_after(&other, &people[0], &people[1], 1, &chain);
-    let heard = bob.receive(second, &chain, &me, &Ed25519).unwrap();
+    let heard = bob.receive(&second, &chain, &me, &Ed25519).unwrap();
     assert_eq!((heard.taken.len(), heard.blamed.len()), (0, 1));
     assert_eq!(not_in_the_store(&mut bob, &chain, &people[1]), [root[0].id]);
-    let heard = bob.receive(sent_after(&other, &people[0], &people[1], 0, &chain), &chain, &me, &Ed25519).unwrap();
+    let heard = bob.receive(&sent_after(&other, &people[0], &people[1], 0, &chain), &chain, &me, &Ed25519).unwrap();
     assert_eq!(texts(&heard), ["no", "more"]);
 }
 
@@ -189,7 +189,7 @@ fn an_entry_names_what_its_author_had_seen() {
     let (mut alice, mut bob) = (Log::default(), Log::default());
     let first = write(&mut alice, &chain, &people[0], &["one"]);
     let run = sent_after(&alice, &people[0], &people[1], 0, &chain);
-    bob.receive(run, &chain, &people[1].id(), &Ed25519).unwrap();
+    bob.receive(&run, &chain, &people[1].id(), &Ed25519).unwrap();
     let answers = write(&mut bob, &chain, &people[1], &["two", "three"]);
     assert_eq!(answers[0].entry.seen.to_vec(), [first[0].id]);
     assert!(answers[1].entry.seen.is_empty(), "its own chain already says so");
@@ -207,7 +207,7 @@ fn what_an_entry_has_no_room_to_name_is_named_by_the_next() {
         let mut log = Log::default();
         written.extend(write(&mut log, &chain, author, &[&format!("hello {number}")]).into_iter().map(|kept| kept.id));
         let run = sent_after(&log, author, &people[7], 0, &chain);
-        last.receive(run, &chain, &people[7].id(), &Ed25519).unwrap();
+        last.receive(&run, &chain, &people[7].id(), &Ed25519).unwrap();
     }
     let answers = write(&mut last, &chain, &people[7], &["one", "two", "three"]);
     let named: Vec<usize> = answers.iter().map(|kept| kept.entry.seen.len()).collect();
@@ -222,14 +222,14 @@ fn an_answer_waits_for_what_it_answers_and_has_the_same_depth_everywhere() {
     let (mut alice, mut bob, mut carol) = (Log::default(), Log::default(), Log::default());
     let question = write(&mut alice, &chain, &people[0], &["question"]);
     let run = sent_after(&alice, &people[0], &people[1], 0, &chain);
-    bob.receive(run.clone(), &chain, &people[1].id(), &Ed25519).unwrap();
+    bob.receive(&run, &chain, &people[1].id(), &Ed25519).unwrap();
     let answer = write(&mut bob, &chain, &people[1], &["answer"]);
     let me = people[2].id();
-    let early = carol.receive(sent_after(&bob, &people[1], &people[2], 0, &chain), &chain, &me, &Ed25519).unwrap();
+    let early = carol.receive(&sent_after(&bob, &people[1], &people[2], 0, &chain), &chain, &me, &Ed25519).unwrap();
     assert_eq!(early, Heard::default());
     assert_eq!(carol.head_seq(&people[1].id()), 0, "nothing is acknowledged that was not shown");
     assert_eq!(not_in_the_store(&mut carol, &chain, &people[2]), [question[0].id]);
-    let both = carol.receive(run, &chain, &me, &Ed25519).unwrap();
+    let both = carol.receive(&run, &chain, &me, &Ed25519).unwrap();
     assert_eq!(texts(&both), ["question", "answer"]);
     assert_eq!(both.taken[1].kept.place, answer[0].place);
 }
@@ -242,16 +242,16 @@ fn runs_that_name_each_others_entries_do_not_wait_for_each_other() {
         write(&mut alice, &chain, &people[0], &["ping"]);
         let after = bob.head_seq(&people[0].id());
         let ping = sent_after(&alice, &people[0], &people[1], after, &chain);
-        bob.receive(ping, &chain, &people[1].id(), &Ed25519).unwrap();
+        bob.receive(&ping, &chain, &people[1].id(), &Ed25519).unwrap();
         write(&mut bob, &chain, &people[1], &["pong"]);
         let after = alice.head_seq(&people[1].id());
         let pong = sent_after(&bob, &people[1], &people[0], after, &chain);
-        alice.receive(pong, &chain, &people[0].id(), &Ed25519).unwrap();
+        alice.receive(&pong, &chain, &people[0].id(), &Ed25519).unwrap();
     }
     // Each log comes as one run, of which the other's entries name some and are named by others.
     let me = people[2].id();
-    let first = carol.receive(sent_after(&alice, &people[0], &people[2], 0, &chain), &chain, &me, &Ed25519).unwrap();
-    let rest = carol.receive(sent_after(&bob, &people[1], &people[2], 0, &chain), &chain, &me, &Ed25519).unwrap();
+    let first = carol.receive(&sent_after(&alice, &people[0], &people[2], 0, &chain), &chain, &me, &Ed25519).unwrap();
+    let rest = carol.receive(&sent_after(&bob, &people[1], &people[2], 0, &chain), &chain, &me, &Ed25519).unwrap();
     assert_eq!(texts(&first), ["ping"]);
     assert_eq!(texts(&rest), ["pong", "ping", "pong", "ping", "pong"]);
 }
@@ -262,7 +262,7 @@ fn a_liar_that_names_nothing_blocks_its_own_log_only_and_takes_bounded_memory() 
     let (mut liar, mut honest, mut carol) = (Log::default(), Log::default(), Log::default());
     let me = people[2].id();
     let mut previous = write(&mut liar, &chain, &people[0], &["true"]);
-    carol.receive(sent_after(&liar, &people[0], &people[2], 0, &chain), &chain, &me, &Ed25519).unwrap();
+    carol.receive(&sent_after(&liar, &people[0], &people[2], 0, &chain), &chain, &me, &Ed25519).unwrap();
     let long = "x".repeat(4_000);
     let mut full = 0;
     for _ in 0..200 {
@@ -274,7 +274,7 @@ fn a_liar_that_names_nothing_blocks_its_own_log_only_and_takes_bounded_memory() 
         let signature = Verified::sign(tip, &people[0]).as_signed().signature();
         previous = vec![KeptEntry { id: entry.id(), entry: entry.clone().into(), ..previous[0].clone() }];
         let run = Run::of_one(entry, signature);
-        match carol.receive(run, &chain, &me, &Ed25519) {
+        match carol.receive(&run, &chain, &me, &Ed25519) {
             Ok(heard) => assert_eq!(heard, Heard::default()),
             Err(Rejected::Full | Rejected::Gap) => full += 1,
             other => panic!("{other:?}"),
@@ -283,7 +283,7 @@ fn a_liar_that_names_nothing_blocks_its_own_log_only_and_takes_bounded_memory() 
     assert!(full > 100, "{full}");
     write(&mut honest, &chain, &people[1], &["fine"]);
     let run = sent_after(&honest, &people[1], &people[2], 0, &chain);
-    assert_eq!(texts(&carol.receive(run, &chain, &me, &Ed25519).unwrap()), ["fine"]);
+    assert_eq!(texts(&carol.receive(&run, &chain, &me, &Ed25519).unwrap()), ["fine"]);
 }
 
 #[test]
@@ -297,12 +297,12 @@ fn an_old_entry_is_known_by_the_store_and_another_under_its_number_is_a_fork() {
         first = first.or(Some(written[0].id));
         let run = sent_after(&one, &people[0], &people[1], after, &chain);
         after = run.last().seq;
-        bob.receive(run, &chain, &people[1].id(), &Ed25519).unwrap();
+        bob.receive(&run, &chain, &people[1].id(), &Ed25519).unwrap();
     }
     let first = first.unwrap();
     write(&mut other, &chain, &people[0], &["not x"]);
     let fork = sent_after(&other, &people[0], &people[1], 0, &chain);
-    let heard = bob.receive(fork, &chain, &people[1].id(), &Ed25519).unwrap();
+    let heard = bob.receive(&fork, &chain, &people[1].id(), &Ed25519).unwrap();
     assert_eq!(heard, Heard::default(), "memory can't tell");
     let missing = bob.missing();
     assert_eq!(missing.numbers, [(people[0].id(), 1)]);
@@ -317,10 +317,10 @@ fn ends_and_places_survive_a_restart() {
     let (mut alice, mut bob, mut carol) = (Log::default(), Log::default(), Log::default());
     write(&mut alice, &chain, &people[0], &["one"]);
     let one = sent_after(&alice, &people[0], &people[1], 0, &chain);
-    bob.receive(one.clone(), &chain, &people[1].id(), &Ed25519).unwrap();
+    bob.receive(&one, &chain, &people[1].id(), &Ed25519).unwrap();
     let two = write(&mut bob, &chain, &people[1], &["two"]);
     for run in [one, sent_after(&bob, &people[1], &people[2], 0, &chain)] {
-        carol.receive(run, &chain, &people[2].id(), &Ed25519).unwrap();
+        carol.receive(&run, &chain, &people[2].id(), &Ed25519).unwrap();
     }
     let mut carol = Log::reopen(carol.into_memory(&chain), &people[2].id());
     let three = write(&mut carol, &chain, &people[2], &["three"]);
@@ -340,9 +340,9 @@ fn a_log_that_begins_later_is_given_from_there_and_taken_where_nobody_has_more()
     let mut alice = Log::reopen(Memory { authors: BTreeMap::from([(author, later)]), past: Past::default() }, &author);
     let run = sent_after(&alice, &people[0], &people[1], 3, &chain);
     assert_eq!(run.first().seq, 91);
-    assert_eq!(bob.receive(run.clone(), &chain, &me, &Ed25519), Err(Rejected::Gap));
+    assert_eq!(bob.receive(&run, &chain, &me, &Ed25519), Err(Rejected::Gap));
     bob.take_hole(author, 91);
-    assert_eq!(bob.receive(run, &chain, &me, &Ed25519).unwrap().taken.len(), 10);
+    assert_eq!(bob.receive(&run, &chain, &me, &Ed25519).unwrap().taken.len(), 10);
     assert_eq!(write(&mut alice, &chain, &people[0], &["next"])[0].entry.seq, 101, "own numbers go on");
 }
 

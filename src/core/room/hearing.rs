@@ -27,7 +27,7 @@ impl Room {
             self.ask_past_gap(ctx, &run);
             return self.frontier_soon(ctx);
         }
-        match self.log.receive(run.clone(), self.seat.chain(), &ctx.me(), ctx.scheme) {
+        match self.log.receive(&run, self.seat.chain(), &ctx.me(), ctx.scheme) {
             Ok(heard) => {
                 // Whoever passes an entry on has it; an author's own need not be offered back to them.
                 if let Some(reader) = self.readers.get_mut(&from).filter(|_| from == author) {

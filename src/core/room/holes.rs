@@ -94,9 +94,7 @@ impl Room {
         }
         // An author who is linked has it, or says that it is gone; their last frontier may be older than what they gave to others.
         let by_author = self.readers.get(author);
-        let author_lacks = |reader: &Reader| {
-            reader.has_nothing(author) || reader.floors.get(author).is_some_and(|floor| *floor > head.saturating_add(1))
-        };
+        let author_lacks = |reader: &Reader| reader.has_nothing(author) || reader.floor_beyond(author, head).is_some();
         if by_author.is_some_and(|reader| !author_lacks(reader)) && ctx.now.mono_ms < since.saturating_add(SILENT_MS) {
             return false;
         }
@@ -105,7 +103,7 @@ impl Room {
         let strange = ctx.now.mono_ms >= since.saturating_add(COMES_WITHIN_MS);
         let more = self.readers.iter().filter(|(_, reader)| reader.has(author) > head && !reader.has_nothing(author));
         for (peer, reader) in more {
-            let floor = reader.floors.get(author).copied().filter(|floor| *floor > head.saturating_add(1));
+            let floor = reader.floor_beyond(author, head);
             match floor {
                 _ if strange && self.offers_strange(peer, author, floor) => {}
                 Some(floor) => lowest = Some(lowest.unwrap_or(u64::MAX).min(floor)),
@@ -129,8 +127,7 @@ impl Room {
         if self.gaps_asked.get(&first.author).is_some_and(lately) {
             return;
         }
-        let lacks =
-            |reader: &Reader| reader.floors.get(&first.author).is_some_and(|floor| *floor > head.saturating_add(1));
+        let lacks = |reader: &Reader| reader.floor_beyond(&first.author, head).is_some();
         if !self.readers.values().any(lacks) {
             return;
         }

@@ -104,6 +104,11 @@ impl Reader {
         self.nothing.get(author).is_some_and(|then| *then >= self.has(author))
     }
 
+    /// Where an author's log goes on with them, if they lack what comes after number `head`, by their own word.
+    pub fn floor_beyond(&self, author: &PeerId, head: u64) -> Option<u64> {
+        self.floors.get(author).copied().filter(|floor| *floor > head.saturating_add(1))
+    }
+
     /// How far they have it, or will have with what is on its way.
     pub fn given(&self, author: &PeerId) -> u64 {
         self.feeds.get(author).map_or(0, |feed| feed.acked.max(feed.sent))

@@ -14,7 +14,7 @@ use crate::core::log::{KeptEntry, Place};
 use crate::identity::{PeerId, Signature};
 use crate::limits::{RUN_ENTRIES_MAX, SEEN_HEADS_MAX};
 use crate::store::sqlite::StoreError;
-use crate::wire::{Body, Entry, EntryId, Few, RoomId, RosterHash};
+use crate::wire::{Body, Entry, EntryId, Few, RoomId, RosterHash, Run};
 
 /// A row of `run`.
 #[derive(Debug, Clone)]
@@ -110,12 +110,7 @@ pub(super) fn in_rows(entries: &[KeptEntry]) -> impl Iterator<Item = &[KeptEntry
 
 /// Whether an entry can stand behind another one in a row.
 fn follows(before: &KeptEntry, after: &KeptEntry) -> bool {
-    let (earlier, later) = (&before.entry, &after.entry);
-    earlier.seq.checked_add(1) == Some(later.seq)
-        && later.previous == before.id
-        && earlier.author == later.author
-        && earlier.audience == later.audience
-        && earlier.audience == later.previous_audience
+    Run::goes_on(&before.entry, &before.id, &after.entry)
         && before.place.epoch == after.place.epoch
         && !is_only_place(before)
         && !is_only_place(after)
