@@ -168,7 +168,8 @@ async fn accept_all(listener: Arc<RendezvousListener>, hub: mpsc::Sender<ToHub>)
     loop {
         tokio::select! {
             client = listener.accept() => {
-                let Some(client) = client else { return };
+                // Closed: the clients are being told why, which ends their sessions. Dropped before, these would end without a reason.
+                let Some(client) = client else { break };
                 let session = SessionId(next);
                 next += 1;
                 let running = sessions.spawn(session::serve(client, session, hub.clone()));
@@ -189,6 +190,7 @@ async fn accept_all(listener: Arc<RendezvousListener>, hub: mpsc::Sender<ToHub>)
             }
         }
     }
+    while sessions.join_next().await.is_some() {}
 }
 
 /// Why a server could not be started.
