@@ -1,6 +1,7 @@
 //! The certificate on disk: `cert.pem` and `key.pem` in one folder.
 //!
-//! Made when both are absent, never replaced, and a key that others could have read is refused (THREATS.md row 27).
+//! Made when both are absent, never replaced, and finished when a kill left half of a new pair. A key that others could
+//! have read is refused (THREATS.md row 27).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -22,18 +23,25 @@ const FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// Reads the pair in `dir`, or makes one there if there is neither file; tells whether it is new.
 ///
+/// A first start that was killed between the two files is finished here, with the pair that it had begun.
+///
 /// # Errors
 /// [`CertsError`], each with a hint for the operator.
 pub fn load_or_create(dir: &Path) -> Result<(ServerKey, bool), CertsError> {
-    match load(dir)? {
-        Some(key) => Ok((key, false)),
-        None => {
-            create(dir)?;
-            // Read back: what is used is what the next start will find, whoever wrote it.
-            let key = load(dir)?.ok_or_else(|| CertsError::Half { missing: dir.join(KEY_FILE) })?;
-            Ok((key, true))
+    let unwritable = |why| CertsError::Unwritable { dir: dir.to_owned(), why };
+    match load(dir) {
+        Ok(Some(key)) => return Ok((key, false)),
+        Ok(None) => create(dir).map_err(unwritable)?,
+        Err(half @ CertsError::Half { .. }) => {
+            if !finish(dir).map_err(unwritable)? {
+                return Err(half);
+            }
         }
+        Err(error) => return Err(error),
     }
+    // Read back: what is used is what the next start will find, whoever wrote it.
+    let key = load(dir)?.ok_or_else(|| CertsError::Half { missing: dir.join(KEY_FILE) })?;
+    Ok((key, true))
 }
 
 /// Reads the pair in `dir`; `None` if there is neither file.
@@ -74,20 +82,56 @@ fn read(open: File, file: &Path) -> Result<Zeroizing<Vec<u8>>, CertsError> {
     Ok(bytes)
 }
 
-/// Each file is written beside its place, synced, then linked there, so that a crash or a full disk leaves no half file;
-/// a link refuses to replace what another process made meanwhile.
-fn create(dir: &Path) -> Result<(), CertsError> {
+/// Both files are written beside their places and synced before either is linked there: a crash or a full disk leaves no
+/// half file, and what is needed to [`finish`] a half pair. A link refuses to replace what another process made meanwhile.
+fn create(dir: &Path) -> io::Result<()> {
     let (certificate, key) = ServerKey::new_pem();
-    let unwritable = |why| CertsError::Unwritable { dir: dir.to_owned(), why };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unwritable)?;
-    for (name, text, mode) in [(KEY_FILE, key.as_str(), 0o600), (CERTIFICATE_FILE, certificate.as_str(), 0o644)] {
-        let temporary = dir.join(format!(".{name}.{}", std::process::id()));
-        let written =
-            write_new(&temporary, text.as_bytes(), mode).and_then(|()| std::fs::hard_link(&temporary, dir.join(name)));
-        let _ = std::fs::remove_file(&temporary);
-        written.map_err(unwritable)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let written = [(KEY_FILE, key.as_str(), 0o600), (CERTIFICATE_FILE, certificate.as_str(), 0o644)]
+        .into_iter()
+        .try_for_each(|(name, text, mode)| write_new(&begun(dir, name), text.as_bytes(), mode))
+        .and_then(|()| sync(dir))
+        .and_then(|()| std::fs::hard_link(begun(dir, KEY_FILE), dir.join(KEY_FILE)))
+        .and_then(|()| std::fs::hard_link(begun(dir, CERTIFICATE_FILE), dir.join(CERTIFICATE_FILE)))
+        .and_then(|()| sync(dir));
+    for name in [KEY_FILE, CERTIFICATE_FILE] {
+        let _ = std::fs::remove_file(begun(dir, name));
     }
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(unwritable)
+    written
+}
+
+/// Puts the other half beside the one that is there, if a start that was killed in [`create`] left it; tells whether.
+fn finish(dir: &Path) -> io::Result<bool> {
+    let left: Vec<PathBuf> = std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    let begun = |name: &'static str| {
+        let ours = move |path: &&PathBuf| {
+            path.file_name().and_then(|file| file.to_str()?.strip_prefix(&format!(".{name}."))).is_some()
+        };
+        left.iter().filter(ours)
+    };
+    for (here, lacking) in [(KEY_FILE, CERTIFICATE_FILE), (CERTIFICATE_FILE, KEY_FILE)] {
+        let Ok(half) = std::fs::metadata(dir.join(here)) else { continue };
+        // A link is the same file: a pair is told by its first half, which then still has both its names.
+        let same = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|one| one.ino() == half.ino());
+        let Some(process) = begun(here).find(same).and_then(|path| path.extension()) else { continue };
+        let Some(other) = begun(lacking).find(|path| path.extension() == Some(process)) else { continue };
+        std::fs::hard_link(other, dir.join(lacking))?;
+        sync(dir)?;
+        for path in begun(here).chain(begun(lacking)) {
+            let _ = std::fs::remove_file(path);
+        }
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// Where this process writes a file of the pair before it is whole.
+fn begun(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!(".{name}.{}", std::process::id()))
+}
+
+fn sync(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
@@ -199,6 +243,32 @@ mod tests {
             assert!(matches!(&error, CertsError::Half { missing: file } if file.ends_with(missing)), "{error}");
             assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         }
+    }
+
+    #[test]
+    fn a_start_that_was_killed_between_the_two_files_is_finished_with_the_pair_it_had_begun() {
+        for (linked, lacking) in [(KEY_FILE, CERTIFICATE_FILE), (CERTIFICATE_FILE, KEY_FILE)] {
+            let dir = tempfile::tempdir().unwrap();
+            let (made, _) = load_or_create(dir.path()).unwrap();
+            std::fs::hard_link(dir.path().join(linked), dir.path().join(format!(".{linked}.77"))).unwrap();
+            std::fs::rename(dir.path().join(lacking), dir.path().join(format!(".{lacking}.77"))).unwrap();
+            // Another start was killed before it had linked anything.
+            for name in [KEY_FILE, CERTIFICATE_FILE] {
+                std::fs::write(dir.path().join(format!(".{name}.76")), "another").unwrap();
+            }
+            let (found, new) = load_or_create(dir.path()).unwrap();
+            assert!(new, "nobody was told its fingerprint yet");
+            assert_eq!(found.fingerprint(), made.fingerprint());
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "no temporary file stays");
+        }
+    }
+
+    #[test]
+    fn a_half_pair_is_not_mended_with_a_stranger() {
+        let dir = tempfile::tempdir().unwrap();
+        load_or_create(dir.path()).unwrap();
+        std::fs::rename(dir.path().join(CERTIFICATE_FILE), dir.path().join(format!(".{CERTIFICATE_FILE}.77"))).unwrap();
+        assert!(matches!(load_or_create(dir.path()), Err(CertsError::Half { .. })));
     }
 
     #[test]
