@@ -202,17 +202,28 @@ pub const LINK_QUEUE_BYTES_MAX: usize = 512 * 1024;
 /// Entries of an author that are kept in memory for pushing on; older ones are fetched from the store.
 pub const RECENT_ENTRIES_MAX: usize = 4_096;
 
-/// Bytes of them: some more than may be on their way on a link ([`LINK_QUEUE_BYTES_MAX`]), so that a busy author's disk is not read
-/// for what was only just written.
+/// Bytes of them of our own: some more than may be on their way on a link ([`LINK_QUEUE_BYTES_MAX`]), so that a busy author's disk is
+/// not read for what was only just written.
 pub const RECENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// And of each other author: these go to few, if to anybody, and in a room of 32 there are 31 times as many of them.
+pub const RECENT_OTHERS_BYTES_MAX: usize = 128 * 1024;
+
+/// Bytes of our own that may wait for others to take what was said before, until the next text waits for them: far enough below
+/// [`RECENT_BYTES_MAX`] that what is said in one go fits between, and nobody has to be given out of the store what was only just said.
+pub const AHEAD_BYTES_MAX: usize = RECENT_BYTES_MAX / 4;
+
+/// Milliseconds for which a text waits so, at most: nobody who is slow, or says so, keeps a member from talking to the others.
+pub const AHEAD_WAIT_MS: u64 = 250;
 
 /// Entries whose places in the transcript are kept in memory, per room, at some 150 bytes each; older ones are looked up in
 /// the store.
 pub const PLACES_KEPT_MAX: usize = 16_384;
 
 /// Bytes of one author's entries that wait for entries they name: some runs. A liar that names what does not exist fills
-/// only its own share; what doesn't fit is not acknowledged, and comes again.
-pub const HELD_BYTES_MAX: usize = 256 * 1024;
+/// only its own share; what doesn't fit is not acknowledged, and comes again. Nobody is given more of an author than fits, as long as
+/// nothing of it is acknowledged; with as much as a link takes ([`LINK_QUEUE_BYTES_MAX`]) that holds no busy author up.
+pub const HELD_BYTES_MAX: usize = 512 * 1024;
 
 /// Entries on another branch that are kept of an author who signed two under one number: the proof, and what the author
 /// said before it was found out.

@@ -3,6 +3,27 @@
 /// Whether `name` stands in `text` as a word of its own, in upper or lower case. A genitive (`ann's`) is one; a longer name
 /// that begins or ends alike (`ann-marie`, `joanna`) is none.
 pub fn mentions(text: &str, name: &str) -> bool {
+    // Nearly every line of a busy room says nobody's name, and none of it has to be copied to see that.
+    let said = !(text.is_ascii() && name.is_ascii()) || has_without_case(text.as_bytes(), name.as_bytes());
+    said && stands_apart(text, name)
+}
+
+/// Whether `name` stands anywhere in an ASCII text.
+fn has_without_case(text: &[u8], name: &[u8]) -> bool {
+    let Some(first) = name.first() else { return false };
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| byte.eq_ignore_ascii_case(first)) {
+        rest = &rest[at..];
+        if rest.get(..name.len()).is_some_and(|word| word.eq_ignore_ascii_case(name)) {
+            return true;
+        }
+        rest = &rest[1..];
+    }
+    false
+}
+
+/// Whether it stands there as a word of its own.
+fn stands_apart(text: &str, name: &str) -> bool {
     let (text, name) = (text.to_lowercase(), name.to_lowercase());
     if name.is_empty() {
         return false;

@@ -8,12 +8,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::api::Options;
 use super::guests::Guests;
-use super::keeping::Keeping;
+use super::keeping::{Keeping, Question};
 use super::quota::Space;
 use super::server_task::Aim;
 use super::watch::Watch;
@@ -23,11 +24,11 @@ use crate::core::io::{Change, CloseReason, GuestId, Input, LinkId, Output};
 use crate::core::node::Node;
 use crate::core::time::Now;
 use crate::identity::{Fingerprint, PeerId, Signature};
-use crate::limits::{ARRIVALS_BYTES_MAX, TEXT_BYTES_MAX, UNINDEXED_MAX};
+use crate::limits::{AHEAD_WAIT_MS, ARRIVALS_BYTES_MAX, TEXT_BYTES_MAX, UNINDEXED_MAX};
 use crate::net::lan::Announcement;
 use crate::net::{ClientConnection, CloseCode, Frame, Link, Mapping, PeerConnection, PeerEndpoint, Writer};
 use crate::store::peer::PeerStore;
-use crate::wire::{FromServer, PeerMessage, ToServer};
+use crate::wire::{FromServer, PeerMessage, RoomId, ToServer};
 
 /// Entries and other inputs handled together at most: bounds how long the first of them waits for its answer, and the memory
 /// that a flood takes. Enough to hide a disk's flush.
@@ -123,6 +124,8 @@ pub(super) struct Driver {
     welcomed: bool,
     /// The number of the next connection.
     next_link: u64,
+    /// Until when the face's commands wait, since more was said than others have taken.
+    ahead_until: Option<Instant>,
     /// The zero of the monotonic clock.
     started: Instant,
     /// Set once the server refused us for good.
@@ -188,6 +191,7 @@ impl Driver {
             certificate: None,
             welcomed: false,
             next_link: 0,
+            ahead_until: None,
             started: Instant::now(),
             server_given_up: false,
             ended: false,
@@ -204,8 +208,9 @@ impl Driver {
             let wake = self.node.next_wake().map(|at| self.started + Duration::from_millis(at));
             let idle = self.index_after().map(|after| Instant::now() + after);
             let mut inputs = VecDeque::new();
+            let ahead = self.commands_wait_until();
             tokio::select! {
-                command = self.commands.recv(), if commands_open => match command {
+                command = self.commands.recv(), if commands_open && ahead.is_none() => match command {
                     Some(command) => self.on_command(command, &mut inputs).await,
                     None => {
                         commands_open = false;
@@ -213,6 +218,7 @@ impl Driver {
                     }
                 },
                 Some(arrival) = self.arrivals.recv() => self.on_arrival(arrival, &mut inputs).await,
+                () = sleep_until(ahead.unwrap_or_else(Instant::now)), if ahead.is_some() => {}
                 () = sleep_until(self.watch.look_at) => self.look_around(&mut inputs),
                 () = sleep_until(self.keeping.forget_at) => self.forget_some().await,
                 () = sleep_until(idle.unwrap_or_else(Instant::now)), if idle.is_some() => {
@@ -222,7 +228,7 @@ impl Driver {
                     inputs.push_back(Input::Wake);
                 }
             }
-            self.gather(&mut inputs).await;
+            self.gather(&mut inputs, ahead.is_none()).await;
             self.step(inputs).await;
             if self.store.unindexed() > UNINDEXED_MAX {
                 self.index_some().await;
@@ -240,15 +246,30 @@ impl Driver {
         }
     }
 
+    /// Until when the face has to wait with what it says next, if it is faster than those who read it.
+    fn commands_wait_until(&mut self) -> Option<Instant> {
+        if !self.node.is_ahead() {
+            self.ahead_until = None;
+            return None;
+        }
+        let now = Instant::now();
+        let until = *self.ahead_until.get_or_insert(now + Duration::from_millis(AHEAD_WAIT_MS));
+        if until <= now {
+            self.ahead_until = None;
+            return None;
+        }
+        Some(until)
+    }
+
     /// Takes what else waits already, so that it shares a transaction.
-    async fn gather(&mut self, inputs: &mut VecDeque<Input>) {
+    async fn gather(&mut self, inputs: &mut VecDeque<Input>, commands: bool) {
         let mut gathered = inputs.iter().map(weight).sum::<usize>();
         while gathered < BATCH_MAX {
             // A text may have joined the input before it.
             let (known, last) = (inputs.len(), inputs.back().map_or(0, weight));
             if let Ok(arrival) = self.arrivals.try_recv() {
                 self.on_arrival(arrival, inputs).await;
-            } else if let Ok(command) = self.commands.try_recv() {
+            } else if let Some(command) = commands.then(|| self.commands.try_recv().ok()).flatten() {
                 self.on_command(command, inputs).await;
             } else {
                 return;
@@ -357,20 +378,25 @@ impl Driver {
         while !inputs.is_empty() {
             let mut outputs = Vec::new();
             while let Some(input) = inputs.pop_front() {
-                let new = outputs.len();
                 self.node.handle(self.now(), input, &mut outputs);
-                // What waits for the store's answer takes of its author's share of memory, which a batch would fill.
-                if outputs[new..].iter().any(|output| matches!(output, Output::LookUp { .. })) {
-                    break;
-                }
             }
             if !self.persist(&outputs).await {
                 return;
             }
             self.runs.clear();
             let mut answers = Vec::new();
+            // Most of what is missing when it is named has come over another link by the end of the batch.
+            let mut questions: BTreeMap<RoomId, Question> = BTreeMap::new();
             for output in outputs {
-                answers.extend(self.carry_out(output).await);
+                match output {
+                    Output::LookUp { room, ids, numbers } => questions.entry(room).or_default().add(ids, numbers),
+                    // Most of what there is; what is told of it is nothing that this side knows better.
+                    Output::Tell(event @ Event::Message { .. }) => self.pass_to_face(event).await,
+                    output => answers.extend(self.carry_out(output).await),
+                }
+            }
+            for (room, question) in questions {
+                answers.push(self.look_up_for(room, question).await);
             }
             answers.into_iter().rev().for_each(|answer| inputs.push_front(answer));
         }
@@ -451,7 +477,8 @@ impl Driver {
 
     async fn carry_out(&mut self, output: Output) -> Option<Input> {
         match output {
-            Output::Persist(_) => {}
+            // What was to be kept is, and what is asked for is looked up at the end.
+            Output::Persist(_) | Output::LookUp { .. } => {}
             Output::ToServer(message) => {
                 if let Some((link, writer)) = &self.server
                     && let Err(error) = writer.send(&message)
@@ -484,7 +511,6 @@ impl Driver {
                 self.show_conversation(room, name, with, key, count).await;
             }
             Output::Invite { name } => self.tell_invite(name).await,
-            Output::LookUp { room, ids, numbers } => return Some(self.look_up_for(room, ids, &numbers).await),
             Output::Tell(event) => {
                 let joined = match &event {
                     Event::Joined { room, .. } => Some(room.clone()),
@@ -519,8 +545,14 @@ impl Driver {
             self.ending = Some(ending);
             return;
         }
+        self.pass_to_face(event).await;
+    }
+
+    async fn pass_to_face(&mut self, event: Event) {
         // A face that is gone has dropped its commands too, which is a quit.
-        let _ = self.events.send(event).await;
+        if let Err(TrySendError::Full(event)) = self.events.try_send(event) {
+            let _ = self.events.send(event).await;
+        }
     }
 
     /// Says the last words and waits, a little, until they were read.

@@ -14,7 +14,7 @@ use super::pins::Pins;
 use super::quota::Taken;
 use crate::core::event::{BadSearch, Ending, Event, Failure, PrivateMessage, Recall};
 use crate::core::io::{Input, LinkId};
-use crate::core::log::Place;
+use crate::core::log::{Known, Place};
 use crate::identity::{Ed25519, Name, PeerId, RoomName};
 use crate::limits::{FORGETTING_EVERY_S, FORGETTING_PAUSE_MS, UNINDEXED_WORTH_A_PAUSE};
 use crate::store::StoreError;
@@ -30,6 +30,23 @@ const INDEX_AFTER_BURST: Duration = Duration::from_millis(50);
 /// A sealed message of no more bytes is a receipt: one byte, the series, a number of ten and the seal's tag are 43. A letter has a
 /// hash and a salt beside its series, which are 80 already.
 const SEALED_RECEIVED_BYTES_MAX: usize = 64;
+
+/// What the core wants to know of the store about one room.
+#[derive(Default)]
+pub(super) struct Question {
+    /// Whether these entries are there.
+    ids: BTreeSet<EntryId>,
+    /// Whether anything stands at these numbers.
+    numbers: BTreeSet<(PeerId, u64)>,
+}
+
+impl Question {
+    /// Asks for more.
+    pub(super) fn add(&mut self, ids: Vec<EntryId>, numbers: Vec<(PeerId, u64)>) {
+        self.ids.extend(ids);
+        self.numbers.extend(numbers);
+    }
+}
 
 /// What the driver remembers of it.
 pub(super) struct Keeping {
@@ -107,10 +124,19 @@ impl Driver {
         Input::Fetched { room, reader, author, entries }
     }
 
-    /// Where entries stand that the core does not remember.
-    pub(super) async fn look_up_for(&mut self, room: RoomId, asked: Vec<EntryId>, numbers: &[(PeerId, u64)]) -> Input {
-        let looked_up = self.store.look_up(&room, &asked, numbers);
-        let found = self.or_none(looked_up).await;
+    /// Where entries stand that the core did not remember when it asked; some may have come since.
+    pub(super) async fn look_up_for(&mut self, room: RoomId, question: Question) -> Input {
+        let Question { ids, numbers } = question;
+        let asked: Vec<EntryId> = ids.into_iter().collect();
+        let mut found: Vec<(EntryId, Known)> =
+            asked.iter().filter_map(|id| Some((*id, self.node.known(&room, id)?))).collect();
+        let come = |id: &EntryId| found.iter().any(|(here, _)| here == id);
+        let (ids, numbers): (Vec<EntryId>, Vec<(PeerId, u64)>) =
+            (asked.iter().filter(|id| !come(id)).copied().collect(), numbers.into_iter().collect());
+        if !ids.is_empty() || !numbers.is_empty() {
+            let looked_up = self.store.look_up(&room, &ids, &numbers);
+            found.extend(self.or_none(looked_up).await);
+        }
         Input::LookedUp { room, asked, found }
     }
 

@@ -178,6 +178,7 @@ fn settle(options: &Options, me: PeerId) -> Result<(Option<File>, Opened), Start
     let failed = |why| cant_open(&file, &why);
     let (store, kept, damaged) = PeerStore::open_or_salvage(&file, me, &keeping::today(), &Ed25519).map_err(failed)?;
     if !options.ephemeral {
+        store.lengthen_journal(&file);
         return Ok((Some(lock), Opened { store, kept, damaged }));
     }
     let store = store.passing(me).map_err(failed)?;

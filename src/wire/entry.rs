@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{hash_type, sha256};
 use super::{Bytes, Few, RoomId, RosterHash};
-use crate::identity::{PeerId, signing_bytes};
+use crate::identity::PeerId;
 use crate::limits::{SEEN_HEADS_MAX, TEXT_BYTES_MAX};
 
 hash_type!(
@@ -40,10 +40,52 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// How many bytes its encoding has: reckoned, since it is asked for at each step of an entry's way.
+    pub fn encoded_bytes(&self) -> usize {
+        const HASHES: usize = 5 * 32;
+        const SALT_AND_KIND: usize = 16 + 1;
+        let (seen, text) = (self.seen.len(), self.body.bytes.len());
+        let numbers = [self.seq, self.wall_ms, seen as u64, text as u64].into_iter().map(varint_bytes).sum::<usize>();
+        HASHES + SALT_AND_KIND + seen * 32 + text + numbers
+    }
+
     /// The name of the entry, by which duplicates fold.
     pub fn id(&self) -> EntryId {
-        EntryId(sha256(&signing_bytes("entry", self)))
+        EntryId(sha256(&self.signing_bytes()))
     }
+
+    /// [`signing_bytes`] of it, written by hand: they are made for every entry at everybody, and most of them are hashes, which the
+    /// encoder takes byte by byte.
+    fn signing_bytes(&self) -> Vec<u8> {
+        const PREFIX: &[u8] = b"p2pchat/1 entry\0";
+        let Entry { room, author, seq, previous, audience, previous_audience, seen, wall_ms, salt, body } = self;
+        let mut bytes = Vec::with_capacity(PREFIX.len() + self.encoded_bytes());
+        [PREFIX, &room.0, &author.0].into_iter().for_each(|part| bytes.extend_from_slice(part));
+        put_varint(&mut bytes, *seq);
+        [previous.0, audience.0, previous_audience.0].iter().for_each(|hash| bytes.extend_from_slice(hash));
+        put_varint(&mut bytes, seen.len() as u64);
+        seen.iter().for_each(|id| bytes.extend_from_slice(&id.0));
+        put_varint(&mut bytes, *wall_ms);
+        bytes.extend_from_slice(salt);
+        bytes.push(body.kind);
+        put_varint(&mut bytes, body.bytes.len() as u64);
+        bytes.extend_from_slice(&body.bytes);
+        bytes
+    }
+}
+
+/// Bytes that a number takes: seven bits each.
+pub(super) fn varint_bytes(number: u64) -> usize {
+    (64 - (number | 1).leading_zeros() as usize).div_ceil(7)
+}
+
+/// Appends a number, seven bits a byte, lowest first.
+fn put_varint(bytes: &mut Vec<u8>, mut number: u64) {
+    while number > 127 {
+        bytes.push(number as u8 | 128);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
 }
 
 /// What an entry says. The kind stands apart from the bytes so that a client passes on, and counts, kinds of a later
@@ -105,5 +147,35 @@ impl Body {
     /// The text, if this is one.
     pub fn as_text(&self) -> Option<&str> {
         (self.kind == BodyKind::Text as u8).then(|| std::str::from_utf8(&self.bytes).ok()).flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::signing_bytes;
+    use crate::wire::encoded_len;
+
+    #[test]
+    fn what_is_written_by_hand_is_the_encoding() {
+        let numbers = [0, 1, 127, 128, 16_383, 16_384, (1 << 35) - 1, 1 << 35, u64::MAX];
+        for (seen, text) in [(0, 0), (1, 1), (8, 127), (3, 128), (0, TEXT_BYTES_MAX)] {
+            for (seq, wall_ms) in numbers.iter().zip(numbers.iter().rev()) {
+                let entry = Entry {
+                    room: RoomId([1; 32]),
+                    author: PeerId([2; 32]),
+                    seq: *seq,
+                    previous: EntryId([3; 32]),
+                    audience: RosterHash([4; 32]),
+                    previous_audience: RosterHash([5; 32]),
+                    seen: Few::first_of((0..seen).map(|id| EntryId([id; 32]))),
+                    wall_ms: *wall_ms,
+                    salt: [6; 16],
+                    body: Body::text(&"x".repeat(text)).unwrap(),
+                };
+                assert_eq!(entry.signing_bytes(), signing_bytes("entry", &entry), "{seq}, {wall_ms}, {seen}, {text}");
+                assert_eq!(entry.encoded_bytes(), encoded_len(&entry), "{seq}, {wall_ms}, {seen}, {text}");
+            }
+        }
     }
 }

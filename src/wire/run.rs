@@ -8,15 +8,21 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::entry::{Body, Entry, EntryId};
+use super::entry::{Body, Entry, EntryId, varint_bytes};
 use super::{Few, RoomId, RosterHash};
 use crate::identity::{PeerId, Record, Signature, Signed};
 use crate::limits::{RUN_ENTRIES_MAX, SEEN_HEADS_MAX};
 
 /// Entries of one author and one audience in a row, each after the one before, with the author's signature over the newest, which by
 /// the chain vouches for all.
+///
+/// Copies share it all: one goes to every link.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Run {
+pub struct Run(Arc<Parts>);
+
+/// What a run is made of.
+#[derive(PartialEq, Eq)]
+struct Parts {
     /// Oldest first, 1 to 64.
     entries: Vec<Arc<Entry>>,
     /// Their ids.
@@ -49,12 +55,13 @@ impl Run {
     pub fn new(entries: impl IntoIterator<Item = (Arc<Entry>, EntryId)>, signature: Signature) -> Option<Self> {
         let (entries, ids): (Vec<Arc<Entry>>, Vec<EntryId>) = entries.into_iter().unzip();
         let chained = entries.windows(2).zip(&ids).all(|(pair, id)| Run::goes_on(&pair[0], id, &pair[1]));
-        ((1..=RUN_ENTRIES_MAX).contains(&entries.len()) && chained).then_some(Run { entries, ids, signature })
+        let made = (1..=RUN_ENTRIES_MAX).contains(&entries.len()) && chained;
+        made.then(|| Run(Arc::new(Parts { entries, ids, signature })))
     }
 
     /// One entry alone.
     pub fn of_one(entry: Entry, signature: Signature) -> Self {
-        Run { ids: vec![entry.id()], entries: vec![Arc::new(entry)], signature }
+        Run(Arc::new(Parts { ids: vec![entry.id()], entries: vec![Arc::new(entry)], signature }))
     }
 
     /// Whether an entry follows another one, whose id this is, so that one run can hold both.
@@ -69,39 +76,54 @@ impl Run {
 
     /// The entries, oldest first: 1 to 64.
     pub fn entries(&self) -> &[Arc<Entry>] {
-        &self.entries
+        &self.0.entries
     }
 
     /// Their ids, in the same order.
     pub fn ids(&self) -> &[EntryId] {
-        &self.ids
+        &self.0.ids
     }
 
     /// The oldest entry.
     pub fn first(&self) -> &Entry {
-        &self.entries[0]
+        &self.0.entries[0]
     }
 
     /// The newest entry.
     pub fn last(&self) -> &Entry {
-        &self.entries[self.entries.len() - 1]
+        &self.0.entries[self.0.entries.len() - 1]
     }
 
     /// The author's signature over the newest.
     pub fn signature(&self) -> Signature {
-        self.signature
+        self.0.signature
     }
 
     /// The signed statement behind [`Run::signature`].
     pub fn tip(&self) -> Signed<Tip> {
         let Entry { room, author, .. } = *self.last();
-        Signed::from_parts(Tip { room, author, id: self.ids[self.ids.len() - 1] }, self.signature)
+        let Parts { ids, signature, .. } = &*self.0;
+        Signed::from_parts(Tip { room, author, id: ids[ids.len() - 1] }, *signature)
+    }
+
+    /// How many bytes its encoding has: reckoned, for each link that it goes to.
+    pub fn encoded_bytes(&self) -> usize {
+        const SHARED: usize = 5 * 32 + 64;
+        let Parts { entries, .. } = &*self.0;
+        // What an entry has in common with the run stands in the run once, but for its number.
+        let lines = entries.iter().map(|entry| entry.encoded_bytes() - 5 * 32 - varint_bytes(entry.seq)).sum::<usize>();
+        SHARED + varint_bytes(self.first().seq) + varint_bytes(entries.len() as u64) + lines
+    }
+
+    /// How many bytes its entries take where they wait, each by itself.
+    pub fn entries_bytes(&self) -> usize {
+        self.0.entries.iter().map(|entry| entry.encoded_bytes()).sum()
     }
 }
 
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Run").field("entries", &self.entries).field("signature", &self.signature).finish()
+        f.debug_struct("Run").field("entries", &self.0.entries).field("signature", &self.0.signature).finish()
     }
 }
 
@@ -154,7 +176,7 @@ impl Serialize for Lines<'_> {
 impl Serialize for Run {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Entry { room, author, seq, previous, audience, previous_audience, .. } = *self.first();
-        let (lines, signature) = (Lines(&self.entries), self.signature);
+        let (lines, signature) = (Lines(&self.0.entries), self.0.signature);
         Form { room, author, first: seq, previous, audience, previous_audience, lines, signature }.serialize(serializer)
     }
 }
@@ -179,7 +201,7 @@ impl Form<Few<Line, RUN_ENTRIES_MAX>> {
             entries.push(Arc::new(entry));
             ids.push(previous);
         }
-        (!entries.is_empty()).then_some(Run { entries, ids, signature })
+        (!entries.is_empty()).then(|| Run(Arc::new(Parts { entries, ids, signature })))
     }
 }
 
@@ -223,7 +245,9 @@ mod tests {
     fn what_the_entries_share_travels_once_and_comes_back() {
         let run = Run::new(three(), signature()).unwrap();
         let bytes = encode(&run);
+        assert_eq!(run.encoded_bytes(), bytes.len());
         let apart: usize = run.entries().iter().map(|entry| encode(&**entry).len()).sum();
+        assert_eq!(run.entries_bytes(), apart);
         assert!(bytes.len() < apart - 2 * 160 + 64, "{} bytes for entries of {apart}", bytes.len());
         let back: Run = decode(&bytes).unwrap();
         assert_eq!(back, run);

@@ -22,6 +22,38 @@ fn everybody_gets_every_line_once_and_in_order() {
 }
 
 #[test]
+fn whoever_says_more_than_goes_out_is_ahead_until_it_has_gone() {
+    let mut world = World::in_one_room(3);
+    let said = say_until_ahead(&mut world);
+    world.pass(1);
+    assert!(!world.is_ahead(0));
+    assert_eq!((world.texts(1).len(), world.texts(2).len()), (said, said));
+}
+
+#[test]
+fn a_member_who_takes_nothing_does_not_make_others_wait() {
+    let mut world = World::in_one_room(3);
+    world.kill_unnoticed(2);
+    say_until_ahead(&mut world);
+    world.pass(6);
+    assert!(!world.is_ahead(0), "what was sent in vain is not waited for");
+    world.say(0, "on it goes");
+    assert_eq!(world.texts(1).last().unwrap(), "on it goes");
+}
+
+/// How many texts that took.
+fn say_until_ahead(world: &mut World) -> usize {
+    let texts = vec!["x".repeat(4_000); 16];
+    for said in 0..32 {
+        if world.is_ahead(0) {
+            return said * texts.len();
+        }
+        world.handle(0, Input::Say { room: lobby(), texts: texts.clone() });
+    }
+    panic!("two megabytes make nobody wait");
+}
+
+#[test]
 fn a_newcomer_gets_only_what_came_after() {
     let mut world = World::with_members(3, 2);
     world.say(0, "before");

@@ -554,6 +554,11 @@ impl World {
         self.run();
     }
 
+    /// Whether they said so much that the next text should wait.
+    pub fn is_ahead(&self, who: usize) -> bool {
+        self.people[who].node.as_ref().is_some_and(Node::is_ahead)
+    }
+
     /// Carries everything to where it is going.
     pub fn run(&mut self) {
         assert!(!self.deliver(200_000), "the talking never ends");

@@ -8,9 +8,9 @@ use super::forks::Forks;
 use super::spans::{NOBODY, Spans};
 use crate::core::consent::roster::is_member;
 use crate::identity::{PeerId, Signature};
-use crate::limits::{RECENT_BYTES_MAX, RECENT_ENTRIES_MAX, RUN_BYTES_MAX, RUN_ENTRIES_MAX};
+use crate::limits::{RECENT_BYTES_MAX, RECENT_ENTRIES_MAX, RECENT_OTHERS_BYTES_MAX, RUN_BYTES_MAX, RUN_ENTRIES_MAX};
 use crate::planted::{self, Bug};
-use crate::wire::{Entry, EntryId, RosterHash, Run, encoded_len};
+use crate::wire::{Entry, EntryId, RosterHash, Run};
 
 /// Bytes that an entry takes in memory beside its text.
 const ENTRY_BYTES: usize = size_of::<KeptEntry>() + size_of::<Entry>();
@@ -70,7 +70,7 @@ impl AuthorLog {
         let forks = Forks::reopen(forks);
         let spans = Spans::new(audiences);
         let mut log = AuthorLog { recent: recent.into(), recent_bytes, spans, hole_to: 0, forks };
-        log.keep_recent();
+        log.keep_recent(RECENT_BYTES_MAX);
         log
     }
 
@@ -159,17 +159,27 @@ impl AuthorLog {
         self.recent.get(at).filter(|kept| kept.entry.seq == seq)
     }
 
-    /// Appends an entry that was checked against [`AuthorLog::head`].
+    /// Appends an entry of our own that was checked against [`AuthorLog::head`].
     pub fn append(&mut self, kept: KeptEntry) {
+        self.push(kept);
+        self.keep_recent(RECENT_BYTES_MAX);
+    }
+
+    /// The same with an entry of somebody else, of which less stays in memory.
+    pub fn append_heard(&mut self, kept: KeptEntry) {
+        self.push(kept);
+        self.keep_recent(RECENT_OTHERS_BYTES_MAX);
+    }
+
+    fn push(&mut self, kept: KeptEntry) {
         self.spans.append(self.head_seq(), kept.entry.seq, kept.entry.audience);
         self.recent_bytes += bytes_of(&kept);
         self.recent.push_back(kept);
-        self.keep_recent();
     }
 
     /// Leaves older entries to the store; the newest always stays.
-    fn keep_recent(&mut self) {
-        while (self.recent.len() > RECENT_ENTRIES_MAX || self.recent_bytes > RECENT_BYTES_MAX)
+    fn keep_recent(&mut self, bytes_max: usize) {
+        while (self.recent.len() > RECENT_ENTRIES_MAX || self.recent_bytes > bytes_max)
             && self.recent.len() > 1
             && let Some(oldest) = self.recent.pop_front()
         {
@@ -187,7 +197,13 @@ impl AuthorLog {
             self.recent_bytes += bytes_of(&kept);
             self.recent.insert(at, kept);
         }
-        self.keep_recent();
+        self.keep_recent(RECENT_BYTES_MAX);
+    }
+
+    /// Bytes that the entries after this number take in memory, about.
+    pub fn bytes_after(&self, seq: u64) -> usize {
+        let after = self.recent.len() - self.recent.partition_point(|kept| kept.entry.seq <= seq);
+        self.recent_bytes / self.recent.len().max(1) * after
     }
 
     /// Puts the author's signature on the newest entry, which ends a run.
@@ -199,6 +215,12 @@ impl AuthorLog {
 
     /// The first entries after number `after` that `reader` may have, as one run.
     pub fn next_for(&self, reader: &PeerId, after: u64, rosters: &impl Rosters) -> Next {
+        self.next_or_same(reader, after, rosters, None)
+    }
+
+    /// The same, where `made` was just made for somebody else, out of this log as it is now: nearly always it is what comes next for
+    /// this reader too.
+    pub fn next_or_same(&self, reader: &PeerId, after: u64, rosters: &impl Rosters, made: Option<&Run>) -> Next {
         let mut after = after;
         while let Some(from) = self.first_readable(reader, after, rosters) {
             if self.recent.front().is_none_or(|oldest| oldest.entry.seq > from) {
@@ -208,7 +230,8 @@ impl AuthorLog {
             let Some(first) = self.recent.get(start) else { return Next::Nothing };
             // The rest of what the reader may have may be missing here: what follows the hole is for others.
             if may_read(rosters, &first.entry.audience, reader) {
-                return run_of(self.recent.range(start..)).map_or(Next::Nothing, Next::Run);
+                let same = made.filter(|run| run.ids()[0] == first.id).cloned();
+                return same.or_else(|| run_of(self.recent.range(start..))).map_or(Next::Nothing, Next::Run);
             }
             after = first.entry.seq - 1;
         }
@@ -253,7 +276,7 @@ pub fn run_of<'k>(entries: impl IntoIterator<Item = &'k KeptEntry>) -> Option<Ru
     let mut bytes = 0;
     let mut signed = None;
     for kept in entries {
-        bytes += encoded_len(&kept.entry);
+        bytes += kept.entry.encoded_bytes();
         let fits = run.len() < RUN_ENTRIES_MAX && bytes <= RUN_BYTES_MAX;
         let follows = run.last().is_none_or(|last| Run::goes_on(&last.entry, &last.id, &kept.entry));
         if !fits || !follows {

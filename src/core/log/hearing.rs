@@ -325,7 +325,8 @@ impl Log {
                     return self.places.waive(kept.id);
                 }
             }
-            _ => log.append(kept.clone()),
+            _ if kept.entry.author == *eyes.me => log.append(kept.clone()),
+            _ => log.append_heard(kept.clone()),
         }
         self.places.insert(kept.id, Known::of(&kept));
         if kept.entry.author != *eyes.me && kept.entry.audience == eyes.chain.head() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::author::KeptEntry;
 use crate::identity::PeerId;
 use crate::limits::HELD_BYTES_MAX;
-use crate::wire::{EntryId, encoded_len};
+use crate::wire::EntryId;
 
 /// Entries that are gone through to find out what one of them waits for in the end: more than honest members have waiting, and no time at
 /// all to go through.
@@ -39,14 +39,14 @@ impl Held {
         if entries.is_empty() {
             return true;
         }
-        let bytes: usize = entries.iter().map(|kept| encoded_len(&kept.entry)).sum();
+        let bytes: usize = entries.iter().map(|kept| kept.entry.encoded_bytes()).sum();
         let waits = self.authors.get(&author).map_or(0, |waiting| waiting.bytes);
         if waits + bytes > HELD_BYTES_MAX {
             return false;
         }
         let waiting = self.authors.entry(author).or_default();
         for kept in entries {
-            let (id, seq, bytes) = (kept.id, kept.entry.seq, encoded_len(&kept.entry));
+            let (id, seq, bytes) = (kept.id, kept.entry.seq, kept.entry.encoded_bytes());
             if waiting.entries.insert((seq, id), kept).is_none() {
                 waiting.bytes += bytes;
                 self.by_id.insert(id, (author, seq));
@@ -123,7 +123,7 @@ impl Held {
         let (author, seq) = self.by_id.remove(id)?;
         let waiting = self.authors.get_mut(&author)?;
         let kept = waiting.entries.remove(&(seq, *id))?;
-        waiting.bytes -= encoded_len(&kept.entry);
+        waiting.bytes -= kept.entry.encoded_bytes();
         if waiting.entries.is_empty() {
             self.authors.remove(&author);
         }

@@ -29,7 +29,7 @@ use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::is_member;
 use crate::identity::{PeerId, Signer, Verified};
 use crate::limits::{RUN_BYTES_MAX, RUN_ENTRIES_MAX};
-use crate::wire::{Body, Entry, EntryId, Few, Roster, RosterHash, Tip, encoded_len};
+use crate::wire::{Body, Entry, EntryId, Few, Roster, RosterHash, Tip};
 
 /// The logs of one room.
 #[derive(Debug, Clone, Default)]
@@ -177,7 +177,7 @@ impl Log {
         let (mut run_start, mut run_bytes) = (0, 0);
         for body in texts {
             let kept = self.follow_on(chain, signer.id(), wall_ms, salt(), body);
-            let bytes = encoded_len(&kept.entry);
+            let bytes = kept.entry.encoded_bytes();
             if written.len() - run_start == RUN_ENTRIES_MAX || run_bytes + bytes > RUN_BYTES_MAX {
                 self.sign_last(&mut written, signer);
                 (run_start, run_bytes) = (written.len(), 0);

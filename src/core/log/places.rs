@@ -3,6 +3,7 @@
 //! Also the ends of what was said: entries of the current audience that no other entry has named, which are what the next
 //! own entry names as seen.
 
+use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::author::{KeptEntry, Place};
@@ -79,16 +80,26 @@ impl Places {
     pub(super) fn insert(&mut self, id: EntryId, known: Known) {
         self.absent.remove(&id);
         self.given_up.remove(&id);
-        if self.get(&id).is_some() {
-            return;
+        // One walk down the tree for each entry, and one for the entry that goes: there are many.
+        let at = self.gone + self.order.len() as u64;
+        match self.by_id.entry(beginning(&id)) {
+            Slot::Vacant(slot) => _ = slot.insert(at),
+            Slot::Occupied(mut slot) => {
+                let there = slot.get().checked_sub(self.gone).and_then(|at| usize::try_from(at).ok());
+                if there.and_then(|at| self.order.get(at)).is_some_and(|(found, _)| *found == id) {
+                    return;
+                }
+                slot.insert(at);
+            }
         }
-        self.by_id.insert(beginning(&id), self.gone + self.order.len() as u64);
         self.order.push_back((id, known));
         if self.order.len() > PLACES_KEPT_MAX
             && let Some((oldest, _)) = self.order.pop_front()
         {
-            if self.by_id.get(&beginning(&oldest)) == Some(&self.gone) {
-                self.by_id.remove(&beginning(&oldest));
+            if let Slot::Occupied(slot) = self.by_id.entry(beginning(&oldest))
+                && *slot.get() == self.gone
+            {
+                slot.remove();
             }
             self.gone += 1;
         }

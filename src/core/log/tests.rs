@@ -265,7 +265,7 @@ fn a_liar_that_names_nothing_blocks_its_own_log_only_and_takes_bounded_memory() 
     carol.receive(&sent_after(&liar, &people[0], &people[2], 0, &chain), &chain, &me, &Ed25519).unwrap();
     let long = "x".repeat(4_000);
     let mut full = 0;
-    for _ in 0..200 {
+    for _ in 0..300 {
         let mut entry = Entry::clone(&previous[0].entry);
         (entry.seq, entry.previous, entry.previous_audience) = (entry.seq + 1, previous[0].id, entry.audience);
         entry.seen = Few::first_of([EntryId([7; 32])]);

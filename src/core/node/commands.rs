@@ -4,7 +4,7 @@ use super::{Node, ctx};
 use crate::core::consent::roster::settings_are_sound;
 use crate::core::event::{Command, Event, Failure, KnockRef, Leaving};
 use crate::core::io::Output;
-use crate::core::log::Place;
+use crate::core::log::{Known, Place};
 use crate::core::room::{Ctx, Room};
 use crate::core::time::Now;
 use crate::identity::{RoomName, Verified};
@@ -95,6 +95,17 @@ impl Node {
         if let Some(room) = self.rooms.get_mut(&id) {
             room.say(&mut ctx, texts.iter().filter_map(|text| Body::text(text)).collect());
         }
+    }
+
+    /// Whether we said so much that the next text should wait until it has gone out.
+    pub fn is_ahead(&self) -> bool {
+        let me = self.id();
+        self.rooms.values().any(|room| room.is_ahead(&me))
+    }
+
+    /// What is known of an entry in a room, if it is one of the newest.
+    pub fn known(&self, room: &RoomId, id: &EntryId) -> Option<Known> {
+        self.rooms.get(room)?.known(id)
     }
 
     fn decide(&mut self, now: Now, knock: KnockRef, yes: bool, out: &mut Vec<Output>) -> Result<(), Failure> {

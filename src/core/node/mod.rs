@@ -326,9 +326,13 @@ impl Node {
         while self.blamed.front().is_some_and(|at| at + 60_000 <= now.mono_ms) {
             self.blamed.pop_front();
         }
+        let blames = |output: &Output| matches!(output, Output::Tell(Event::Misbehaviour { .. }));
+        if !out[begun..].iter().any(blames) {
+            return;
+        }
         let new = out.split_off(begun);
         out.extend(new.into_iter().filter(|output| {
-            if !matches!(output, Output::Tell(Event::Misbehaviour { .. })) {
+            if !blames(output) {
                 return true;
             }
             let told = self.blamed.len() < BLAMES_PER_MINUTE_MAX;

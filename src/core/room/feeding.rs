@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 
+use super::reader::InFlight;
 use super::{Ctx, Fate, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::io::Output;
 use crate::core::log::{KeptEntry, Next, run_of};
 use crate::identity::PeerId;
 use crate::limits::{FEEDS_BYTES_MAX, LINK_QUEUE_BYTES_MAX, ROOM_SIZE_MAX, RUN_BYTES_MAX};
-use crate::wire::{Few, PeerMessage, Run, encoded_len};
+use crate::wire::{Few, PeerMessage, Run};
 
 /// Milliseconds for which acknowledgements are gathered into one frontier.
 const FRONTIER_WAIT_MS: u64 = 20;
@@ -134,8 +135,9 @@ impl Room {
     /// Gives every linked member what they lack and we are to give.
     pub(super) fn feed_all(&mut self, ctx: &mut Ctx<'_>) {
         let peers: Vec<PeerId> = self.readers.keys().copied().collect();
+        let mut made = None;
         for peer in peers {
-            self.feed(ctx, peer);
+            self.feed_with(ctx, peer, &mut made);
         }
     }
 
@@ -143,18 +145,24 @@ impl Room {
     pub(super) fn pass_on(&mut self, ctx: &mut Ctx<'_>, author: PeerId) {
         self.note_arrival(ctx, author);
         let peers: Vec<PeerId> = self.web.children(&author, &ctx.me()).iter().copied().collect();
+        let mut made = None;
         for peer in peers {
-            self.feed(ctx, peer);
+            self.feed_with(ctx, peer, &mut made);
         }
     }
 
     /// Gives one linked member what they lack and we are to give, as far as the window goes.
     pub(super) fn feed(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
+        self.feed_with(ctx, peer, &mut None);
+    }
+
+    /// The same; `made` is the run that was made last, out of the logs as they are now.
+    fn feed_with(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, made: &mut Option<Run>) {
         self.feed_unasked(ctx, peer);
         self.tell_floors(ctx, peer);
         let authors: Vec<PeerId> = self.log.frontier().map(|(author, _)| author).collect();
         for author in authors {
-            self.feed_log(ctx, peer, author);
+            self.feed_log(ctx, peer, author, made);
         }
     }
 
@@ -177,7 +185,7 @@ impl Room {
         }
     }
 
-    fn feed_log(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, author: PeerId) {
+    fn feed_log(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, author: PeerId, made: &mut Option<Run>) {
         loop {
             let Some(reader) = self.readers.get(&peer) else { return };
             let given = reader.given(&author);
@@ -188,8 +196,11 @@ impl Room {
                 return;
             }
             let Some(log) = self.log.author(&author) else { return };
-            match log.next_for(&peer, given, &self.audiences()) {
-                Next::Run(run) => self.give(ctx, peer, run),
+            match log.next_or_same(&peer, given, &self.audiences(), made.as_ref()) {
+                Next::Run(run) => {
+                    *made = Some(run.clone());
+                    self.give(ctx, peer, run);
+                }
                 Next::Nothing => return,
                 Next::Fetch(from) => {
                     if let Some(reader) = self.readers.get_mut(&peer) {
@@ -208,10 +219,8 @@ impl Room {
     }
 
     fn give(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, run: Run) {
-        let (author, up_to) = (run.last().author, run.last().seq);
-        let bytes = encoded_len(&run);
         if let Some(reader) = self.readers.get_mut(&peer) {
-            reader.sent(author, up_to, bytes, ctx.now);
+            reader.sent(run.last().author, InFlight::of(&run), ctx.now);
             ctx.tell_peer(&peer, PeerMessage::Run(run));
         }
     }

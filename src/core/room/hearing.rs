@@ -7,7 +7,7 @@ use super::{Ctx, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::event::Misdeed;
 use crate::core::io::Change;
-use crate::core::log::{Heard, KeptEntry, Rejected};
+use crate::core::log::{Heard, KeptEntry, Known, Rejected};
 use crate::identity::PeerId;
 use crate::wire::{EntryId, PeerMessage, Run};
 
@@ -60,6 +60,11 @@ impl Room {
             }
             Err(Rejected::Misdeed(misdeed)) => self.blame(ctx, Some(from), misdeed),
         }
+    }
+
+    /// What is known of an entry, if it is one of the newest.
+    pub fn known(&self, id: &EntryId) -> Option<Known> {
+        self.log.known(id).copied()
     }
 
     fn hold_early(&mut self, ctx: &Ctx<'_>, from: PeerId, run: Run) {

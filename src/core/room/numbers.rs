@@ -94,6 +94,9 @@ impl Room {
 
     /// Something that says how long our log is has come, or the time is over: what waited is written.
     pub fn level_due(&mut self, ctx: &mut Ctx<'_>) {
+        if self.unlevel.is_none() {
+            return;
+        }
         let me = ctx.me();
         let own = self.log.head_seq(&me);
         // Whoever has got the beginning of a log back knows that there was one, and waits for somebody to ask for the rest.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::web::Turn;
 use crate::core::time::Now;
 use crate::identity::PeerId;
-use crate::limits::ROOM_SIZE_MAX;
-use crate::wire::EntryId;
+use crate::limits::{HELD_BYTES_MAX, ROOM_SIZE_MAX, RUN_BYTES_MAX};
+use crate::wire::{EntryId, Run};
 
 /// First and longest time without an acknowledgement after which what was sent is taken for lost and sent again, in
 /// milliseconds; doubled each time, since a member may have a reason not to take it.
@@ -55,8 +55,8 @@ struct Feed {
     acked: u64,
     /// How far we have sent it.
     sent: u64,
-    /// What is on its way: last number, bytes.
-    in_flight: VecDeque<(u64, usize)>,
+    /// What is on its way.
+    in_flight: VecDeque<InFlight>,
     /// When something was last acknowledged, or began to wait for it.
     progress_at: u64,
     /// How long to wait for an acknowledgement, beyond the first time.
@@ -69,13 +69,36 @@ struct Feed {
     apart: bool,
 }
 
+/// A run on its way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InFlight {
+    /// Its last number.
+    up_to: u64,
+    /// Bytes that it takes on the link.
+    bytes: usize,
+    /// Bytes that its entries take with the reader, should they have to wait there.
+    waiting_bytes: usize,
+}
+
+impl InFlight {
+    pub(super) fn of(run: &Run) -> Self {
+        InFlight { up_to: run.last().seq, bytes: run.encoded_bytes(), waiting_bytes: run.entries_bytes() }
+    }
+}
+
 impl Feed {
     fn resend_at(&self) -> Option<u64> {
         (!self.in_flight.is_empty()).then(|| self.progress_at.saturating_add(self.wait_ms.unwrap_or(RESEND_MS.0)))
     }
 
     fn bytes(&self) -> usize {
-        self.in_flight.iter().map(|(_, bytes)| bytes).sum()
+        self.in_flight.iter().map(|run| run.bytes).sum()
+    }
+
+    /// Whether the reader has room for another run, should all that is on its way wait there for entries that it names.
+    fn fits(&self) -> bool {
+        let waiting: usize = self.in_flight.iter().map(|run| run.waiting_bytes).sum();
+        waiting + RUN_BYTES_MAX <= HELD_BYTES_MAX
     }
 }
 
@@ -125,8 +148,18 @@ impl Reader {
         if let Some(late) = feed.filter(|feed| feed.wait_ms.is_some()) {
             return late.in_flight.len() < late.at_a_time;
         }
+        // What a reader has no room for is lost to them until it is sent again, which is seconds later.
+        if feed.is_some_and(|feed| !feed.fits()) {
+            return false;
+        }
         let in_flight: usize = self.under_way().filter(|feed| feed.wait_ms.is_none()).map(Feed::bytes).sum();
         in_flight < window
+    }
+
+    /// How far they were given an author's log of which something is on its way to them, unless they let it wait.
+    pub fn keeps_up_from(&self, author: &PeerId) -> Option<u64> {
+        let feed = self.feeds.get(author).filter(|feed| feed.wait_ms.is_none() && !feed.apart)?;
+        (!feed.in_flight.is_empty()).then(|| feed.acked.max(feed.sent))
     }
 
     /// How many runs of an author's log are on their way.
@@ -156,13 +189,13 @@ impl Reader {
     }
 
     /// A run was sent.
-    pub fn sent(&mut self, author: PeerId, up_to: u64, bytes: usize, now: Now) {
+    pub fn sent(&mut self, author: PeerId, run: InFlight, now: Now) {
         let feed = self.feeds.entry(author).or_default();
         if feed.in_flight.is_empty() {
             feed.progress_at = now.mono_ms;
         }
-        feed.sent = up_to;
-        feed.in_flight.push_back((up_to, bytes));
+        feed.sent = run.up_to;
+        feed.in_flight.push_back(run);
         self.under_way.insert(author);
     }
 
@@ -181,7 +214,7 @@ impl Reader {
             feed.apart = true;
         }
         let acked = feed.acked;
-        feed.in_flight.retain(|(up_to, _)| *up_to > acked);
+        feed.in_flight.retain(|run| run.up_to > acked);
         if feed.in_flight.is_empty() {
             self.under_way.remove(&author);
         }
@@ -228,12 +261,30 @@ mod tests {
         Now { mono_ms, wall_ms: 0 }
     }
 
+    fn run(up_to: u64, bytes: usize) -> InFlight {
+        InFlight { up_to, bytes, waiting_bytes: 0 }
+    }
+
+    #[test]
+    fn a_reader_is_given_no_more_of_one_author_than_may_wait_there() {
+        let mut reader = Reader { asked: true, ..Reader::default() };
+        let mut given = 0;
+        while reader.takes(&ANN, LINK_QUEUE_BYTES_MAX) {
+            given += 1;
+            reader.sent(ANN, InFlight { up_to: given, bytes: 1, waiting_bytes: RUN_BYTES_MAX }, at(0));
+        }
+        assert_eq!(given as usize, HELD_BYTES_MAX / RUN_BYTES_MAX);
+        assert!(reader.takes(&BEN, LINK_QUEUE_BYTES_MAX), "each author has a share");
+        reader.acknowledge(ANN, 1, false, at(0));
+        assert!(reader.takes(&ANN, LINK_QUEUE_BYTES_MAX));
+    }
+
     #[test]
     fn what_is_never_acknowledged_is_tried_ever_more_seldom() {
         let mut reader = Reader { asked: true, ..Reader::default() };
         let (mut now, mut tries) = (0, Vec::new());
         for _ in 0..6 {
-            reader.sent(ANN, 1, 100, at(now));
+            reader.sent(ANN, run(1, 100), at(now));
             let due = reader.resend_due().unwrap();
             tries.push(due - now);
             now = due;
@@ -241,7 +292,7 @@ mod tests {
         }
         assert_eq!(tries, [5_000, 10_000, 20_000, 40_000, 60_000, 60_000]);
         reader.acknowledge(ANN, 1, false, at(now));
-        reader.sent(ANN, 2, 100, at(now));
+        reader.sent(ANN, run(2, 100), at(now));
         assert_eq!(reader.resend_due(), Some(now + 5_000), "progress begins anew");
     }
 
@@ -273,10 +324,10 @@ mod tests {
     #[test]
     fn what_is_sent_in_vain_keeps_nothing_else_waiting() {
         let mut reader = Reader { asked: true, ..Reader::default() };
-        reader.sent(ANN, 1, LINK_QUEUE_BYTES_MAX, at(0));
+        reader.sent(ANN, run(1, LINK_QUEUE_BYTES_MAX), at(0));
         assert!(!reader.takes(&BEN, LINK_QUEUE_BYTES_MAX));
         reader.forget_late(at(5_000));
-        reader.sent(ANN, 1, LINK_QUEUE_BYTES_MAX, at(5_000));
+        reader.sent(ANN, run(1, LINK_QUEUE_BYTES_MAX), at(5_000));
         assert!(reader.takes(&BEN, LINK_QUEUE_BYTES_MAX));
         assert!(!reader.takes(&ANN, LINK_QUEUE_BYTES_MAX));
     }

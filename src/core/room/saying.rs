@@ -6,6 +6,7 @@ use crate::core::event::Event;
 use crate::core::io::{Change, Output};
 use crate::core::log::KeptEntry;
 use crate::identity::PeerId;
+use crate::limits::AHEAD_BYTES_MAX;
 use crate::wire::{Body, EntryId, RosterHash};
 
 /// Own texts whose delivery is followed; older ones are still delivered, but no longer counted.
@@ -42,6 +43,13 @@ impl Room {
             self.pending.pop_first();
         }
         self.feed_all(ctx);
+    }
+
+    /// Whether more was said than those who are being given it have taken, so much that the next text should wait for them.
+    pub fn is_ahead(&self, me: &PeerId) -> bool {
+        let Some(log) = self.log.author(me).filter(|log| log.bytes_after(0) > AHEAD_BYTES_MAX) else { return false };
+        let given = self.readers.values().filter_map(|reader| reader.keeps_up_from(me)).min();
+        given.is_some_and(|given| log.bytes_after(given) > AHEAD_BYTES_MAX)
     }
 
     /// We are back on our seat: whatever we said before may still have to be delivered to somebody.

@@ -74,6 +74,13 @@ impl PeerStore {
         Ok(PeerStore::of(sqlite::open_to_read(file, &SCHEMA)?))
     }
 
+    /// Has the first lines of a run flushed as fast as later ones: for the database in `file`, which a chat is about to use.
+    pub fn lengthen_journal(&self, file: &Path) {
+        if let Err(error) = sqlite::lengthen_journal(file) {
+            tracing::debug!(%error, "the journal grows as it is written");
+        }
+    }
+
     /// A database that is gone with the process.
     ///
     /// # Errors

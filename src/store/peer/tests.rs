@@ -347,6 +347,37 @@ fn nothing_that_is_not_indexed_yet_is_missing_for_anybody() {
 }
 
 #[test]
+fn a_journal_that_was_lengthened_keeps_what_is_written_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, copy) = (dir.path().join("history.db"), dir.path().join("crashed.db"));
+    let (people, genesis, base) = room_of(2);
+    let crash = || {
+        for end in ["", "-wal"] {
+            let beside = |file: &Path| format!("{}{end}", file.display());
+            std::fs::copy(beside(&file), beside(&copy)).unwrap();
+        }
+        let _ = std::fs::remove_file(format!("{}-shm", copy.display()));
+        PeerStore::open(&copy).unwrap().fetch(&base.room, &people[0].id(), 1).unwrap()
+    };
+    let mut store = PeerStore::open(&file).unwrap();
+    store.lengthen_journal(&file);
+    let length = || std::fs::metadata(dir.path().join("history.db-wal")).unwrap().len();
+    let lengthened = length();
+    assert!(lengthened >= 4 * 1024 * 1024);
+    assert_eq!(crash(), [], "nothing was said");
+    store.apply(&[Change::Entered { genesis: genesis.into_signed(), base: base.clone() }]).unwrap();
+    let said = say(&mut store, &base, &people[0], 1, &["a", "b"]);
+    assert_eq!((crash(), length()), (said, lengthened));
+    // Another start, over the journal that a crash left.
+    std::fs::remove_file(format!("{}-wal", copy.display())).unwrap();
+    store.lengthen_journal(&file);
+    let more = say(&mut store, &base, &people[0], 3, &["c"]);
+    assert_eq!((crash().last(), length()), (more.last(), lengthened));
+    drop(store);
+    assert!(!dir.path().join("history.db-wal").exists(), "whoever closes it well leaves none");
+}
+
+#[test]
 fn no_number_of_a_log_is_kept_twice() {
     let (people, genesis, base) = room_of(2);
     let mut store = PeerStore::in_memory().unwrap();
