@@ -16,7 +16,7 @@ struct Tale {
 
 impl Tale {
     fn of(setting: Setting) -> Self {
-        let model = Consent { book: Book::new(None, false), setting, verdicts: Verdicts::new() };
+        let model = Consent { book: Book::new(None, &setting), setting, verdicts: Verdicts::new() };
         let world = World::new(&model.book, &setting);
         Tale { model, world }
     }
@@ -74,7 +74,7 @@ fn a_drop_signed_before_one_that_may_be_complete_is_not_adopted() {
     }
     // The newcomer is not in yet, and everybody gives it up; the first of them is gone for good then.
     tale.part(0, three, one | two);
-    tale.world.die(&tale.model.book, 0);
+    tale.world.die(&tale.model.book, &tale.model.setting, 0);
     tale.part(1, three, two);
     tale.part(1, zero | three, two);
     tale.part(2, three, one);
@@ -96,7 +96,7 @@ fn a_drop_signed_before_one_that_may_be_complete_is_not_adopted() {
     tale.hear(2, zero, one | two | three);
     // The second has not heard so, is out of the newcomer's reach again, and is told that the room has moved on.
     tale.part(1, zero | three, two);
-    tale.give(2, Input::Passed(tale.drop_of(zero | three)));
+    tale.give(2, Input::Passed(tale.drop_of(zero | three), false));
     tale.hear_no(1, zero | three, 2);
     assert!(tale.model.never_forks(&tale.world), "one and two list each other in two rosters that follow one");
 }

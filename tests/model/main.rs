@@ -8,6 +8,7 @@
 
 #![allow(clippy::unwrap_used, reason = "whoever checks is stopped by what cannot be")]
 
+mod alike;
 mod book;
 mod choices;
 mod healing;
@@ -118,7 +119,7 @@ impl Model for Consent {
 /// Searches a room to the end, or for a while, and says what it met.
 fn search(name: &str, setting: Setting, bug: Option<Bug>, patience: Duration) -> (Vec<&'static str>, bool) {
     let began = Instant::now();
-    let model = Consent { book: Book::new(bug, merging::merges(bug, &setting)), setting, verdicts: Verdicts::new() };
+    let model = Consent { book: Book::new(bug, &setting), setting, verdicts: Verdicts::new() };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let checker = model.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures).timeout(patience);
     let checker = checker.spawn_bfs().join();
@@ -155,7 +156,7 @@ fn told(book: &Book, choice: &Choice) -> String {
             _,
             member::Input::Answer(number, _) | member::Input::Hear(number, ..) | member::Input::Step(number, _),
         )
-        | Choice::Give(_, member::Input::Passed(number))
+        | Choice::Give(_, member::Input::Passed(number, _))
         | Choice::HearAndWeigh(_, member::Input::Hear(number, ..), ..)
         | Choice::Admit(_, number, _) => *number,
         _ => return text,

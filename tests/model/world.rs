@@ -356,13 +356,14 @@ impl World {
         changed
     }
 
-    /// Somebody is gone for good. Where they were is all that is left to ask.
-    pub fn die(&mut self, book: &Book, who: Who) {
+    /// Somebody is gone for good. Where they were is all that is left to ask, and only for whether two rosters follow one.
+    pub fn die(&mut self, book: &Book, setting: &Setting, who: Who) {
         self.dead |= only(who);
         let client = self.client_mut(who);
         if book.merges {
             let bare = book.respond(client.seat, Input::Restart(0)).and_then(|outcome| outcome.seat);
-            (client.seat, client.knock, client.knocks, client.kept) = (bare.unwrap_or(client.seat), 0, 0, 0);
+            let seat = if setting.may_fork { 0 } else { bare.unwrap_or(client.seat) };
+            (client.seat, client.knock, client.knocks, client.kept) = (seat, 0, 0, 0);
         }
     }
 
