@@ -9,7 +9,7 @@ use p2pchat::wire::{Decision, DropReason};
 use crate::book::{Book, People, ProposalNo, RosterNo, each, only};
 use crate::keyed::Who;
 use crate::member::{Input, has, refusal};
-use crate::merging::{CLOSED, forget, refuser, say_what_is_passed};
+use crate::merging::{CLOSED, forget, is_awaited, refuser};
 use crate::world::{Answers, Setting, World};
 
 /// One choice.
@@ -76,7 +76,8 @@ fn of_member(book: &Book, setting: &Setting, world: &World, who: Who, out: &mut 
             // Only somebody who is still there can be freed by it.
             let waits =
                 |other: Who| world.is_seated(other) && book.seat_facts(world.client(other).seat).head == proposal.over;
-            if !book.merges && world.people().any(waits) {
+            let awaited = !book.merges || is_awaited(book, world, answers, proposal.over);
+            if awaited && world.people().any(waits) {
                 out.push(Choice::Give(who, Input::Passed(answers.proposal, has(answers.yes, who))));
             }
         }
@@ -308,7 +309,6 @@ pub fn choose(book: &Book, setting: &Setting, before: &World, choice: Choice) ->
             true
         }
     };
-    say_what_is_passed(book, setting, &mut world);
     forget(book, &mut world);
     (changed && world != *before).then_some(world)
 }

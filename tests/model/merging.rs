@@ -20,24 +20,6 @@ pub fn merges(bug: Option<Bug>, setting: &Setting) -> bool {
     !setting.one_by_one && setting.liar.is_none() && bug != Some(Bug::UnboundKnock)
 }
 
-/// Whoever has moved on says so as soon as anybody waits: that takes nothing from anybody. It goes to the pool, whose
-/// owner withholds it for as long as it likes, so what could be done before it is heard can be done after it was said; and
-/// of what is left out once one no is there (`choices.rs`), a second no, it says all that there is to say.
-pub fn say_what_is_passed(book: &Book, setting: &Setting, world: &mut World) {
-    let seated: Vec<Who> = world.people().filter(|who| book.merges && world.is_seated(*who)).collect();
-    for answers in if seated.is_empty() { Vec::new() } else { world.pool.clone() } {
-        let over = book.proposal_facts(answers.proposal).over;
-        for who in &seated {
-            let facts = book.seat_facts(world.client(*who).seat);
-            let passed = facts.head != over && facts.chain.contains(&over);
-            if passed && is_awaited(book, world, &world.answers(answers.proposal), over) {
-                let asked = Input::Passed(answers.proposal, has(answers.yes, *who));
-                world.give(book, setting, *who, asked);
-            }
-        }
-    }
-}
-
 /// What is left of a proposal.
 enum Rest {
     /// These answers.
