@@ -49,10 +49,10 @@ fn plain_refused(book: &Book, seat: &Seat, ballot: &Ballot) -> Option<Ballot> {
     scratch.get(&ballot.proposal.hash()).cloned()
 }
 
-/// By what seats that are not alike are told apart: all of a seat but two things. Where others went without us
-/// (`branches`) is read only when a step is heard from a roster of theirs, or by `hear_branch`, which nobody here does: the room is
-/// shown steps over rosters of its own chain only. What was answered over rosters passed (`passed`) is read only to say no there,
-/// and that the model asks by what is in the pool (`said_no_there`).
+/// By what seats that are not alike are told apart: by all of a seat but three things. Where others went without us (`branches`) is
+/// read only when a step is told from a roster of theirs, and here steps are told only from rosters of one's own chain; rosters of
+/// earlier stays (`earlier`) nobody recalls here. What was answered over rosters that were passed (`passed`) is read only to
+/// say no there, and that is asked of [`as_the_pool_shows`]; not where programs restart, of which it is one thing to be checked.
 pub fn likeness(seat: &Seat) -> u128 {
     // Four things it keeps to itself; only how it prints itself shows them.
     let printed = format!("{seat:?}");

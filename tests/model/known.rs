@@ -55,7 +55,8 @@ impl Tale {
 /// is complete adopts it, as rules 4 and 5 have it, since the second died by the third. Others may have completed the second. Heads
 /// part the two, and healing brings them together again, so nobody is lost; but two rosters followed one.
 ///
-/// Found by "3+1 death", 31 steps deep. What was tried: not to adopt past a yes that was passed over and never refused closes this one,
+/// Found by "3+1 death", 31 steps deep, and again by "3+1 departure of p0", where the first of them signs the first drop and leaves
+/// instead of dying; so there two drops may follow one roster too (`Setting::may_fork`). What was tried: not to adopt past a yes that was passed over and never refused closes this one,
 /// but whoever has signed that and moved on never says no to it, so somebody could wait for ever; a yes that comes back to life when the
 /// one that passed over it is refused keeps two who reach the newcomer proposing drops to each other for ever.
 #[test]

@@ -55,10 +55,10 @@ impl Consent {
     }
 
     /// No two honest clients went on from one roster to two that both list both: what one signature at a time is for. Heads
-    /// would heal it in the end, so it is judged at once. Once somebody is gone for good, drops may do so (`known.rs`): then it is
-    /// judged among the living, and of two rosters one of which lets somebody in.
+    /// would heal it in the end, so it is judged at once. Once somebody has left or is gone for good, drops may do so
+    /// (`known.rs`): then it is judged among the living, and of two rosters one of which lets somebody in.
     fn never_forks(&self, world: &World) -> bool {
-        let known = self.setting.may_fork && world.dead != 0;
+        let known = self.setting.may_fork && (world.dead != 0 || world.leaves < self.setting.leaves);
         let honest = |who: &u8| self.setting.liar != Some(*who) && world.client(*who).seat != 0;
         let chain = |who: u8| &self.book.seat_facts(world.client(who).seat).chain[..];
         let chains: Vec<(u8, &[book::RosterNo])> = world.people().filter(honest).map(|who| (who, chain(who))).collect();
@@ -285,7 +285,7 @@ fn three_and_a_newcomer_with_a_death() {
 /// Somebody leaves, once: it is one of the four, and the searches for each of them are the search for all.
 #[test]
 fn three_and_a_newcomer_with_a_departure() {
-    let departure = Setting { leaves: 1, returns: false, ..THREE_AND_ONE };
+    let departure = Setting { leaves: 1, returns: false, may_fork: true, ..THREE_AND_ONE };
     holds_to_the_end("3+1 departure of p3", Setting { only: Some(3), ..departure });
     if full() {
         // 1.7 million states each, a minute or two.

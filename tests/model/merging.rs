@@ -1,6 +1,9 @@
 //! States that differ only in what nobody will ever ask are one state. Each thing that is forgotten here, and each choice
 //! that `choices.rs` leaves out for it, has its reason beside it; rooms searched `one_by_one` forget and leave out nothing, and
-//! must come to the same verdict.
+//! must come to the same verdict (`sameness.rs`). Which seats are one stands in `alike.rs`.
+//!
+//! What looks as if it could be merged and can't: to have whoever has moved on say no at once. It halves the states; but whoever
+//! dies or leaves before saying it never does, and how the others get on without it has to be seen.
 //!
 //! All of it rests on what an honest client keeps: of one proposal it signs a yes or a no, never both, and once.
 

@@ -35,7 +35,8 @@ pub struct Setting {
     pub one_by_one: bool,
     /// Somebody whose client does anything that its key can.
     pub liar: Option<Who>,
-    /// Whether to search on past two drops that follow one roster, as `known.rs` tells that they may once somebody is gone for good.
+    /// Whether to search on past two drops that follow one roster, as `known.rs` tells that they may once somebody has left or is gone
+    /// for good.
     pub may_fork: bool,
 }
 
