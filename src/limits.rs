@@ -151,6 +151,12 @@ pub const STEPS_TOLD_APART_MAX: usize = 16;
 /// And how many bytes of them, encoded: as much as one frame has, beside the step by which they lost their seat.
 pub const STEPS_TOLD_APART_BYTES_MAX: usize = FRAME_BYTES_MAX;
 
+/// Clients whose ways to rosters unknown to a server it remembers per room: a room falls into few parts.
+pub const WAYS_SHOWN_MAX: usize = 8;
+
+/// Bytes of such a way, its rosters and its steps: five steps of a full room, all of a small one's.
+pub const WAY_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
+
 /// Rosters of other halves that a member keeps, to know where the next step leads: those of two halves.
 pub const BRANCH_ROSTERS_MAX: usize = 2 * STEPS_TOLD_APART_MAX;
 

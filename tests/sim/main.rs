@@ -15,16 +15,17 @@ const OPEN: [&str; 4] =
     ["an entry has one place", "everybody has the same transcript", "silence when idle", "the room becomes whole"];
 
 /// Seeds that showed a bug once, and which.
-const FOUND: [(u64, &str); 32] = [
+const FOUND: [(u64, &str); 43] = [
     (5, "members who had each heard another made-up drop signed different ones, and nobody was ever dropped"),
     (9, "somebody in doubt about their seat was woken for ever for a drop they may not sign"),
-    (81, "a yes to a knock that nobody else had heard of stood for ever"),
+    (13, "a hole was taken in the log of somebody who was about to come back with what was missing"),
     (62, "what a branch follows, and nobody has, was waited for for ever"),
+    (81, "a yes to a knock that nobody else had heard of stood for ever"),
     (85, "somebody was given what comes after a hole, and not told that the giver lacks what is in it"),
     (96, "client and server told each other the same steps without bound"),
-    (13, "a hole was taken in the log of somebody who was about to come back with what was missing"),
     (202, "an honest author was accused of two entries by somebody whose log of them began later"),
     (218, "members dropped each other in turn for ever, for a head that one had stated before it was let in"),
+    (250, "the store's answer that something is missing was taken for the end of all that came before it"),
     (390, "a run for a roster that nobody knew any more stood before the rest of its log for ever"),
     (476, "a half that had parted in two steps took the other one's parting for nothing"),
     (525, "the server followed a step that all who had signed it had gone on to narrow, and stayed where nobody was"),
@@ -32,11 +33,19 @@ const FOUND: [(u64, &str); 32] = [
     (833, "an entry was given up that somebody had, and the one that names it stood in two places"),
     (858, "behind a hole an entry went to somebody outside its audience"),
     (860, "what members said of somebody from before one's chain was forgotten, and never said again"),
+    (1223, "whoever had been let in again knew no roster of the other half's way but one of an earlier stay"),
     (1419, "an honest author was accused of two entries by somebody who had come back"),
+    (1497, "a server that was restarted did not know where the room had parted, and asked none of those who did"),
     (1766, "members whose three questions a minute never met let nobody in"),
-    (2284, "halves were compared by how they had parted, not by who was in them since"),
     (1861, "what went on from another branch was refused like a jump over a hole"),
+    (1938, "those who had narrowed an admission could not follow the steps of those who had taken it"),
+    (2284, "halves were compared by how they had parted, not by who was in them since"),
+    (2741, "a roster from before one's chain was asked for only of whoever knew as little of it"),
     (2886, "an entry that waited was jumped over by one after what was for others"),
+    (
+        3168,
+        "a server was restored without the steps that led there, and could not compare halves that had parted before",
+    ),
     (3217, "a jump in a log was trusted to somebody who came to the room after what it left out"),
     (3342, "whoever was alone stayed so beside those who had company, and kept the room's name"),
     (3711, "a no that was given while a link was down was never said again"),
@@ -47,10 +56,15 @@ const FOUND: [(u64, &str); 32] = [
     (7184, "no drop moved the room at the server while somebody whom it names stayed on a roster of their own"),
     (7844, "members whose room's name was another room's for a moment never asked for it again"),
     (7845, "whoever had left and come back knew those of the other half no more"),
-    (2741, "a roster from before one's chain was asked for only of whoever knew as little of it"),
     (8023, "what came after an entry that only a liar had was waited for for ever, and all that named it"),
     (8556, "the links of somebody who had come back were passed on to nobody"),
     (9253, "whoever was alone in a room whose name others had taken stayed there"),
+    (14584, "what nobody could say whom it was for kept waiting what came after it"),
+    (14947, "what came into a hole was given on to nobody who had gone on without it"),
+    (20132, "what nobody could say whom it was for, and came first, kept waiting what came after it"),
+    (21591, "an entry that others had named was refused, since what came before it on that branch was not there"),
+    (22661, "what a liar said on a branch was asked for, given and refused for ever"),
+    (28740, "whoever had gone on without an entry never asked those who came to have it"),
 ];
 
 /// And in rooms without a server.

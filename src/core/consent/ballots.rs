@@ -134,7 +134,8 @@ impl Ballots {
     /// Takes a proposal over `roster`, unless it is known. `true` when it is new.
     ///
     /// # Errors
-    /// [`Misdeed`] when it could never be valid; [`Misdeed::Malformed`] when too many are open.
+    /// [`Misdeed`] when it could never be valid. One for which there is no room is not taken, and nobody's fault: whoever passes it on
+    /// can't know how many others there are.
     pub fn open(
         &mut self,
         roster: &Roster,
@@ -147,10 +148,10 @@ impl Ballots {
         if self.open.contains_key(&hash) || self.forgotten.contains(&hash) {
             return Ok(false);
         }
-        if self.open.len() >= PROPOSALS_OPEN_MAX {
-            self.forget_one().ok_or(Misdeed::Malformed)?;
-        }
         successor(roster, &proposal, size, scheme)?;
+        if self.open.len() >= PROPOSALS_OPEN_MAX && self.forget_one().is_none() {
+            return Ok(false);
+        }
         let signers = signers(roster, &proposal);
         self.open.insert(hash, Ballot { proposal, signers, answers: BTreeMap::new(), deadline, prompted: false });
         Ok(true)

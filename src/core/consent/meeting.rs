@@ -81,9 +81,21 @@ impl Seat {
 
     /// Whether a step goes on from a roster of an earlier stay, and not of this one.
     pub fn is_of_earlier_stay(&self, step: &Step) -> bool {
-        let at = step.proposal.roster();
-        let root = self.branches.get(&at).map_or(at, |(root, _)| root);
+        let root = self.root_of(step);
         self.chain.roster(&root).is_none() && self.earlier.contains_key(&root)
+    }
+
+    /// The roster of ours from which those who took this step went another way, as far as we know.
+    pub fn root_of(&self, step: &Step) -> RosterHash {
+        let at = step.proposal.roster();
+        self.branches.get(&at).map_or(at, |(root, _)| root)
+    }
+
+    /// The rosters of earlier stays, the newest first.
+    pub fn earlier_by_age(&self) -> impl Iterator<Item = RosterHash> {
+        let mut earlier: Vec<(u64, RosterHash)> = self.earlier.iter().map(|(hash, one)| (one.epoch, *hash)).collect();
+        earlier.sort_unstable_by(|left, right| right.cmp(left));
+        earlier.into_iter().map(|(_, hash)| hash)
     }
 
     /// A roster of ours, of this stay or an earlier one.

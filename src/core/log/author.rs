@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::audiences::Rosters;
 use super::forks::Forks;
+use super::spans::{NOBODY, Spans};
 use crate::core::consent::roster::is_member;
 use crate::identity::{PeerId, Signature};
 use crate::limits::{RECENT_BYTES_MAX, RECENT_ENTRIES_MAX, RUN_BYTES_MAX, RUN_ENTRIES_MAX};
@@ -54,8 +55,8 @@ pub struct AuthorLog {
     recent: VecDeque<KeptEntry>,
     /// Bytes that they take in memory, about.
     recent_bytes: usize,
-    /// Where each audience begins, in ascending order of number.
-    audiences: Vec<(u64, RosterHash)>,
+    /// Which numbers are here, and for whom.
+    spans: Spans,
     /// Up to where a hole is taken, since nobody has what is missing.
     hole_to: u64,
     /// Entries on other branches than this one, which the author signed too.
@@ -67,7 +68,8 @@ impl AuthorLog {
     pub fn reopen(audiences: Vec<(u64, RosterHash)>, recent: Vec<KeptEntry>, forks: Vec<KeptEntry>) -> Self {
         let recent_bytes = recent.iter().map(bytes_of).sum();
         let forks = Forks::reopen(forks);
-        let mut log = AuthorLog { recent: recent.into(), recent_bytes, audiences, hole_to: 0, forks };
+        let spans = Spans::new(audiences);
+        let mut log = AuthorLog { recent: recent.into(), recent_bytes, spans, hole_to: 0, forks };
         log.keep_recent();
         log
     }
@@ -79,16 +81,12 @@ impl AuthorLog {
 
     /// The number of the oldest entry; 1 for none.
     pub fn first_seq(&self) -> u64 {
-        self.audiences.first().map_or(1, |(seq, _)| *seq)
+        self.spans.first().unwrap_or(1)
     }
 
-    /// Entries before this number are no longer in the store.
-    pub(super) fn forget_before(&mut self, seq: u64) {
-        let begin_later = self.audiences.partition_point(|(start, _)| *start <= seq);
-        self.audiences.drain(..begin_later.saturating_sub(1));
-        if let Some((start, _)) = self.audiences.first_mut() {
-            *start = seq.max(*start);
-        }
+    /// The store has nothing from number `first` to before number `end`: it was removed, or never came.
+    pub(super) fn note_missing(&mut self, first: u64, end: u64) {
+        self.spans.put(first, end, NOBODY);
     }
 
     /// Nobody has anything before this number that is not here.
@@ -102,7 +100,7 @@ impl AuthorLog {
         let next = has.saturating_add(1);
         let Some(readable) = self.first_readable(reader, has, rosters) else { return next };
         if self.recent.front().is_none_or(|oldest| oldest.entry.seq > next) {
-            return if self.first_seq() > next { readable } else { next };
+            return if self.spans.is_whole(next, readable) { next } else { readable };
         }
         let (mut expected, mut missing) = (next, false);
         for kept in self.recent.range(self.recent.partition_point(|kept| kept.entry.seq <= has)..) {
@@ -163,9 +161,7 @@ impl AuthorLog {
 
     /// Appends an entry that was checked against [`AuthorLog::head`].
     pub fn append(&mut self, kept: KeptEntry) {
-        if self.audiences.last().is_none_or(|(_, audience)| *audience != kept.entry.audience) {
-            self.audiences.push((kept.entry.seq, kept.entry.audience));
-        }
+        self.spans.append(self.head_seq(), kept.entry.seq, kept.entry.audience);
         self.recent_bytes += bytes_of(&kept);
         self.recent.push_back(kept);
         self.keep_recent();
@@ -183,12 +179,8 @@ impl AuthorLog {
 
     /// Puts an entry into a hole.
     pub(super) fn fill(&mut self, kept: KeptEntry) {
-        let (seq, audience) = (kept.entry.seq, kept.entry.audience);
-        match self.audiences.iter_mut().find(|(_, known)| *known == audience) {
-            Some((start, _)) => *start = seq.min(*start),
-            None => self.audiences.push((seq, audience)),
-        }
-        self.audiences.sort();
+        let seq = kept.entry.seq;
+        self.spans.put(seq, seq.saturating_add(1), kept.entry.audience);
         let at = self.recent.partition_point(|recent| recent.entry.seq < seq);
         // What is older than all in memory is in the store, like all that is older.
         if at > 0 {
@@ -237,11 +229,8 @@ impl AuthorLog {
 
     /// The number of the first entry after `after` whose audience has `reader` in it.
     fn first_readable(&self, reader: &PeerId, after: u64, rosters: &impl Rosters) -> Option<u64> {
-        let last = self.head_seq();
-        let ends = self.audiences.iter().skip(1).map(|(start, _)| start - 1).chain([last]);
-        self.audiences.iter().zip(ends).find_map(|((start, audience), end)| {
-            let may_read = may_read(rosters, audience, reader);
-            (end > after && may_read).then_some((*start).max(after.saturating_add(1)))
+        self.spans.iter(self.head_seq()).find_map(|(first, last, audience)| {
+            (last > after && may_read(rosters, audience, reader)).then_some(first.max(after.saturating_add(1)))
         })
     }
 }
@@ -253,7 +242,8 @@ fn bytes_of(kept: &KeptEntry) -> usize {
 
 /// Whether a reader is in an audience.
 fn may_read(rosters: &impl Rosters, audience: &RosterHash, reader: &PeerId) -> bool {
-    planted::is(Bug::AudienceIgnored) || rosters.roster(audience).is_some_and(|roster| is_member(roster, reader))
+    let anybody = planted::is(Bug::AudienceIgnored) && *audience != NOBODY;
+    anybody || rosters.roster(audience).is_some_and(|roster| is_member(roster, reader))
 }
 
 /// The longest run that begins with the first of `entries`: consecutive, of one audience, within the bounds, and ending

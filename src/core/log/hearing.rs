@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::Log;
 use super::audiences::Audiences;
 use super::author::{AuthorLog, KeptEntry, Place};
-use super::places::Known;
+use super::places::{GivenUp, Known};
 use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::is_member;
 use crate::core::event::Misdeed;
@@ -66,6 +66,8 @@ pub struct Taken {
     pub kept: KeptEntry,
     /// Whether it is on another branch than the author's log here.
     pub forked: bool,
+    /// Whether it came into a hole of its author's log: others may have gone on without it, too.
+    pub late: bool,
 }
 
 /// How an entry that was verified stands to what is here.
@@ -120,13 +122,19 @@ impl Log {
         let first_new = &run.entries()[known];
         let in_hole = self.authors.get(&author).is_some_and(|log| log.has_hole_before(first_new.seq));
         if !in_hole {
-            self.check_gap(first_new, eyes)?;
+            match self.check_gap(first_new, eyes) {
+                // Something here names it and waits for it: what comes before it is asked for by name as well, since of an author with
+                // branches no frontier brings it.
+                Err(Rejected::Gap) if run.ids()[known..].iter().any(|id| self.held.is_awaited(id)) => {}
+                checked => checked?,
+            }
         }
         // Nobody is accused of two entries by anything but their own signature.
         tip.verify(scheme).map_err(|_| Misdeed::BadSignature)?;
 
         if in_hole {
-            self.places.give_up(first_new.previous);
+            let (seq, audience) = (first_new.seq.saturating_sub(1), first_new.previous_audience);
+            self.places.give_up(first_new.previous, GivenUp { author, seq, audience });
         }
 
         let mut heard = Heard::default();
@@ -323,7 +331,7 @@ impl Log {
         if kept.entry.author != *eyes.me && kept.entry.audience == eyes.chain.head() {
             self.ends.note(&kept);
         }
-        heard.taken.push(Taken { kept, forked });
+        heard.taken.push(Taken { kept, forked, late: matches!(stand, Stand::Fills(_)) });
     }
 
     /// How an entry stands to what is here.

@@ -81,6 +81,11 @@ impl Held {
         released
     }
 
+    /// Whether anything waits for this.
+    pub(super) fn is_awaited(&self, id: &EntryId) -> bool {
+        self.waits_for.contains_key(id)
+    }
+
     /// What waits for this.
     pub(super) fn waiting_for(&self, id: &EntryId) -> impl Iterator<Item = &KeptEntry> {
         self.waits_for.get(id).into_iter().flatten().filter_map(|waiting| self.get(waiting))

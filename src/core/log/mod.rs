@@ -9,6 +9,7 @@ mod forks;
 mod hearing;
 mod held;
 mod places;
+mod spans;
 #[cfg(test)]
 mod tests;
 
@@ -22,9 +23,10 @@ pub use hearing::{Heard, Missing, Rejected, Taken};
 pub use places::Known;
 
 use held::Held;
-use places::{Ends, Places};
+use places::{Ends, GivenUp, Places};
 
 use crate::core::consent::chain::Chain;
+use crate::core::consent::roster::is_member;
 use crate::identity::{PeerId, Signer, Verified};
 use crate::limits::{RUN_BYTES_MAX, RUN_ENTRIES_MAX};
 use crate::wire::{Body, Entry, EntryId, Few, Roster, RosterHash, Tip, encoded_len};
@@ -111,6 +113,15 @@ impl Log {
         self.places.hope_again();
     }
 
+    /// What stood before the holes that were taken in an author's log, with a number above `after` and up to `up_to`, and may still come
+    /// to `me`.
+    pub fn hoped_for(&self, author: &PeerId, (after, up_to): (u64, u64), chain: &Chain, me: &PeerId) -> Vec<EntryId> {
+        let audiences = Audiences { chain, past: &self.past };
+        let mine = |audience: &RosterHash| audiences.find(audience).is_some_and(|roster| is_member(roster, me));
+        let among = |one: &GivenUp| one.author == *author && one.seq > after && one.seq <= up_to && mine(&one.audience);
+        self.places.given_up().filter(|(_, one)| among(one)).map(|(id, _)| *id).collect()
+    }
+
     /// Everybody who signed two entries under one number.
     pub fn accused(&self) -> impl Iterator<Item = &PeerId> {
         self.accused.iter()
@@ -138,10 +149,10 @@ impl Log {
         self.authors.iter().map(|(author, log)| (*author, log.head_seq())).filter(|(_, seq)| *seq > 0)
     }
 
-    /// The store has nothing of an author before this number any more.
-    pub fn forget_before(&mut self, author: &PeerId, seq: u64) {
+    /// The store has nothing of an author from number `first` to before number `end`.
+    pub fn note_missing(&mut self, author: &PeerId, first: u64, end: u64) {
         if let Some(log) = self.authors.get_mut(author) {
-            log.forget_before(seq);
+            log.note_missing(first, end);
         }
     }
 

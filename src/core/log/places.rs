@@ -46,11 +46,22 @@ pub(super) struct Places {
     /// Entries on branches beyond what is kept: nobody waits for them, and they are not taken.
     waived: BTreeSet<EntryId>,
     /// Entries before a hole that was taken: nobody waits for them, but they are taken if they come.
-    given_up: BTreeSet<EntryId>,
+    given_up: BTreeMap<EntryId, GivenUp>,
     /// Entries that nobody who could be asked had: the same, until somebody comes.
     lost: BTreeSet<EntryId>,
     /// Entries of which the store says that nothing stands at their number.
     in_holes: BTreeSet<EntryId>,
+}
+
+/// What is known of an entry before a hole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GivenUp {
+    /// Whose it is.
+    pub(super) author: PeerId,
+    /// Its number.
+    pub(super) seq: u64,
+    /// For whom it is.
+    pub(super) audience: RosterHash,
 }
 
 impl Places {
@@ -67,6 +78,7 @@ impl Places {
 
     pub(super) fn insert(&mut self, id: EntryId, known: Known) {
         self.absent.remove(&id);
+        self.given_up.remove(&id);
         if self.get(&id).is_some() {
             return;
         }
@@ -96,11 +108,19 @@ impl Places {
 
     /// Whether an entry that is not here is not waited for.
     pub(super) fn is_excused(&self, id: &EntryId) -> bool {
-        self.waived.contains(id) || self.given_up.contains(id) || self.lost.contains(id)
+        self.waived.contains(id) || self.given_up.contains_key(id) || self.lost.contains(id)
     }
 
-    pub(super) fn give_up(&mut self, id: EntryId) {
-        remember(&mut self.given_up, id);
+    pub(super) fn give_up(&mut self, id: EntryId, given_up: GivenUp) {
+        if self.given_up.len() >= IDS_REMEMBERED_MAX {
+            self.given_up.clear();
+        }
+        self.given_up.insert(id, given_up);
+    }
+
+    /// Entries before a hole that was taken, which have not come.
+    pub(super) fn given_up(&self) -> impl Iterator<Item = (&EntryId, &GivenUp)> {
+        self.given_up.iter()
     }
 
     /// Nobody who can be asked has this entry.

@@ -65,7 +65,7 @@ impl Node {
             FromServer::KnockOver((knock, end)) => self.on_knock_over(now, knock, end, out),
             FromServer::Admitted(admission) => self.on_admitted(now, admission, out),
             FromServer::RosterIs((room, roster)) => self.on_roster_is(now, room, roster, out),
-            FromServer::Unknown(room) => self.restore(room, out),
+            FromServer::Unknown(room) => self.restore(now, room, out),
             FromServer::Deleted(deletion) => self.deleted(deletion, out),
             FromServer::Introduce((room, peer, addresses)) => self.introduced(now, room, peer, addresses.into_vec()),
             FromServer::Observed(_) => self.moved(now),
@@ -317,10 +317,12 @@ impl Node {
     }
 
     /// The server has lost the room: the members have not.
-    fn restore(&mut self, id: RoomId, out: &mut Vec<Output>) {
+    fn restore(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
+        let mut ctx = ctx!(self, now, out);
         let Some(room) = self.rooms.get(&id) else { return };
         let restored = (room.chain().genesis().as_signed().clone(), room.chain().current().clone());
-        out.push(Output::ToServer(ToServer::Restore(restored)));
+        ctx.tell_server(ToServer::Restore(restored));
+        room.show_way(&mut ctx);
     }
 
     fn deleted(&mut self, deletion: Signed<Deletion>, out: &mut Vec<Output>) {

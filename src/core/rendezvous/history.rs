@@ -33,6 +33,22 @@ impl History {
         }
     }
 
+    /// How the room came to the oldest roster that a step is known from; whether there is room for it.
+    pub(super) fn push_before(&mut self, step: PastStep) -> bool {
+        let bytes = self.bytes + encoded_len(&step.step);
+        let fits = self.steps.len() < STEPS_KEPT_MAX && bytes <= STEPS_BYTES_KEPT_MAX;
+        if fits {
+            self.bytes = bytes;
+            self.steps.push_front(step);
+        }
+        fits
+    }
+
+    /// The oldest roster that a step is known from.
+    pub(super) fn oldest_from(&self) -> Option<RosterHash> {
+        self.steps.front().map(|step| step.from)
+    }
+
     /// Takes back the steps from this epoch on.
     pub(super) fn forget_from(&mut self, epoch: u64) {
         while self.steps.back().is_some_and(|last| last.epoch >= epoch) {

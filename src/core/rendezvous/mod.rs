@@ -16,6 +16,7 @@
 mod accounts;
 mod alarms;
 mod ballots;
+mod elsewhere;
 mod history;
 pub(in crate::core) mod introduce;
 mod kept;

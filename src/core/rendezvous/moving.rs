@@ -61,9 +61,14 @@ impl Room {
         let id = self.id();
         if step.proposal.roster() != self.hash() {
             // Steps that were taken already come again whenever a member brings many: only one from elsewhere is news.
+            self.recall_way(&step.proposal.roster());
             if !self.history.has_taken(&step.proposal) && !self.other_half(turn, from, &step) {
                 self.show_other_way(turn, from, &step);
-                turn.send(&from, FromServer::RosterIs((id, self.hash())));
+                self.step_elsewhere(turn, from, &step);
+                // Whoever is with us tells how the room came here, and knows where it is.
+                if !self.is_with_us(&from) {
+                    turn.send(&from, FromServer::RosterIs((id, self.hash())));
+                }
             }
             return Ok(());
         }
@@ -87,11 +92,11 @@ impl Room {
 
     /// Somebody shows a roster. If the room went on from it by a parting, it is known again after a restart, by its hash, and the
     /// halves can be compared.
-    pub(super) fn recall_parting(&mut self, base: Roster) {
+    pub(super) fn recall_parting(&mut self, base: &Roster) {
         let at = base.hash();
         let known = self.partings.iter().any(|(parted, _)| parted.hash() == at);
         if let Some(step) = self.history.step_from(&at).filter(|step| step.is_parting() && !known).cloned() {
-            self.note_parting(base, step);
+            self.note_parting(base.clone(), step);
         }
     }
 

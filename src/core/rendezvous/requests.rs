@@ -283,8 +283,11 @@ impl Rendezvous {
         // Somebody may have restored it a moment ago: then this is an attach.
         self.touch(client, id).map_err(|(_, refusal)| refusal)?;
         self.with_room(now, &id, out, |room, turn| {
-            room.recall_parting(roster);
-            room.attach(turn, client.key, at);
+            room.show_roster(turn, client.key, roster);
+            // Whoever is with us shows what was before.
+            if !room.is_with_us(&client.key) {
+                room.attach(turn, client.key, at);
+            }
         });
         Ok(())
     }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::ballots::Ballots;
+use super::elsewhere::Ways;
 use super::history::History;
 use super::introduce::Addresses;
 use super::kept::KeptRoom;
@@ -81,6 +82,8 @@ pub(super) struct Room {
     /// The last rosters at which it parted with members who could not be reached, and how. A server that is started again
     /// has forgotten them; members meet without it then.
     pub(super) partings: VecDeque<(Roster, Step)>,
+    /// The ways of those who are on rosters unknown here.
+    pub(super) ways: Ways,
     /// Members connected now.
     pub(super) attached: BTreeMap<PeerId, Attachment>,
     /// Members of the roster that have signed their leaving.
@@ -148,6 +151,7 @@ impl Room {
             roster,
             history,
             partings: VecDeque::new(),
+            ways: Ways::default(),
             attached: BTreeMap::new(),
             gone: BTreeSet::new(),
             leaving: BTreeSet::new(),
@@ -296,7 +300,7 @@ impl Room {
     ///
     /// Somebody who is no member is told the roster's hash, as `LookUp` tells anybody, and the steps only if it was a member
     /// at the roster it names: whoever was dropped needs them to see that it was. Whoever is at a roster that this server
-    /// doesn't know can bring the steps to it.
+    /// doesn't know can bring the steps to it, or names older ones, which doesn't mean that it is there.
     pub(super) fn attach(&mut self, turn: &mut Turn<'_>, key: PeerId, at: RosterHash) {
         let id = self.id();
         for step in self.history.since(at, &key, is_member(&self.roster, &key)) {
@@ -315,7 +319,9 @@ impl Room {
             self.tell_others(turn, &key, &FromServer::Presence((id, key, true)));
         }
         let known = at == self.hash || self.history.knows(&at);
-        if let Some(attachment) = self.attached.get_mut(&key) {
+        if let Some(attachment) = self.attached.get_mut(&key)
+            && (!known || at == self.hash || !attachment.elsewhere)
+        {
             attachment.astray = attachment.elsewhere && !known;
             attachment.elsewhere = !known;
         }

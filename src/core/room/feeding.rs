@@ -105,7 +105,11 @@ impl Room {
             let forked = self.log.is_accused(author);
             let Some(reader) = self.readers.get_mut(&from) else { return };
             // Nobody can have more of a log than was written; of others' logs we may simply know less.
+            let had = reader.has(author);
             reader.acknowledge(*author, *seq, forked, ctx.now);
+            if *seq > had {
+                self.ask_for_late(ctx, &from, author, (had, *seq));
+            }
             if *author == ctx.signer.id() {
                 delivered = delivered.max(*seq);
                 // Nobody gives us our own log unasked.
@@ -228,8 +232,8 @@ impl Room {
         // The answer to a question of an earlier link, which this one did not ask.
         let Some((_, from)) = state.fetching.take_if(|(whose, _)| *whose == author) else { return };
         if let Some(begins) = entries.first().map(|kept| kept.entry.seq).filter(|seq| *seq > from) {
-            // What was asked for has been removed from the store.
-            self.log.forget_before(&author, begins);
+            // What was asked for has been removed from the store, or never came; what is before it may well be there.
+            self.log.note_missing(&author, from, begins);
             self.tell_floors(ctx, reader);
         }
         let Some(first) = entries.first().map(|kept| &kept.entry) else { return };

@@ -2,7 +2,7 @@
 
 use super::{Ctx, Reader, Room};
 use crate::core::consent::roster::is_member;
-use crate::core::log::AuthorLog;
+use crate::core::log::{AuthorLog, Heard, KeptEntry, run_of};
 use crate::identity::PeerId;
 use crate::wire::{Few, PeerMessage, Roster, Run};
 
@@ -78,13 +78,14 @@ impl Room {
     }
 
     /// Takes a hole in an author's log if every linked member that has more of it, by its own word, has nothing of what is
-    /// missing here; whether it did.
-    pub(super) fn takes_hole(&mut self, ctx: &Ctx<'_>, author: &PeerId) -> bool {
+    /// missing here; whether it did. `run` is what would go on behind it.
+    pub(super) fn takes_hole(&mut self, ctx: &Ctx<'_>, run: &Run) -> bool {
+        let (author, goes_on_at) = (&run.first().author, run.first().seq);
         let head = self.log.head_seq(author);
         let (at, since) = *self.gaps.entry(*author).or_insert((head, ctx.now.mono_ms));
         if at != head {
             self.gaps.insert(*author, (head, ctx.now.mono_ms));
-            return self.takes_hole(ctx, author);
+            return self.takes_hole(ctx, run);
         }
         // Whoever has a seat may come, or be about to say what they have.
         let tells = |key: &PeerId| self.readers.get(key).is_some_and(|reader| reader.asked);
@@ -98,15 +99,18 @@ impl Room {
         if by_author.is_some_and(|reader| !author_lacks(reader)) && ctx.now.mono_ms < since.saturating_add(SILENT_MS) {
             return false;
         }
-        let mut lowest = None;
+        let mut lowest: Option<u64> = None;
+        let known = self.audience(&run.first().audience).is_some();
         // What is for a roster that nobody could tell us in all that time can't be taken, and keeps nothing else waiting; it still may come.
         let strange = ctx.now.mono_ms >= since.saturating_add(COMES_WITHIN_MS);
         let more = self.readers.iter().filter(|(_, reader)| reader.has(author) > head && !reader.has_nothing(author));
         for (peer, reader) in more {
             let floor = reader.floor_beyond(author, head);
             match floor {
-                _ if strange && self.offers_strange(peer, author, floor) => {}
-                Some(floor) => lowest = Some(lowest.unwrap_or(u64::MAX).min(floor)),
+                _ if strange && self.offers_strange(peer, author, floor) => {
+                    lowest = lowest.into_iter().chain(known.then_some(goes_on_at)).min();
+                }
+                Some(floor) => lowest = lowest.into_iter().chain([floor]).min(),
                 None if ctx.now.mono_ms < since.saturating_add(SILENT_MS) => return false,
                 None => {}
             }
@@ -138,6 +142,37 @@ impl Room {
         let question = PeerMessage::Want((self.id(), Few::first_of([first.id()])));
         for (peer, _) in self.readers.iter().filter(|(_, reader)| reader.has(&first.author) > head && !lacks(reader)) {
             ctx.tell_peer(peer, question.clone());
+        }
+    }
+
+    /// A member has more of an author's log than before, as new ones have, and so may have what we went on without: of each hole in
+    /// what is new the last entry is asked for, and that asks for those before it.
+    pub(super) fn ask_for_late(&self, ctx: &mut Ctx<'_>, peer: &PeerId, author: &PeerId, new: (u64, u64)) {
+        let ids = self.log.hoped_for(author, new, self.chain(), &ctx.me());
+        if !ids.is_empty() {
+            ctx.tell_peer(peer, PeerMessage::Want((self.id(), Few::first_of(ids))));
+        }
+    }
+
+    /// What came into a hole here is given on to those who have more of that log: they may have gone on without it as we had, and
+    /// nothing else would bring it to them.
+    pub(super) fn pass_late_on(&self, ctx: &mut Ctx<'_>, from: Option<PeerId>, heard: &Heard) {
+        let late: Vec<&KeptEntry> = heard.taken.iter().filter(|taken| taken.late).map(|taken| &taken.kept).collect();
+        let mut rest = &late[..];
+        while let Some(first) = rest.first() {
+            // What ends without a signature was given by a run that goes on with something else.
+            let Some(run) = run_of(rest.iter().copied()) else {
+                rest = &rest[1..];
+                continue;
+            };
+            let (author, last) = (first.entry.author, run.last().seq);
+            rest = &rest[run.ids().len()..];
+            let past_it = |(peer, reader): &(&PeerId, &Reader)| {
+                Some(**peer) != from && **peer != author && reader.has(&author) > last
+            };
+            for (peer, _) in self.readers.iter().filter(past_it) {
+                self.show(ctx, peer, &run);
+            }
         }
     }
 

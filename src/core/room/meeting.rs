@@ -30,6 +30,12 @@ const PARTINGS_TOLD_MAX: usize = 4;
 /// is with.
 const STEPS_TOLD_MAX: usize = 8;
 
+/// Rosters of earlier stays that it is asked about: those of the last stay mostly, and of the one before.
+const EARLIER_ASKED_MAX: usize = 16;
+
+/// And how many of them each half minute, since each may be answered with many steps.
+const EARLIER_ASKED_AT_ONCE: usize = 4;
+
 /// Milliseconds for which somebody whom we know has to be elsewhere before we go there, if we are alone: by then those who are
 /// alone themselves have come to us, where a server told them.
 const CALLED_AFTER_MS: u64 = 60_000;
@@ -47,6 +53,8 @@ pub(in crate::core) struct Strangers {
     pub approved: VecDeque<PeerId>,
     /// When the other half may be told again how we parted, at the earliest.
     pub met_again_at: u64,
+    /// How many rosters of earlier stays a server that is elsewhere was asked about in this turn.
+    earlier_asked: usize,
     /// Since when somebody whom we know says that they are on a roster unknown to us, and when they last said it.
     elsewhere: Option<(u64, u64)>,
     /// Since when the others seem to have gone on, and nobody can be asked whether they are there.
@@ -214,16 +222,45 @@ impl Room {
         }
     }
 
-    /// It still is. A server that was restarted knows by which steps it went on, and not from which rosters: it is shown the one at
-    /// which we parted with others last, and told our way again.
+    /// It still is. It is shown our way, and since we may know a roster of its own way from an earlier stay, it is asked how the
+    /// room went on from there.
     pub fn tell_way_again(&mut self, ctx: &mut Ctx<'_>) {
-        let chain = self.chain();
-        let parting = chain.steps().rev().find(|step| step.is_parting());
-        if let Some(base) = parting.and_then(|step| chain.roster(&step.proposal.roster())) {
-            ctx.tell_server(ToServer::Restore((chain.genesis().as_signed().clone(), base.clone())));
-        }
-        self.tell_way(ctx);
+        self.show_way(ctx);
+        self.ask_since_earlier(ctx);
         // Nobody answers a step that they took themselves: whoever has heard nothing new by now will not.
         self.owed = 0;
+    }
+
+    /// A server that was restarted knows less than we do of how the room came to its roster: it is shown the one at which we parted
+    /// with others last, and the first of our way of late, then that way, oldest first, so that it can verify each step.
+    pub fn show_way(&self, ctx: &mut Ctx<'_>) {
+        let chain = self.chain();
+        let steps = chain.steps_after(&chain.base().hash()).unwrap_or_default();
+        let way = &steps[steps.len().saturating_sub(STEPS_TOLD_MAX)..];
+        let me = ctx.me();
+        let base = |step: &Step| chain.roster(&step.proposal.roster()).filter(|base| is_member(base, &me));
+        let parted = steps.iter().rev().find(|step| step.is_parting()).and_then(base);
+        let begin = way.iter().find_map(base);
+        let earlier = parted.filter(|parted| begin.is_none_or(|begin| parted.epoch < begin.epoch));
+        for roster in earlier.into_iter().chain(begin) {
+            ctx.tell_server(ToServer::Restore((chain.genesis().as_signed().clone(), roster.clone())));
+        }
+        for step in way {
+            ctx.tell_server(ToServer::Step((self.id(), step.clone())));
+        }
+    }
+
+    /// Names the server rosters of earlier stays, a few at a time, the newest first: if the room went on from one of them to where
+    /// the server is, it tells the steps.
+    fn ask_since_earlier(&mut self, ctx: &mut Ctx<'_>) {
+        let earlier: Vec<RosterHash> = self.seat.earlier_by_age().take(EARLIER_ASKED_MAX).collect();
+        let from = std::mem::take(&mut self.strangers.earlier_asked);
+        let asked = &earlier[from.min(earlier.len())..];
+        if asked.len() > EARLIER_ASKED_AT_ONCE {
+            self.strangers.earlier_asked = from + EARLIER_ASKED_AT_ONCE;
+        }
+        for hash in asked.iter().take(EARLIER_ASKED_AT_ONCE) {
+            ctx.tell_server(ToServer::Attach((self.id(), *hash)));
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::core::consent::seat::{Adopted, Departed, Heard};
 use crate::core::event::{Departure, Event, Misdeed, Refusal};
 use crate::core::io::Change;
 use crate::identity::PeerId;
+use crate::limits::STEPS_TOLD_APART_MAX;
 use crate::wire::{DropReason, PeerMessage, Proposal, ProposalHash, RosterHash, Step, ToServer};
 
 /// Milliseconds that a server has to follow a step of ours before it is asked where it is.
@@ -145,9 +146,16 @@ impl Room {
         if ctx.now.mono_ms < self.strangers.met_again_at {
             return;
         }
-        if let (false, Some(ours)) = (theirs_hosts, self.seat.chain().step_after(&theirs.proposal.roster())) {
+        let root = self.seat.root_of(theirs);
+        // A server that is with us, and passes on what they say, knows less than we do of how we parted.
+        let told = if self.elsewhere { usize::from(!theirs_hosts) } else { STEPS_TOLD_APART_MAX };
+        let ours = self.seat.chain().steps_after(&root).unwrap_or_default();
+        let ours: Vec<Step> = ours.iter().take(told).cloned().collect();
+        if !ours.is_empty() {
             self.strangers.met_again_at = ctx.now.after_ms(MEET_AGAIN_MS);
-            ctx.tell_server(ToServer::Step((self.id(), ours.clone())));
+        }
+        for step in ours {
+            ctx.tell_server(ToServer::Step((self.id(), step)));
         }
     }
 }

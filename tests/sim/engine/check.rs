@@ -53,6 +53,8 @@ struct Seen {
     heads: BTreeMap<(RoomId, PeerId), u64>,
     /// Numbers of logs that it went on without: these may still come.
     holes: BTreeSet<(RoomId, PeerId, u64)>,
+    /// Entries that came into such holes.
+    filled: BTreeSet<EntryId>,
     /// Entries it keeps.
     kept: BTreeSet<EntryId>,
     /// Entries its user was shown.
@@ -81,7 +83,8 @@ pub struct Checks {
     noes: BTreeMap<ProposalHash, BTreeSet<PeerId>>,
     entries: BTreeMap<(RoomId, PeerId, u64), (EntryId, RosterHash)>,
     places: BTreeMap<EntryId, (Place, RoomId)>,
-    audiences: BTreeMap<EntryId, RosterHash>,
+    /// For whom each entry is, and where in which log it stands.
+    audiences: BTreeMap<EntryId, (RosterHash, (RoomId, PeerId, u64))>,
     /// Entries that somebody went on without, to be judged.
     skipped: Vec<(usize, RoomId, EntryId)>,
     /// What was broken first.
@@ -336,14 +339,16 @@ impl Checks {
 
     /// What an entry names as seen is there before it, as far as it is for this client.
     fn parents(&mut self, who: usize, me: PeerId, room: RoomId, kept: &KeptEntry) {
-        self.audiences.insert(kept.id, kept.entry.audience);
-        let chain = self.seen[who].chains.get(&room);
+        self.audiences.insert(kept.id, (kept.entry.audience, (room, kept.entry.author, kept.entry.seq)));
+        let seen = &self.seen[who];
+        let chain = seen.chains.get(&room);
         let missing = kept.entry.seen.iter().find(|id| {
-            let audience = self.audiences.get(id);
-            !self.seen[who].kept.contains(id)
-                && audience.is_some_and(|audience| {
+            !seen.kept.contains(id)
+                && self.audiences.get(id).is_some_and(|(audience, at)| {
                     chain.is_some_and(|chain| chain.contains(audience))
                         && self.rosters.get(audience).is_some_and(|roster| is_member(roster, &me))
+                        // Whoever went on without it, when nobody they heard had it, goes on without it here too.
+                        && !seen.holes.contains(at)
                 })
         });
         if let (Some(missing), true) = (missing, self.is_honest(&kept.entry.author)) {
@@ -374,6 +379,7 @@ impl Checks {
             if !self.seen[who].holes.remove(&at) {
                 self.fail("a log grows by one", format!("p{who}: {at:?} after {head}"));
             }
+            self.seen[who].filled.insert(kept.id);
             return;
         }
         self.seen[who].heads.insert((room, entry.author), entry.seq);
@@ -416,7 +422,10 @@ impl Checks {
         if !self.honest[who] {
             return;
         }
-        if !self.seen[who].approved.contains(&peer) {
+        // Whoever knocked at somebody and was let in without ever hearing of it has approved them, too.
+        let knocked_at = |roster: &RosterHash| self.rosters.get(roster).is_some_and(|roster| is_member(roster, &peer));
+        let seen = &self.seen[who];
+        if !seen.approved.contains(&peer) && !seen.knocked.iter().any(knocked_at) {
             self.fail("only approved keys are spoken to", format!("p{who} to {peer:?}: {message:?}"));
         }
         if let PeerMessage::Run(run) = message {
@@ -493,16 +502,15 @@ impl Checks {
                     self.fail(rule, format!("p{who} is shown {seq} of {key:?}"));
                 }
                 // A liar's branches have the same numbers.
-                // What fills a hole comes late to those who met again.
-                let honest = room.is_some_and(|room| {
-                    self.is_honest(key) && !self.came_back(key, &room) && !self.came_back(&me, &room)
-                });
+                let honest = self.is_honest(key);
                 let seen = &mut self.seen[who];
+                // What fills a hole comes late; whether the hole was right was judged when it was taken.
+                let late = seen.filled.contains(id);
                 let new = seen.told.insert(*id);
                 let last = room.and_then(|room| seen.last_told.insert((*key, room), *seq)).unwrap_or(0);
                 if !new {
                     self.fail("an entry is told once", format!("p{who}: {seq} of {key:?}"));
-                } else if last >= *seq && honest {
+                } else if last >= *seq && honest && !late {
                     self.fail(
                         "an author's entries are told in order",
                         format!("p{who}: {seq} of {key:?} after {last}"),

@@ -318,6 +318,48 @@ fn a_server_that_was_restarted_gives_the_room_to_who_hosts_once_shown_where_the_
 }
 
 #[test]
+fn a_server_that_lost_everything_hears_from_its_members_where_another_half_parted_with_them() {
+    let (_, roster) = Rig::room_of(3);
+    let (_, ours, here) = drop_step(&roster, &[3], &[1, 2]);
+    let (_, theirs, _) = drop_step(&roster, &[1, 2], &[3]);
+    let genesis = genesis(1, "lobby").into_signed();
+    let mut rig = Rig::with(Config::default(), Kept::default());
+    rig.log_in_all(&[1, 2, 3, 9]);
+    rig.say(1, ToServer::Restore((genesis.clone(), here.clone())));
+    let step = |step: &Step| ToServer::Step((roster.room, step.clone()));
+    assert_eq!(rig.say(9, step(&theirs)), [(9, roster_is(&here))], "nobody is told of a step from nobody knows where");
+    let show = || ToServer::Restore((genesis.clone(), roster.clone()));
+    assert_eq!(rig.say(3, show()), [(3, roster_is(&here))]);
+    let passed_on = (1, FromServer::Step((roster.room, theirs.clone())));
+    let mut forged = theirs.clone();
+    forged.signatures = ours.signatures.to_vec()[..1].to_vec().try_into().unwrap();
+    assert_eq!(rig.say(3, step(&forged)), [(3, roster_is(&here))], "a step is passed on if it is valid");
+    assert_eq!(rig.say(3, step(&theirs)), [passed_on, (3, roster_is(&here))], "to those who were there, and are here");
+    assert_eq!(rig.say(3, step(&theirs)), [(3, roster_is(&here))], "once for a while");
+    assert_eq!(rig.say(1, step(&ours)), [], "who is with us knows where that is");
+    assert!(matches!(&rig.kept[..], [Change::RoomKept(kept)] if kept.steps.len() == 1 && kept.roster == here));
+    let shown = (3, FromServer::Step((roster.room, ours)));
+    assert_eq!(rig.say(3, step(&theirs)), [shown, (3, roster_is(&here))]);
+}
+
+#[test]
+fn a_server_that_lost_everything_is_told_the_way_that_led_to_what_it_was_given() {
+    let (_, roster) = Rig::room_of(3);
+    let (_, first, second) = drop_step(&roster, &[3], &[1, 2]);
+    let (_, last, here) = drop_step(&second, &[2], &[1]);
+    let genesis = genesis(1, "lobby").into_signed();
+    let mut rig = Rig::with(Config::default(), Kept::default());
+    rig.log_in_all(&[1, 3]);
+    rig.say(1, ToServer::Restore((genesis.clone(), here.clone())));
+    assert_eq!(rig.say(1, ToServer::Restore((genesis, roster.clone()))), []);
+    rig.say(1, ToServer::Step((roster.room, first.clone())));
+    rig.say(1, ToServer::Step((roster.room, last.clone())));
+    let way = [first, last].map(|step| (3, FromServer::Step((roster.room, step))));
+    let told = rig.say(3, attach(roster.room, roster.hash()));
+    assert_eq!(told, [way.to_vec(), vec![(3, roster_is(&here))]].concat());
+}
+
+#[test]
 fn a_room_in_which_only_somebody_is_left_who_said_that_they_leave_is_forgotten_unless_they_come_back() {
     let gone = |back: bool| {
         let (mut rig, roster) = Rig::room_of(2);
