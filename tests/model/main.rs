@@ -288,7 +288,7 @@ fn three_and_a_newcomer_with_a_departure() {
     let departure = Setting { leaves: 1, returns: false, may_fork: true, ..THREE_AND_ONE };
     holds_to_the_end("3+1 departure of p3", Setting { only: Some(3), ..departure });
     if full() {
-        // 1.7 million states each, a minute or two.
+        // 4.6 million states each, minutes.
         for who in 0..3 {
             holds_to_the_end(&format!("3+1 departure of p{who}"), Setting { only: Some(who), ..departure });
         }
