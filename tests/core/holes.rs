@@ -36,6 +36,28 @@ fn whoever_can_have_what_is_missing_from_nobody_goes_on_without_and_gets_it_from
 }
 
 #[test]
+fn what_comes_late_to_one_who_went_on_without_is_given_on_to_the_others_who_did() {
+    let mut world = World::with_members(4, 3);
+    world.say(0, "first");
+    world.apart.extend([(0, 1), (0, 2)]);
+    world.cut(0);
+    world.command(0, Command::Say { room: lobby(), text: "lost".to_owned() });
+    world.let_in(3);
+    assert!(world.is_in(3));
+    world.say(0, "after");
+    world.pass(150);
+    for who in [1, 2] {
+        assert_eq!(world.texts(who), ["first", "after"], "p{who}");
+    }
+    world.apart.remove(&(0, 1));
+    world.pass(60);
+    for who in [1, 2] {
+        assert_eq!(world.texts(who), ["first", "after", "lost"], "p{who}");
+    }
+    assert_eq!(world.texts(3), ["after"], "it was not said to p3");
+}
+
+#[test]
 fn nothing_is_given_up_while_somebody_has_it() {
     let mut world = with_a_gap();
     world.pass(20);
