@@ -303,6 +303,7 @@ impl Node {
         };
         if roster == head {
             room.ask_server_at = None;
+            room.show_owed_way(&mut ctx);
             // It was on another half's, and tells us nothing before it knows that we are here.
             if std::mem::take(&mut room.elsewhere) {
                 ctx.tell_server(ToServer::Attach((id, head)));
@@ -319,10 +320,10 @@ impl Node {
     /// The server has lost the room: the members have not.
     fn restore(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
         let mut ctx = ctx!(self, now, out);
-        let Some(room) = self.rooms.get(&id) else { return };
+        let Some(room) = self.rooms.get_mut(&id) else { return };
         let restored = (room.chain().genesis().as_signed().clone(), room.chain().current().clone());
         ctx.tell_server(ToServer::Restore(restored));
-        room.show_way(&mut ctx);
+        room.owe_way();
     }
 
     fn deleted(&mut self, deletion: Signed<Deletion>, out: &mut Vec<Output>) {

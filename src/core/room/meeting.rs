@@ -36,6 +36,9 @@ const EARLIER_ASKED_MAX: usize = 16;
 /// And how many of them each half minute, since each may be answered with many steps.
 const EARLIER_ASKED_AT_ONCE: usize = 4;
 
+/// Milliseconds before a server that has lost the room again is shown our way again.
+const WAY_AGAIN_MS: u64 = 5_000;
+
 /// Milliseconds for which somebody whom we know has to be elsewhere before we go there, if we are alone: by then those who are
 /// alone themselves have come to us, where a server told them.
 const CALLED_AFTER_MS: u64 = 60_000;
@@ -53,6 +56,11 @@ pub(in crate::core) struct Strangers {
     pub approved: VecDeque<PeerId>,
     /// When the other half may be told again how we parted, at the earliest.
     pub met_again_at: u64,
+    /// Whether the server lost the room, so that it is to be shown our way once it has taken it back. It may well not: somebody else's has
+    /// the name by then, and what it is told of a room that it doesn't know it answers, each time, by saying so.
+    way_owed: bool,
+    /// When it was last shown so.
+    way_shown_at: Option<u64>,
     /// How many rosters of earlier stays a server that is elsewhere was asked about in this turn.
     earlier_asked: usize,
     /// Since when somebody whom we know says that they are on a roster unknown to us, and when they last said it.
@@ -229,6 +237,20 @@ impl Room {
         self.ask_since_earlier(ctx);
         // Nobody answers a step that they took themselves: whoever has heard nothing new by now will not.
         self.owed = 0;
+    }
+
+    /// The server knows nothing of the room: once it does, it is shown our way.
+    pub fn owe_way(&mut self) {
+        self.strangers.way_owed = true;
+    }
+
+    /// It knows the room, and that we are in it.
+    pub fn show_owed_way(&mut self, ctx: &mut Ctx<'_>) {
+        let lately = |shown: u64| ctx.now.mono_ms < shown.saturating_add(WAY_AGAIN_MS);
+        if std::mem::take(&mut self.strangers.way_owed) && !self.strangers.way_shown_at.is_some_and(lately) {
+            self.strangers.way_shown_at = Some(ctx.now.mono_ms);
+            self.show_way(ctx);
+        }
     }
 
     /// A server that was restarted knows less than we do of how the room came to its roster: it is shown the one at which we parted
