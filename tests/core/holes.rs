@@ -2,7 +2,6 @@
 
 use p2pchat::core::event::{Command, Event, Misdeed};
 
-use crate::transcript::check_causes;
 use crate::world::{World, lobby};
 
 /// p0 said two things that p1 never got; p2 came after, and p0 said one more.
@@ -22,7 +21,7 @@ fn with_a_gap() -> World {
 }
 
 #[test]
-fn whoever_can_have_what_is_missing_from_nobody_goes_on_without() {
+fn whoever_can_have_what_is_missing_from_nobody_goes_on_without_and_gets_it_from_whoever_comes() {
     let mut world = with_a_gap();
     world.pass(20);
     assert_eq!(world.texts(1), ["first"], "p0 may come yet");
@@ -30,10 +29,32 @@ fn whoever_can_have_what_is_missing_from_nobody_goes_on_without() {
     assert_eq!(world.texts(1), ["first", "after", "what p0 says"]);
     world.apart.clear();
     world.pass(60);
+    assert_eq!(world.texts(1)[3..], ["lost", "lost too"], "p0 has come, and has it");
     world.say(0, "back");
     assert_eq!(world.texts(1).last().unwrap(), "back");
     assert!(!world.was_told(1, |event| matches!(event, Event::Misbehaviour { .. })));
-    check_causes(&world);
+}
+
+#[test]
+fn what_comes_late_to_one_who_went_on_without_is_given_on_to_the_others_who_did() {
+    let mut world = World::with_members(4, 3);
+    world.say(0, "first");
+    world.apart.extend([(0, 1), (0, 2)]);
+    world.cut(0);
+    world.command(0, Command::Say { room: lobby(), text: "lost".to_owned() });
+    world.let_in(3);
+    assert!(world.is_in(3));
+    world.say(0, "after");
+    world.pass(150);
+    for who in [1, 2] {
+        assert_eq!(world.texts(who), ["first", "after"], "p{who}");
+    }
+    world.apart.remove(&(0, 1));
+    world.pass(60);
+    for who in [1, 2] {
+        assert_eq!(world.texts(who), ["first", "after", "lost"], "p{who}");
+    }
+    assert_eq!(world.texts(3), ["after"], "it was not said to p3");
 }
 
 #[test]

@@ -14,9 +14,12 @@ use p2pchat::wire::{
     Admission, Consent, Decision, Drop, DropReason, Few, Genesis, Knock, Proposal, ProposalHash, Roster, Settings, Step,
 };
 
+use crate::alike::{likeness, tidied};
 use crate::keyed::{Hands, Who, hand, key_of, who_is};
 use crate::member::{Heard, Input, Outcome, respond};
-use crate::shelf::{Memory, Shelf};
+use crate::merging::merges;
+use crate::shelf::{Memory, Shelf, wide_hash};
+use crate::world::Setting;
 
 /// A set of people, one bit each.
 pub type People = u8;
@@ -93,6 +96,9 @@ pub struct Book {
     pub bug: Option<Bug>,
     /// Whether states that behave alike are one (`merging.rs`).
     pub merges: bool,
+    /// Whether what somebody answered over rosters that they have passed is read off the pool: not when programs restart, of which
+    /// that is one thing to be checked.
+    pub passed_by_pool: bool,
     genesis: Verified<Genesis>,
     seats: Shelf<SeatFacts>,
     proposals: Shelf<ProposalFacts>,
@@ -107,7 +113,8 @@ pub struct Book {
 
 impl Book {
     /// An empty one, over the room that person 0 founds.
-    pub fn new(bug: Option<Bug>, merges: bool) -> Self {
+    pub fn new(bug: Option<Bug>, setting: &Setting) -> Self {
+        let merges = merges(bug, setting);
         let settings = Settings { consent_timeout_s: 60, grace_s: 120 };
         let genesis = Genesis {
             name: "lobby".parse().unwrap(),
@@ -120,6 +127,7 @@ impl Book {
         Book {
             bug,
             merges,
+            passed_by_pool: merges && setting.restarts == 0,
             genesis: Verified::sign(genesis, &hand(0)),
             seats: Shelf::new(),
             proposals: Shelf::new(),
@@ -154,7 +162,9 @@ impl Book {
 
     /// The number of a seat.
     pub fn seat(&self, seat: Seat) -> SeatNo {
-        self.seats.number_of(&seat, || {
+        let seat = if self.merges { tidied(self, seat) } else { seat };
+        let key = if self.passed_by_pool { likeness(&seat) } else { wide_hash(&seat) };
+        self.seats.number_of(&key, || {
             let chain: Vec<RosterNo> = seat.chain().rosters().map(|roster| self.roster(roster)).collect();
             let keys = |keys: &mut dyn Iterator<Item = p2pchat::identity::PeerId>| -> People {
                 keys.fold(0, |set, key| set | only(who_is(&key)))

@@ -78,7 +78,7 @@ fn of_member(book: &Book, setting: &Setting, world: &World, who: Who, out: &mut 
                 |other: Who| world.is_seated(other) && book.seat_facts(world.client(other).seat).head == proposal.over;
             let awaited = !book.merges || is_awaited(book, world, answers, proposal.over);
             if awaited && world.people().any(waits) {
-                out.push(Choice::Give(who, Input::Passed(answers.proposal)));
+                out.push(Choice::Give(who, Input::Passed(answers.proposal, has(answers.yes, who))));
             }
         }
     }
@@ -295,7 +295,7 @@ pub fn choose(book: &Book, setting: &Setting, before: &World, choice: Choice) ->
         Choice::Die(who) => {
             world.deaths -= 1;
             world.faultless = false;
-            world.die(book, who);
+            world.die(book, setting, who);
             true
         }
         Choice::Cut(who) => {

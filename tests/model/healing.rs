@@ -231,7 +231,7 @@ fn hear_all(book: &Book, setting: &Setting, world: &mut World, who: Who) {
                 world.give(book, setting, who, Input::Step(answers.proposal, over));
             }
             if world.is_seated(who) {
-                world.give(book, setting, who, Input::Passed(answers.proposal));
+                world.give(book, setting, who, Input::Passed(answers.proposal, has(answers.yes, who)));
             }
         }
     }

@@ -7,6 +7,7 @@ use p2pchat::core::consent::seat::{Due, Fate, Heard as StepMeans, Seat};
 use p2pchat::identity::PeerId;
 use p2pchat::wire::{Decision, DropReason, Proposal, RosterHash, Step};
 
+use crate::alike::as_the_pool_shows;
 use crate::book::{Book, KeptNo, People, ProposalNo, RosterNo, SeatNo, each, only};
 use crate::keyed::{Hands, Who, hand, key_of, who_is};
 
@@ -33,8 +34,8 @@ pub enum Input {
     OtherHead(Who, RosterNo),
     /// Asked because others seem to have gone on, the rendezvous says whether anybody is there.
     Shown(bool),
-    /// A proposal over a roster that this member has passed.
-    Passed(ProposalNo),
+    /// A proposal over a roster that this member has passed, and whether the pool shows a yes of theirs to it.
+    Passed(ProposalNo, bool),
     /// Time to weigh drops: who is out of reach for the whole grace, and who is reached.
     Weigh { lapsed: People, reachable: People },
     /// The user leaves.
@@ -82,9 +83,10 @@ pub fn respond(book: &Book, seat: &Seat, input: &Input) -> Outcome {
             let at = if *at == 0 { RosterHash([0xee; 32]) } else { book.roster_facts(*at).roster.hash() };
             member.seat.hear_head(key_of(*by), at, &Hands);
         }
-        Input::Passed(number) => {
+        Input::Passed(number, said_yes) => {
             let proposal = book.proposal_facts(*number).proposal.clone();
-            if let Some(decision) = member.seat.passed_no(&proposal, &Hands) {
+            let shown = book.passed_by_pool.then(|| as_the_pool_shows(book, seat, *number, *said_yes));
+            if let Some(decision) = shown.as_ref().unwrap_or(seat).passed_no(&proposal, &Hands) {
                 member.send(&proposal, decision);
             }
         }
@@ -112,10 +114,6 @@ pub fn respond(book: &Book, seat: &Seat, input: &Input) -> Outcome {
     }
     let gone = member.out.abandoned || matches!(input, Input::Leave);
     if !gone {
-        if book.merges {
-            // A drop that nobody has signed is as good as unknown.
-            member.seat.ballots_mut().retain(|ballot| ballot.drop().is_none() || ballot.answers().next().is_some());
-        }
         member.out.seat = Some(book.seat(member.seat));
     }
     member.out

@@ -1,6 +1,9 @@
 //! States that differ only in what nobody will ever ask are one state. Each thing that is forgotten here, and each choice
 //! that `choices.rs` leaves out for it, has its reason beside it; rooms searched `one_by_one` forget and leave out nothing, and
-//! must come to the same verdict.
+//! must come to the same verdict (`sameness.rs`). Which seats are one stands in `alike.rs`.
+//!
+//! What looks as if it could be merged and can't: to have whoever has moved on say no at once. It halves the states; but whoever
+//! dies or leaves before saying it never does, and how the others get on without it has to be seen.
 //!
 //! All of it rests on what an honest client keeps: of one proposal it signs a yes or a no, never both, and once.
 
@@ -108,7 +111,10 @@ fn can_still_count(book: &Book, world: &World, answers: &Answers, signers: Peopl
 fn is_new_to_all(book: &Book, world: &World, answers: &Answers, signers: People) -> bool {
     let over = book.proposal_facts(answers.proposal).over;
     let moved_on = |who: &Who| world.is_seated(*who) && world.head(book, *who) != Some(over);
-    let refuses = |who: Who| book.respond(world.client(who).seat, Input::Passed(answers.proposal)).is_some();
+    let refuses = |who: Who| {
+        let asked = Input::Passed(answers.proposal, has(answers.yes, who));
+        book.respond(world.client(who).seat, asked).is_some()
+    };
     each(signers).filter(moved_on).all(refuses)
 }
 

@@ -146,7 +146,8 @@ pub fn hash_of(thing: &impl Hash) -> u64 {
     QuickState::default().hash_one(thing)
 }
 
-fn wide_hash(thing: &impl Hash) -> u128 {
+/// 128 bits that tell things apart of which there are many, or which are large.
+pub fn wide_hash(thing: &impl Hash) -> u128 {
     let half = |salt: u64| {
         let mut hasher = std::hash::DefaultHasher::new();
         hasher.write_u64(salt);

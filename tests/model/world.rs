@@ -35,7 +35,8 @@ pub struct Setting {
     pub one_by_one: bool,
     /// Somebody whose client does anything that its key can.
     pub liar: Option<Who>,
-    /// Whether to search on past two rosters that follow one, as `known.rs` tells that they may.
+    /// Whether to search on past two drops that follow one roster, as `known.rs` tells that they may once somebody has left or is gone
+    /// for good.
     pub may_fork: bool,
 }
 
@@ -356,13 +357,14 @@ impl World {
         changed
     }
 
-    /// Somebody is gone for good. Where they were is all that is left to ask.
-    pub fn die(&mut self, book: &Book, who: Who) {
+    /// Somebody is gone for good. Where they were is all that is left to ask, and only for whether two rosters follow one.
+    pub fn die(&mut self, book: &Book, setting: &Setting, who: Who) {
         self.dead |= only(who);
         let client = self.client_mut(who);
         if book.merges {
             let bare = book.respond(client.seat, Input::Restart(0)).and_then(|outcome| outcome.seat);
-            (client.seat, client.knock, client.knocks, client.kept) = (bare.unwrap_or(client.seat), 0, 0, 0);
+            let seat = if setting.may_fork { 0 } else { bare.unwrap_or(client.seat) };
+            (client.seat, client.knock, client.knocks, client.kept) = (seat, 0, 0, 0);
         }
     }
 

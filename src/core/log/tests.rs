@@ -235,6 +235,28 @@ fn an_answer_waits_for_what_it_answers_and_has_the_same_depth_everywhere() {
 }
 
 #[test]
+fn what_was_lost_is_waited_for_again_by_what_names_it_once_somebody_comes() {
+    let (people, chain) = chain_of(4);
+    let (mut alice, mut carol) = (Log::default(), Log::default());
+    let question = write(&mut alice, &chain, &people[0], &["question"]);
+    let me = people[2].id();
+    let answers = [1, 3].map(|who| {
+        let (mut log, author) = (Log::default(), &people[who]);
+        let run = sent_after(&alice, &people[0], author, 0, &chain);
+        log.receive(&run, &chain, &author.id(), &Ed25519).unwrap();
+        write(&mut log, &chain, author, &["answer"]);
+        sent_after(&log, author, &people[2], 0, &chain)
+    });
+    carol.receive(&answers[0], &chain, &me, &Ed25519).unwrap();
+    assert_eq!(not_in_the_store(&mut carol, &chain, &people[2]), [question[0].id]);
+    assert_eq!(texts(&carol.give_up_on(question[0].id, &chain, &me)), ["answer"]);
+    carol.hope_again();
+    assert_eq!(carol.receive(&answers[1], &chain, &me, &Ed25519).unwrap(), Heard::default());
+    let late = carol.receive(&sent_after(&alice, &people[0], &people[2], 0, &chain), &chain, &me, &Ed25519).unwrap();
+    assert_eq!(texts(&late), ["question", "answer"]);
+}
+
+#[test]
 fn runs_that_name_each_others_entries_do_not_wait_for_each_other() {
     let (people, chain) = chain_of(3);
     let (mut alice, mut bob, mut carol) = (Log::default(), Log::default(), Log::default());
