@@ -1,7 +1,7 @@
 //! How both stores use SQLite: durable on return, readable by their owner only, a schema that knows its version.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -31,7 +31,7 @@ const CACHE_KIB: i64 = -8 * 1024;
 const WAL_PAGES: i64 = 4096;
 
 /// Bytes of journal that are there before anything is written to it: some hundred lines of a chat.
-const JOURNAL_BYTES: usize = 4 * 1024 * 1024;
+const JOURNAL_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Lengthens the journal of a database that was just opened, by nothing that SQLite would read. A flush of bytes that were there before
 /// takes half the time, and a tenth at its worst, of one that makes the file longer.
@@ -40,8 +40,10 @@ pub(super) fn lengthen_journal(file: &Path) -> std::io::Result<()> {
     journal.push("-wal");
     // Only ever behind its end, whatever is written to it meanwhile.
     let mut journal = OpenOptions::new().append(true).open(Path::new(&journal))?;
-    let there = usize::try_from(journal.metadata()?.len()).unwrap_or(JOURNAL_BYTES);
-    journal.write_all(&vec![0; JOURNAL_BYTES.saturating_sub(there)])
+    let missing = JOURNAL_BYTES.saturating_sub(journal.metadata()?.len());
+    // In small pieces: once a large one was given back, the C library keeps as much for good.
+    std::io::copy(&mut std::io::repeat(0).take(missing), &mut journal)?;
+    Ok(())
 }
 
 /// Why something could not be kept or read.
