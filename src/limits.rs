@@ -280,6 +280,20 @@ pub const CARRIED_PAIRS_MAX: usize = 1_024;
 /// Conversations begun anew by one author that a reader remembers: an author begins another only after losing its history.
 pub const SERIES_PER_AUTHOR_MAX: usize = 4;
 
+/// Times that the audience changes, or something is missing, in one author's log, as far as is remembered: more than a room has rosters in
+/// years. Half of them are forgotten beyond it, the oldest.
+pub const SPANS_MAX: usize = 4_096;
+
+/// Holes of one author's log whose last entry is remembered, to be asked for once somebody may have it; the newest.
+pub const HOLES_PER_AUTHOR_MAX: usize = 64;
+
+/// Bytes of what came late that are given on within a second, to all members together: it is nobody's window, so it must not fill a link
+/// ([`LINK_QUEUE_BYTES_MAX`]). What is beyond it is asked for by whoever lacks it.
+pub const LATE_BYTES_PER_SECOND_MAX: usize = 256 * 1024;
+
+/// Steps from unknown rosters that a server passes on to the members of one room in 25 seconds: the ways of two halves.
+pub const WAY_STEPS_PASSED_MAX: usize = 2 * STEPS_TOLD_APART_MAX;
+
 /// Ids remembered of entries that nobody waits for any more, and of those that the store does not have: forgotten all at
 /// once beyond it, and found out anew.
 pub const IDS_REMEMBERED_MAX: usize = 4_096;

@@ -112,7 +112,9 @@ fn finish(dir: &Path) -> io::Result<bool> {
     for (here, lacking) in [(KEY_FILE, CERTIFICATE_FILE), (CERTIFICATE_FILE, KEY_FILE)] {
         let Ok(half) = std::fs::metadata(dir.join(here)) else { continue };
         // A link is the same file: a pair is told by its first half, which then still has both its names.
-        let same = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|one| one.ino() == half.ino());
+        let same = |path: &&PathBuf| {
+            std::fs::metadata(path).is_ok_and(|one| (one.dev(), one.ino()) == (half.dev(), half.ino()))
+        };
         let Some(process) = begun(here).find(same).and_then(|path| path.extension()) else { continue };
         let Some(other) = begun(lacking).find(|path| path.extension() == Some(process)) else { continue };
         std::fs::hard_link(other, dir.join(lacking))?;

@@ -233,7 +233,7 @@ impl AuthorLog {
                 let same = made.filter(|run| run.ids()[0] == first.id).cloned();
                 return same.or_else(|| run_of(self.recent.range(start..))).map_or(Next::Nothing, Next::Run);
             }
-            after = first.entry.seq - 1;
+            after = first.entry.seq;
         }
         Next::Nothing
     }

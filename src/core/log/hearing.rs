@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::Log;
 use super::audiences::Audiences;
 use super::author::{AuthorLog, KeptEntry, Place};
-use super::places::{GivenUp, Known};
+use super::places::Known;
 use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::is_member;
 use crate::core::event::Misdeed;
@@ -110,11 +110,21 @@ impl Log {
             return Err(Misdeed::Malformed.into());
         }
         let newest = tip.unverified().id;
-        if self.has(&author, last.seq, &newest) {
+        // What came into a hole, or is asked for by name, has behind it what is known.
+        let named = |id: &EntryId| self.held.is_awaited(id) || self.places.is_given_up(id);
+        let filling = run.ids().iter().any(named);
+        if self.has(&author, last.seq, &newest) && !filling {
             return Err(Rejected::Known);
         }
         let epoch = self.epoch_of(first, eyes)?;
-        let known = if self.goes_on_with(first) { 0 } else { self.known_of(run) };
+        let known = match (filling, self.goes_on_with(first)) {
+            (false, false) => self.known_of(run),
+            (false, true) => 0,
+            (true, _) => {
+                let here = |(entry, id): (&Arc<Entry>, &EntryId)| self.has(&author, entry.seq, id);
+                run.entries().iter().zip(run.ids()).take_while(|one| here(*one)).count()
+            }
+        };
         // The same end may wait already while what came before it is new.
         if run.ids()[known..].iter().all(|id| self.held.get(id).is_some()) {
             return Err(Rejected::Known);
@@ -125,7 +135,7 @@ impl Log {
             match self.check_gap(first_new, eyes) {
                 // Something here names it and waits for it: what comes before it is asked for by name as well, since of an author with
                 // branches no frontier brings it.
-                Err(Rejected::Gap) if run.ids()[known..].iter().any(|id| self.held.is_awaited(id)) => {}
+                Err(Rejected::Gap) if filling => {}
                 checked => checked?,
             }
         }
@@ -134,14 +144,15 @@ impl Log {
 
         if in_hole {
             let (seq, audience) = (first_new.seq.saturating_sub(1), first_new.previous_audience);
-            self.places.give_up(first_new.previous, GivenUp { author, seq, audience });
+            self.places.give_up(first_new.previous, author, seq, audience);
         }
 
         let mut heard = Heard::default();
         if self.contradicts(first_new) && self.accused.insert(author) {
             heard.blamed.push((author, Misdeed::TwoEntries));
         }
-        let new = run.entries().iter().zip(run.ids()).skip(known).map(|(entry, id)| {
+        let others = run.entries().iter().zip(run.ids()).skip(known);
+        let new = others.filter(|(entry, id)| !filling || !self.has(&author, entry.seq, id)).map(|(entry, id)| {
             let signature = (*id == newest).then_some(run.signature());
             KeptEntry { entry: Arc::clone(entry), id: *id, signature, place: Place { epoch, depth: 0 } }
         });

@@ -34,15 +34,19 @@ struct Waiting {
 }
 
 impl Held {
-    /// Holds entries of one author, all or none; whether there was room.
+    /// Holds entries of one author, all or none; whether there was room. What comes later in that log makes room for them: it waits for
+    /// them in any case, and comes again.
     pub(super) fn hold(&mut self, author: PeerId, entries: VecDeque<KeptEntry>) -> bool {
         if entries.is_empty() {
             return true;
         }
         let bytes: usize = entries.iter().map(|kept| kept.entry.encoded_bytes()).sum();
-        let waits = self.authors.get(&author).map_or(0, |waiting| waiting.bytes);
-        if waits + bytes > HELD_BYTES_MAX {
-            return false;
+        let last = entries.back().map_or(0, |kept| kept.entry.seq);
+        let waits = |held: &Held| held.authors.get(&author).map_or(0, |waiting| waiting.bytes);
+        while waits(self) + bytes > HELD_BYTES_MAX {
+            let highest = self.authors.get(&author).and_then(|waiting| waiting.entries.last_key_value());
+            let Some(id) = highest.filter(|((seq, _), _)| *seq > last).map(|((_, id), _)| *id) else { return false };
+            self.let_go(&id);
         }
         let waiting = self.authors.entry(author).or_default();
         for kept in entries {
@@ -115,6 +119,19 @@ impl Held {
     pub(super) fn get(&self, id: &EntryId) -> Option<&KeptEntry> {
         let (author, seq) = self.by_id.get(id)?;
         self.authors.get(author)?.entries.get(&(*seq, *id))
+    }
+
+    /// Holds an entry no longer: nothing is to be asked for on its account.
+    fn let_go(&mut self, id: &EntryId) {
+        if let Some(on) = self.waits_on.get(id)
+            && let Some(waiting) = self.waits_for.get_mut(on)
+        {
+            waiting.remove(id);
+            if waiting.is_empty() {
+                self.waits_for.remove(&*on);
+            }
+        }
+        self.remove(id);
     }
 
     /// Takes an entry out.

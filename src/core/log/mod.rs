@@ -8,6 +8,8 @@ mod author;
 mod forks;
 mod hearing;
 mod held;
+#[cfg(test)]
+mod holes_tests;
 mod places;
 mod spans;
 #[cfg(test)]
@@ -23,12 +25,12 @@ pub use hearing::{Heard, Missing, Rejected, Taken};
 pub use places::Known;
 
 use held::Held;
-use places::{Ends, GivenUp, Places};
+use places::{Ends, Places};
 
 use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::is_member;
 use crate::identity::{PeerId, Signer, Verified};
-use crate::limits::{RUN_BYTES_MAX, RUN_ENTRIES_MAX};
+use crate::limits::{RUN_BYTES_MAX, RUN_ENTRIES_MAX, WANTED_MAX};
 use crate::wire::{Body, Entry, EntryId, Few, Roster, RosterHash, Tip};
 
 /// The logs of one room.
@@ -118,8 +120,8 @@ impl Log {
     pub fn hoped_for(&self, author: &PeerId, (after, up_to): (u64, u64), chain: &Chain, me: &PeerId) -> Vec<EntryId> {
         let audiences = Audiences { chain, past: &self.past };
         let mine = |audience: &RosterHash| audiences.find(audience).is_some_and(|roster| is_member(roster, me));
-        let among = |one: &GivenUp| one.author == *author && one.seq > after && one.seq <= up_to && mine(&one.audience);
-        self.places.given_up().filter(|(_, one)| among(one)).map(|(id, _)| *id).collect()
+        let holes = self.places.holes_of(author, (after, up_to));
+        holes.filter(|(_, audience)| mine(audience)).map(|(id, _)| *id).take(WANTED_MAX).collect()
     }
 
     /// Everybody who signed two entries under one number.

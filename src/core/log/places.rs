@@ -5,10 +5,11 @@
 
 use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 
 use super::author::{KeptEntry, Place};
 use crate::identity::PeerId;
-use crate::limits::{FORK_ENDS_MAX, IDS_REMEMBERED_MAX, PLACES_KEPT_MAX, SEEN_HEADS_MAX};
+use crate::limits::{FORK_ENDS_MAX, HOLES_PER_AUTHOR_MAX, IDS_REMEMBERED_MAX, PLACES_KEPT_MAX, SEEN_HEADS_MAX};
 use crate::wire::{EntryId, RosterHash};
 
 /// What is known of an entry without its text.
@@ -47,22 +48,13 @@ pub(super) struct Places {
     /// Entries on branches beyond what is kept: nobody waits for them, and they are not taken.
     waived: BTreeSet<EntryId>,
     /// Entries before a hole that was taken: nobody waits for them, but they are taken if they come.
-    given_up: BTreeMap<EntryId, GivenUp>,
+    given_up: BTreeMap<EntryId, (PeerId, u64)>,
+    /// The same, by author and number, with those they are for.
+    holes: BTreeMap<(PeerId, u64), (EntryId, RosterHash)>,
     /// Entries that nobody who could be asked had: the same, until somebody comes.
     lost: BTreeSet<EntryId>,
     /// Entries of which the store says that nothing stands at their number.
     in_holes: BTreeSet<EntryId>,
-}
-
-/// What is known of an entry before a hole.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct GivenUp {
-    /// Whose it is.
-    pub(super) author: PeerId,
-    /// Its number.
-    pub(super) seq: u64,
-    /// For whom it is.
-    pub(super) audience: RosterHash,
 }
 
 impl Places {
@@ -79,7 +71,7 @@ impl Places {
 
     pub(super) fn insert(&mut self, id: EntryId, known: Known) {
         self.absent.remove(&id);
-        self.given_up.remove(&id);
+        self.come(&id);
         // One walk down the tree for each entry, and one for the entry that goes: there are many.
         let at = self.gone + self.order.len() as u64;
         match self.by_id.entry(beginning(&id)) {
@@ -122,16 +114,39 @@ impl Places {
         self.waived.contains(id) || self.given_up.contains_key(id) || self.lost.contains(id)
     }
 
-    pub(super) fn give_up(&mut self, id: EntryId, given_up: GivenUp) {
-        if self.given_up.len() >= IDS_REMEMBERED_MAX {
-            self.given_up.clear();
+    /// Goes on without what stands before a hole, whose last entry this is. Of each author the newest holes are remembered, so that nobody
+    /// makes us forget another's.
+    pub(super) fn give_up(&mut self, id: EntryId, author: PeerId, seq: u64, audience: RosterHash) {
+        self.given_up.insert(id, (author, seq));
+        if let Some((other, _)) = self.holes.insert((author, seq), (id, audience)).filter(|(other, _)| *other != id) {
+            self.given_up.remove(&other);
         }
-        self.given_up.insert(id, given_up);
+        if self.holes_of(&author, (0, u64::MAX)).count() > HOLES_PER_AUTHOR_MAX {
+            let oldest = self.holes_of(&author, (0, u64::MAX)).next().map(|(id, _)| *id);
+            oldest.iter().for_each(|id| self.come(id));
+        }
     }
 
-    /// Entries before a hole that was taken, which have not come.
-    pub(super) fn given_up(&self) -> impl Iterator<Item = (&EntryId, &GivenUp)> {
-        self.given_up.iter()
+    /// The last entries of holes in an author's log, of the numbers above `after` and up to `up_to`, and for whom they are.
+    pub(super) fn holes_of(
+        &self,
+        author: &PeerId,
+        (after, up_to): (u64, u64),
+    ) -> impl Iterator<Item = (&EntryId, &RosterHash)> {
+        let numbers = (Bound::Excluded((*author, after)), Bound::Included((*author, up_to.max(after))));
+        self.holes.range(numbers).map(|(_, (id, audience))| (id, audience))
+    }
+
+    /// Whether this is the last entry of a hole.
+    pub(super) fn is_given_up(&self, id: &EntryId) -> bool {
+        self.given_up.contains_key(id)
+    }
+
+    /// It has come, or is too old to be hoped for.
+    fn come(&mut self, id: &EntryId) {
+        if let Some(at) = self.given_up.remove(id) {
+            self.holes.remove(&at);
+        }
     }
 
     /// Nobody who can be asked has this entry.

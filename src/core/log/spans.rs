@@ -1,5 +1,6 @@
 //! Which numbers of an author's log are here, as far as is known, and for whom: spans of consecutive numbers of one audience.
 
+use crate::limits::SPANS_MAX;
 use crate::wire::RosterHash;
 
 /// The audience of numbers that are not here: no roster has this hash, so nobody is in it.
@@ -15,6 +16,7 @@ impl Spans {
         begins.sort_unstable_by_key(|(first, _)| *first);
         let mut spans = Spans(begins);
         spans.join();
+        spans.forget_oldest();
         spans
     }
 
@@ -34,6 +36,14 @@ impl Spans {
     fn push(&mut self, first: u64, audience: RosterHash) {
         if self.0.last().is_none_or(|(_, last)| *last != audience) {
             self.0.push((first, audience));
+            self.forget_oldest();
+        }
+    }
+
+    /// An author who changes audiences at every line costs no more memory than others; what is older than that nobody is given.
+    fn forget_oldest(&mut self) {
+        if self.0.len() > SPANS_MAX {
+            self.0.drain(..self.0.len() - SPANS_MAX / 2);
         }
     }
 
@@ -45,7 +55,14 @@ impl Spans {
         let after = self.at(end).unwrap_or(NOBODY);
         let (from, to) = (self.before(first), self.0.partition_point(|(start, _)| *start <= end));
         self.0.splice(from..to, [(first, audience), (end, after)]);
-        self.join();
+        // Only these two have new neighbours.
+        for at in [from + 2, from + 1, from] {
+            if at > 0 && self.0.get(at).is_some_and(|(_, audience)| *audience == self.0[at - 1].1) {
+                self.0.remove(at);
+            }
+        }
+        self.drop_leading();
+        self.forget_oldest();
     }
 
     /// For whom this number is, as far as is known.
@@ -62,6 +79,10 @@ impl Spans {
     /// Neighbours of one audience are one span, and what is missing at the beginning is none.
     fn join(&mut self) {
         self.0.dedup_by_key(|(_, audience)| *audience);
+        self.drop_leading();
+    }
+
+    fn drop_leading(&mut self) {
         if self.0.first().is_some_and(|(_, audience)| *audience == NOBODY) {
             self.0.remove(0);
         }
@@ -124,5 +145,17 @@ mod tests {
             log.put(seq, seq + 1, BENS);
         }
         assert_eq!(spans(&log, 20), [(11, 14, 1), (15, 20, 2)]);
+    }
+
+    #[test]
+    fn an_author_who_changes_audiences_all_the_time_takes_bounded_memory() {
+        let mut log = Spans::default();
+        for seq in 1..3 * SPANS_MAX as u64 {
+            log.append(2 * seq - 2, 2 * seq, if seq % 2 == 0 { ANNS } else { BENS });
+            assert!(log.0.len() <= SPANS_MAX);
+        }
+        let head = 2 * (3 * SPANS_MAX as u64 - 1);
+        assert!(log.is_whole(head, head + 1), "the newest is here");
+        assert!(log.first().unwrap() > 2, "the oldest is forgotten");
     }
 }

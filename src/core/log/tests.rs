@@ -7,7 +7,7 @@ use crate::identity::{Ed25519, Identity};
 use crate::wire::{Run, decode, encode};
 
 /// The chain of a room founded by person 1 into which person 2 and then person 3 came, as each member holds it.
-fn chain_of(size: u8) -> (Vec<Identity>, Chain) {
+pub(super) fn chain_of(size: u8) -> (Vec<Identity>, Chain) {
     let (_, genesis, _) = room_of(1);
     let mut people = vec![person(1)];
     let mut chain = Chain::found(genesis);
@@ -19,7 +19,7 @@ fn chain_of(size: u8) -> (Vec<Identity>, Chain) {
     (people, chain)
 }
 
-fn write(log: &mut Log, chain: &Chain, who: &Identity, texts: &[&str]) -> Vec<KeptEntry> {
+pub(super) fn write(log: &mut Log, chain: &Chain, who: &Identity, texts: &[&str]) -> Vec<KeptEntry> {
     let mut salt = 0u8;
     let bodies = texts.iter().map(|text| Body::text(text).unwrap());
     log.write(bodies, chain, who, 1_000, || {
@@ -28,12 +28,12 @@ fn write(log: &mut Log, chain: &Chain, who: &Identity, texts: &[&str]) -> Vec<Ke
     })
 }
 
-fn texts(heard: &Heard) -> Vec<&str> {
+pub(super) fn texts(heard: &Heard) -> Vec<&str> {
     heard.taken.iter().map(|taken| taken.kept.entry.body.as_text().unwrap()).collect()
 }
 
 /// What `log` would send of its author's entries after a number.
-fn sent_after(log: &Log, author: &Identity, reader: &Identity, after: u64, chain: &Chain) -> Run {
+pub(super) fn sent_after(log: &Log, author: &Identity, reader: &Identity, after: u64, chain: &Chain) -> Run {
     match log.author(&author.id()).unwrap().next_for(&reader.id(), after, chain) {
         Next::Run(run) => run,
         other => panic!("{other:?}"),

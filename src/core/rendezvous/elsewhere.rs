@@ -12,15 +12,23 @@ use super::kept::{Change, PastStep};
 use super::room::{Room, Turn};
 use crate::core::consent::roster::verify_step;
 use crate::identity::PeerId;
-use crate::limits::{STEPS_TOLD_APART_MAX, WAY_BYTES_MAX, WAYS_SHOWN_MAX};
+use crate::limits::{STEPS_TOLD_APART_MAX, WAY_BYTES_MAX, WAY_STEPS_PASSED_MAX, WAYS_SHOWN_MAX};
 use crate::wire::{FromServer, Roster, RosterHash, Step, encoded_len};
 
 /// Milliseconds after which somebody may show another way, or the same again: clients do so every half minute.
 const SHOWN_AGAIN_MS: u64 = 25_000;
 
-/// The ways that were shown lately, the newest last.
+/// Milliseconds after which a way that was shown is forgotten.
+const KEPT_MS: u64 = 600_000;
+
+/// The ways that were shown lately.
 #[derive(Debug, Default)]
-pub(super) struct Ways(VecDeque<Way>);
+pub(super) struct Ways {
+    /// The newest last.
+    ways: VecDeque<Way>,
+    /// Since when how many steps of them were passed on.
+    passed: (u64, usize),
+}
 
 /// One client's.
 #[derive(Debug)]
@@ -40,28 +48,38 @@ impl Ways {
     /// adds to the last.
     fn begin(&mut self, now: u64, by: PeerId, roster: Roster) {
         let lately = |way: &Way| now < way.since.saturating_add(SHOWN_AGAIN_MS);
-        if let Some(way) = self.0.iter_mut().find(|way| way.by == by && lately(way)) {
+        if let Some(way) = self.ways.iter_mut().find(|way| way.by == by && lately(way)) {
             way.keep(roster, None);
             return;
         }
-        self.0.retain(|way| way.by != by);
+        self.ways.retain(|way| way.by != by && now < way.since.saturating_add(KEPT_MS));
         let mut way = Way { by, since: now, rosters: Vec::new(), bytes: 0 };
         way.keep(roster, None);
-        self.0.push_back(way);
-        if self.0.len() > WAYS_SHOWN_MAX {
-            self.0.pop_front();
+        self.ways.push_back(way);
+        if self.ways.len() > WAYS_SHOWN_MAX {
+            self.ways.pop_front();
         }
     }
 
     /// A roster that somebody showed, or that a verified step led to, and that step.
     fn find(&self, hash: &RosterHash) -> Option<(&Roster, Option<&PastStep>)> {
-        let mut all = self.0.iter().flat_map(|way| &way.rosters);
+        let mut all = self.ways.iter().flat_map(|way| &way.rosters);
         all.find(|(known, ..)| known == hash).map(|(_, roster, came_by)| (roster, came_by.as_ref()))
+    }
+
+    /// Whether another step may be passed on: anybody can invent rosters with others in them, and as many keys as they like to sign what
+    /// follows.
+    fn may_pass(&mut self, now: u64) -> bool {
+        if now >= self.passed.0.saturating_add(SHOWN_AGAIN_MS) {
+            self.passed = (now, 0);
+        }
+        self.passed.1 += 1;
+        self.passed.1 <= WAY_STEPS_PASSED_MAX
     }
 
     /// A way goes on by a step that was verified; whether that is news, and within the bounds.
     fn go_on(&mut self, by: &PeerId, past: PastStep, next: Roster) -> bool {
-        self.0.iter_mut().find(|way| way.by == *by).is_some_and(|way| way.keep(next, Some(past)))
+        self.ways.iter_mut().find(|way| way.by == *by).is_some_and(|way| way.keep(next, Some(past)))
     }
 }
 
@@ -115,7 +133,7 @@ impl Room {
             self.ways.go_on(&from, past, next);
             return;
         }
-        if self.ways.go_on(&from, past, next) {
+        if self.ways.go_on(&from, past, next) && self.ways.may_pass(turn.now.mono_ms) {
             let concerned = base.members.iter().map(|member| member.key).filter(|key| self.is_with_us(key));
             let message = FromServer::Step((self.id(), step.clone()));
             concerned.for_each(|key| turn.send(&key, message.clone()));
@@ -139,5 +157,18 @@ impl Room {
             next = self.ways.find(&before).and_then(|(_, came_by)| came_by.cloned());
         }
         turn.persist(Change::RoomKept(self.to_kept()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invented_ways_are_passed_on_so_often_and_no_more() {
+        let mut ways = Ways::default();
+        let passed = (0..1_000).filter(|now| ways.may_pass(*now)).count();
+        assert_eq!(passed, WAY_STEPS_PASSED_MAX);
+        assert!(ways.may_pass(SHOWN_AGAIN_MS));
     }
 }

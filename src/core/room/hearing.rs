@@ -21,7 +21,7 @@ impl Room {
         if self.waits_for_past(ctx, &run) {
             return self.hold_early(ctx, from, run);
         }
-        if self.skips_too_far(&ctx.me(), &from, &run) && !self.takes_hole(ctx, &run) {
+        if self.skips_too_far(&ctx.me(), &from, &run) && !self.takes_hole(ctx, &from, &run) {
             // What of it waits here already may wait for something that is lost.
             self.note_giver(from, &run);
             self.ask_past_gap(ctx, &run);
@@ -48,7 +48,7 @@ impl Room {
                 self.say_where_we_are(&from, &author);
                 self.frontier_soon(ctx);
             }
-            Err(Rejected::Gap) if self.takes_hole(ctx, &run) => self.on_run(ctx, from, run),
+            Err(Rejected::Gap) if self.takes_hole(ctx, &from, &run) => self.on_run(ctx, from, run),
             Err(Rejected::Gap) => {
                 self.ask_past_gap(ctx, &run);
                 self.frontier_soon(ctx);

@@ -4,6 +4,7 @@ use super::{Ctx, Reader, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::log::{AuthorLog, Heard, KeptEntry, run_of};
 use crate::identity::PeerId;
+use crate::limits::LATE_BYTES_PER_SECOND_MAX;
 use crate::wire::{Few, PeerMessage, Roster, Run};
 
 /// Milliseconds that members who have a seat and no link with us have to come with what is missing.
@@ -17,6 +18,37 @@ const SILENT_MS: u64 = 300_000;
 
 /// The number of a floor that says that nothing is there, whatever the frontier says: no entry has it.
 const NOTHING: u64 = u64::MAX;
+
+/// What is missing in an author's log, and since when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gap {
+    /// Behind which number.
+    head: u64,
+    /// Since when, in milliseconds.
+    since: u64,
+    /// The lowest number behind it that was offered, by whom, and when last: that much of it is not missing everywhere.
+    offered: Option<(u64, PeerId, u64)>,
+}
+
+/// How much of what came late was given on within the last second.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LatePassed {
+    /// Since when, in milliseconds.
+    since: u64,
+    /// Bytes, to all members together.
+    bytes: usize,
+}
+
+impl LatePassed {
+    /// Whether so many more may be given on.
+    fn takes(&mut self, now: u64, bytes: usize) -> bool {
+        if now >= self.since.saturating_add(1_000) {
+            *self = LatePassed { since: now, bytes: 0 };
+        }
+        self.bytes += bytes;
+        self.bytes <= LATE_BYTES_PER_SECOND_MAX
+    }
+}
 
 impl Room {
     /// Tells a member of which logs something is missing here beyond what they have of them, and where what is for them goes on; and
@@ -78,15 +110,17 @@ impl Room {
     }
 
     /// Takes a hole in an author's log if every linked member that has more of it, by its own word, has nothing of what is
-    /// missing here; whether it did. `run` is what would go on behind it.
-    pub(super) fn takes_hole(&mut self, ctx: &Ctx<'_>, run: &Run) -> bool {
+    /// missing here; whether it did. `run` is what would go on behind it, and `from` who gives it.
+    pub(super) fn takes_hole(&mut self, ctx: &Ctx<'_>, from: &PeerId, run: &Run) -> bool {
         let (author, goes_on_at) = (&run.first().author, run.first().seq);
-        let head = self.log.head_seq(author);
-        let (at, since) = *self.gaps.entry(*author).or_insert((head, ctx.now.mono_ms));
-        if at != head {
-            self.gaps.insert(*author, (head, ctx.now.mono_ms));
-            return self.takes_hole(ctx, run);
+        let (head, now) = (self.log.head_seq(author), ctx.now.mono_ms);
+        let known = self.gaps.get(author).filter(|gap| gap.head == head).copied();
+        let mut gap = known.unwrap_or(Gap { head, since: now, offered: None });
+        if goes_on_at > head && gap.offered.is_none_or(|(lowest, ..)| goes_on_at <= lowest) {
+            gap.offered = Some((goes_on_at, *from, now));
         }
+        self.gaps.insert(*author, gap);
+        let Gap { since, offered, .. } = gap;
         // Whoever has a seat may come, or be about to say what they have.
         let tells = |key: &PeerId| self.readers.get(key).is_some_and(|reader| reader.asked);
         let all_told = self.others(&ctx.me()).iter().all(tells);
@@ -114,6 +148,14 @@ impl Room {
                 None if ctx.now.mono_ms < since.saturating_add(SILENT_MS) => return false,
                 None => {}
             }
+        }
+        // Whoever offered less of a hole may be back in a moment.
+        let back_soon = |(number, by, at): (u64, PeerId, u64)| {
+            let away = self.has(&by) && !self.readers.contains_key(&by) && now < at.saturating_add(COMES_WITHIN_MS);
+            away && lowest.is_none_or(|floor| number < floor)
+        };
+        if offered.is_some_and(back_soon) {
+            return false;
         }
         let news = lowest.filter(|floor| !self.log.author(author).is_some_and(|log| log.takes_hole_to(*floor)));
         let Some(floor) = news else { return false };
@@ -156,7 +198,7 @@ impl Room {
 
     /// What came into a hole here is given on to those who have more of that log: they may have gone on without it as we had, and
     /// nothing else would bring it to them.
-    pub(super) fn pass_late_on(&self, ctx: &mut Ctx<'_>, from: Option<PeerId>, heard: &Heard) {
+    pub(super) fn pass_late_on(&mut self, ctx: &mut Ctx<'_>, from: Option<PeerId>, heard: &Heard) {
         let late: Vec<&KeptEntry> = heard.taken.iter().filter(|taken| taken.late).map(|taken| &taken.kept).collect();
         let mut rest = &late[..];
         while let Some(first) = rest.first() {
@@ -170,9 +212,11 @@ impl Room {
             let past_it = |(peer, reader): &(&PeerId, &Reader)| {
                 Some(**peer) != from && **peer != author && reader.has(&author) > last
             };
-            for (peer, _) in self.readers.iter().filter(past_it) {
-                self.show(ctx, peer, &run);
+            let peers: Vec<PeerId> = self.readers.iter().filter(past_it).map(|(peer, _)| *peer).collect();
+            if !self.late_passed.takes(ctx.now.mono_ms, run.encoded_bytes() * peers.len()) {
+                return;
             }
+            peers.iter().for_each(|peer| self.show(ctx, peer, &run));
         }
     }
 
@@ -199,5 +243,21 @@ impl Room {
                 && !is_member(roster, from)
         };
         self.log.past().iter().next().is_some() || self.chain().rosters().any(shared)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_comes_late_no_more_is_given_on_in_a_second_than_links_take() {
+        let mut passed = LatePassed::default();
+        let mut given = 0;
+        for now in 0..999 {
+            given += if passed.takes(now, 10_000) { 10_000 } else { 0 };
+        }
+        assert!(given > LATE_BYTES_PER_SECOND_MAX - 10_000 && given <= LATE_BYTES_PER_SECOND_MAX, "{given}");
+        assert!(passed.takes(1_000, 10_000));
     }
 }

@@ -194,8 +194,10 @@ pub(super) struct Room {
     early: VecDeque<(PeerId, Run)>,
     /// Entries that something told us names, and that are missing here.
     wanted: BTreeMap<EntryId, Wanted>,
-    /// Where each log goes on after a gap: how far we had it, and since when.
-    gaps: BTreeMap<PeerId, (u64, u64)>,
+    /// What is missing in each log, and since when.
+    gaps: BTreeMap<PeerId, holes::Gap>,
+    /// How much of what came late was given on just now.
+    late_passed: holes::LatePassed,
     /// At which number, and when, those who have more of a log were asked for what is missing.
     gaps_asked: BTreeMap<PeerId, (u64, u64)>,
     /// Who told us last of something that waits.
@@ -283,6 +285,7 @@ impl Room {
             early: VecDeque::new(),
             wanted: BTreeMap::new(),
             gaps: BTreeMap::new(),
+            late_passed: holes::LatePassed::default(),
             gaps_asked: BTreeMap::new(),
             wanted_from: me,
             traced: None,

@@ -28,7 +28,7 @@ use super::sqlite::{self, StoreError};
 use crate::core::io::{Change, Kept, KeptRoom};
 use crate::core::log::{AuthorLog, KeptEntry, Known};
 use crate::identity::PeerId;
-use crate::limits::{FORKED_ENTRIES_MAX, RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX};
+use crate::limits::{FORKED_ENTRIES_MAX, RECENT_ENTRIES_MAX, RUN_ENTRIES_MAX, SPANS_MAX};
 use crate::wire::{Entry, EntryId, RoomId, RosterHash};
 
 pub use self::people::KeptLetter;
@@ -229,8 +229,9 @@ impl PeerStore {
     fn audiences(&self, room: &RoomId, author: &PeerId) -> Result<Vec<(u64, RosterHash)>, StoreError> {
         self.rows(
             &format!(
-                "SELECT MIN(first), audience FROM run WHERE room = ? AND author = ? AND forked = 0 AND entries IS NOT NULL AND {WHOLE}
-                 GROUP BY audience ORDER BY MIN(first)"
+                "SELECT first, audience FROM (SELECT first, audience, LAG(audience) OVER (ORDER BY first) AS before FROM run
+                 WHERE room = ? AND author = ? AND forked = 0 AND entries IS NOT NULL AND {WHOLE})
+                 WHERE before IS NOT audience ORDER BY first DESC LIMIT {SPANS_MAX}"
             ),
             [room.0, author.0],
             |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), RosterHash(row.get(1)?))),
