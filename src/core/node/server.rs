@@ -265,6 +265,7 @@ impl Node {
     fn on_roster_is(&mut self, now: Now, id: RoomId, roster: RosterHash, out: &mut Vec<Output>) {
         let mut ctx = ctx!(self, now, out);
         let Some(room) = self.rooms.get_mut(&id) else { return };
+        room.show_owed_way(&mut ctx);
         let head = room.chain().head();
         let already = room.brought.is_some_and(|(at, to, _)| (at, to) == (roster, head));
         let lately = room.brought.is_some_and(|(.., when)| ctx.now.mono_ms < when.saturating_add(BRING_AGAIN_MS));
@@ -303,7 +304,6 @@ impl Node {
         };
         if roster == head {
             room.ask_server_at = None;
-            room.show_owed_way(&mut ctx);
             // It was on another half's, and tells us nothing before it knows that we are here.
             if std::mem::take(&mut room.elsewhere) {
                 ctx.tell_server(ToServer::Attach((id, head)));

@@ -21,7 +21,11 @@ impl Room {
         if self.waits_for_past(ctx, &run) {
             return self.hold_early(ctx, from, run);
         }
-        if self.skips_too_far(&ctx.me(), &from, &run) && !self.takes_hole(ctx, &from, &run) {
+        // The hole may go less far than this: then what is offered behind it comes first.
+        let me = ctx.me();
+        let too_far = self.skips_too_far(&me, &from, &run)
+            && (!self.takes_hole(ctx, &from, &run) || self.skips_too_far(&me, &from, &run));
+        if too_far {
             // What of it waits here already may wait for something that is lost.
             self.note_giver(from, &run);
             self.ask_past_gap(ctx, &run);

@@ -151,7 +151,7 @@ impl Room {
         }
         // Whoever offered less of a hole may be back in a moment.
         let back_soon = |(number, by, at): (u64, PeerId, u64)| {
-            let away = self.has(&by) && !self.readers.contains_key(&by) && now < at.saturating_add(COMES_WITHIN_MS);
+            let away = self.has(&by) && !tells(&by) && now < at.saturating_add(COMES_WITHIN_MS);
             away && lowest.is_none_or(|floor| number < floor)
         };
         if offered.is_some_and(back_soon) {

@@ -244,7 +244,7 @@ impl Room {
         self.strangers.way_owed = true;
     }
 
-    /// It knows the room, and that we are in it.
+    /// It knows the room.
     pub fn show_owed_way(&mut self, ctx: &mut Ctx<'_>) {
         let lately = |shown: u64| ctx.now.mono_ms < shown.saturating_add(WAY_AGAIN_MS);
         if std::mem::take(&mut self.strangers.way_owed) && !self.strangers.way_shown_at.is_some_and(lately) {
