@@ -265,7 +265,6 @@ impl Node {
     fn on_roster_is(&mut self, now: Now, id: RoomId, roster: RosterHash, out: &mut Vec<Output>) {
         let mut ctx = ctx!(self, now, out);
         let Some(room) = self.rooms.get_mut(&id) else { return };
-        room.show_owed_way(&mut ctx);
         let head = room.chain().head();
         let already = room.brought.is_some_and(|(at, to, _)| (at, to) == (roster, head));
         let lately = room.brought.is_some_and(|(.., when)| ctx.now.mono_ms < when.saturating_add(BRING_AGAIN_MS));
@@ -323,7 +322,7 @@ impl Node {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let restored = (room.chain().genesis().as_signed().clone(), room.chain().current().clone());
         ctx.tell_server(ToServer::Restore(restored));
-        room.owe_way();
+        room.show_way_at_times(&mut ctx);
     }
 
     fn deleted(&mut self, deletion: Signed<Deletion>, out: &mut Vec<Output>) {

@@ -56,10 +56,7 @@ pub(in crate::core) struct Strangers {
     pub approved: VecDeque<PeerId>,
     /// When the other half may be told again how we parted, at the earliest.
     pub met_again_at: u64,
-    /// Whether the server lost the room, so that it is to be shown our way once it has taken it back. It may well not: somebody else's has
-    /// the name by then, and what it is told of a room that it doesn't know it answers, each time, by saying so.
-    way_owed: bool,
-    /// When it was last shown so.
+    /// When a server that had lost the room was last shown our way.
     way_shown_at: Option<u64>,
     /// How many rosters of earlier stays a server that is elsewhere was asked about in this turn.
     earlier_asked: usize,
@@ -239,15 +236,11 @@ impl Room {
         self.owed = 0;
     }
 
-    /// The server knows nothing of the room: once it does, it is shown our way.
-    pub fn owe_way(&mut self) {
-        self.strangers.way_owed = true;
-    }
-
-    /// It knows the room.
-    pub fn show_owed_way(&mut self, ctx: &mut Ctx<'_>) {
+    /// The server has lost the room, and is shown our way with it. Not each time: while somebody else's room has the name it goes on not
+    /// knowing ours, and says so to each thing that it is told.
+    pub fn show_way_at_times(&mut self, ctx: &mut Ctx<'_>) {
         let lately = |shown: u64| ctx.now.mono_ms < shown.saturating_add(WAY_AGAIN_MS);
-        if std::mem::take(&mut self.strangers.way_owed) && !self.strangers.way_shown_at.is_some_and(lately) {
+        if !self.strangers.way_shown_at.is_some_and(lately) {
             self.strangers.way_shown_at = Some(ctx.now.mono_ms);
             self.show_way(ctx);
         }
