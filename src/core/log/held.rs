@@ -128,7 +128,7 @@ impl Held {
         {
             waiting.remove(id);
             if waiting.is_empty() {
-                self.waits_for.remove(&*on);
+                self.waits_for.remove(on);
             }
         }
         self.remove(id);
