@@ -128,11 +128,14 @@ impl Driver {
     pub(super) async fn look_up_for(&mut self, room: RoomId, question: Question) -> Input {
         let Question { ids, numbers } = question;
         let asked: Vec<EntryId> = ids.into_iter().collect();
-        let mut found: Vec<(EntryId, Known)> =
-            asked.iter().filter_map(|id| Some((*id, self.node.known(&room, id)?))).collect();
-        let come = |id: &EntryId| found.iter().any(|(here, _)| here == id);
-        let (ids, numbers): (Vec<EntryId>, Vec<(PeerId, u64)>) =
-            (asked.iter().filter(|id| !come(id)).copied().collect(), numbers.into_iter().collect());
+        let (mut found, mut ids): (Vec<(EntryId, Known)>, Vec<EntryId>) = Default::default();
+        for id in &asked {
+            match self.node.known(&room, id) {
+                Some(known) => found.push((*id, known)),
+                None => ids.push(*id),
+            }
+        }
+        let numbers: Vec<(PeerId, u64)> = numbers.into_iter().collect();
         if !ids.is_empty() || !numbers.is_empty() {
             let looked_up = self.store.look_up(&room, &ids, &numbers);
             found.extend(self.or_none(looked_up).await);

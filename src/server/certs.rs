@@ -86,16 +86,19 @@ fn read(open: File, file: &Path) -> Result<Zeroizing<Vec<u8>>, CertsError> {
 /// half file, and what is needed to [`finish`] a half pair. A link refuses to replace what another process made meanwhile.
 fn create(dir: &Path) -> io::Result<()> {
     let (certificate, key) = ServerKey::new_pem();
+    // Not the process: its number comes again, in a container at every start, and what a killed one left would be in the way.
+    let start = format!("{:016x}", rand::random::<u64>());
+    let begun = |name: &str| dir.join(format!(".{name}.{start}"));
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let written = [(KEY_FILE, key.as_str(), 0o600), (CERTIFICATE_FILE, certificate.as_str(), 0o644)]
         .into_iter()
-        .try_for_each(|(name, text, mode)| write_new(&begun(dir, name), text.as_bytes(), mode))
+        .try_for_each(|(name, text, mode)| write_new(&begun(name), text.as_bytes(), mode))
         .and_then(|()| sync(dir))
-        .and_then(|()| std::fs::hard_link(begun(dir, KEY_FILE), dir.join(KEY_FILE)))
-        .and_then(|()| std::fs::hard_link(begun(dir, CERTIFICATE_FILE), dir.join(CERTIFICATE_FILE)))
+        .and_then(|()| std::fs::hard_link(begun(KEY_FILE), dir.join(KEY_FILE)))
+        .and_then(|()| std::fs::hard_link(begun(CERTIFICATE_FILE), dir.join(CERTIFICATE_FILE)))
         .and_then(|()| sync(dir));
     for name in [KEY_FILE, CERTIFICATE_FILE] {
-        let _ = std::fs::remove_file(begun(dir, name));
+        let _ = std::fs::remove_file(begun(name));
     }
     written
 }
@@ -115,8 +118,8 @@ fn finish(dir: &Path) -> io::Result<bool> {
         let same = |path: &&PathBuf| {
             std::fs::metadata(path).is_ok_and(|one| (one.dev(), one.ino()) == (half.dev(), half.ino()))
         };
-        let Some(process) = begun(here).find(same).and_then(|path| path.extension()) else { continue };
-        let Some(other) = begun(lacking).find(|path| path.extension() == Some(process)) else { continue };
+        let Some(start) = begun(here).find(same).and_then(|path| path.extension()) else { continue };
+        let Some(other) = begun(lacking).find(|path| path.extension() == Some(start)) else { continue };
         std::fs::hard_link(other, dir.join(lacking))?;
         sync(dir)?;
         for path in begun(here).chain(begun(lacking)) {
@@ -125,11 +128,6 @@ fn finish(dir: &Path) -> io::Result<bool> {
         return Ok(true);
     }
     Ok(false)
-}
-
-/// Where this process writes a file of the pair before it is whole.
-fn begun(dir: &Path, name: &str) -> PathBuf {
-    dir.join(format!(".{name}.{}", std::process::id()))
 }
 
 fn sync(dir: &Path) -> io::Result<()> {
