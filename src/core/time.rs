@@ -30,3 +30,23 @@ pub fn left_ms(now: Now, at: u64) -> u64 {
 pub fn left_s(now: Now, at: u64) -> u64 {
     left_ms(now, at).div_ceil(1000)
 }
+
+/// How much of something was spent since when, where so much is allowed in each span of time.
+#[derive(Debug, Clone, Default)]
+pub struct Allowance {
+    /// Since when, in milliseconds.
+    since: u64,
+    /// How much.
+    spent: usize,
+}
+
+impl Allowance {
+    /// Whether so much more may be spent, of `most` in each `span_ms`. What may not is spent all the same: nothing smaller slips through after it.
+    pub fn takes(&mut self, now: Now, amount: usize, most: usize, span_ms: u64) -> bool {
+        if now.mono_ms >= self.since.saturating_add(span_ms) {
+            *self = Allowance { since: now.mono_ms, spent: 0 };
+        }
+        self.spent += amount;
+        self.spent <= most
+    }
+}

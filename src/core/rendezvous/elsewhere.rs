@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use super::kept::{Change, PastStep};
 use super::room::{Room, Turn};
 use crate::core::consent::roster::verify_step;
+use crate::core::time::{Allowance, Now};
 use crate::identity::PeerId;
 use crate::limits::{STEPS_TOLD_APART_MAX, WAY_BYTES_MAX, WAY_STEPS_PASSED_MAX, WAYS_SHOWN_MAX};
 use crate::wire::{FromServer, Roster, RosterHash, Step, encoded_len};
@@ -26,8 +27,8 @@ const KEPT_MS: u64 = 600_000;
 pub(super) struct Ways {
     /// The newest last.
     ways: VecDeque<Way>,
-    /// Since when how many steps of them were passed on.
-    passed: (u64, usize),
+    /// How many steps of them were passed on.
+    passed: Allowance,
 }
 
 /// One client's.
@@ -69,12 +70,8 @@ impl Ways {
 
     /// Whether another step may be passed on: anybody can invent rosters with others in them, and as many keys as they like to sign what
     /// follows.
-    fn may_pass(&mut self, now: u64) -> bool {
-        if now >= self.passed.0.saturating_add(SHOWN_AGAIN_MS) {
-            self.passed = (now, 0);
-        }
-        self.passed.1 += 1;
-        self.passed.1 <= WAY_STEPS_PASSED_MAX
+    fn may_pass(&mut self, now: Now) -> bool {
+        self.passed.takes(now, 1, WAY_STEPS_PASSED_MAX, SHOWN_AGAIN_MS)
     }
 
     /// A way goes on by a step that was verified; whether that is news, and within the bounds.
@@ -133,7 +130,7 @@ impl Room {
             self.ways.go_on(&from, past, next);
             return;
         }
-        if self.ways.go_on(&from, past, next) && self.ways.may_pass(turn.now.mono_ms) {
+        if self.ways.go_on(&from, past, next) && self.ways.may_pass(turn.now) {
             let concerned = base.members.iter().map(|member| member.key).filter(|key| self.is_with_us(key));
             let message = FromServer::Step((self.id(), step.clone()));
             concerned.for_each(|key| turn.send(&key, message.clone()));
@@ -167,8 +164,9 @@ mod tests {
     #[test]
     fn invented_ways_are_passed_on_so_often_and_no_more() {
         let mut ways = Ways::default();
-        let passed = (0..1_000).filter(|now| ways.may_pass(*now)).count();
+        let at = |mono_ms| Now { mono_ms, wall_ms: 0 };
+        let passed = (0..1_000).filter(|now| ways.may_pass(at(*now))).count();
         assert_eq!(passed, WAY_STEPS_PASSED_MAX);
-        assert!(ways.may_pass(SHOWN_AGAIN_MS));
+        assert!(ways.may_pass(at(SHOWN_AGAIN_MS)));
     }
 }

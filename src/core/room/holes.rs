@@ -30,26 +30,6 @@ pub(super) struct Gap {
     offered: Option<(u64, PeerId, u64)>,
 }
 
-/// How much of what came late was given on within the last second.
-#[derive(Debug, Clone, Default)]
-pub(super) struct LatePassed {
-    /// Since when, in milliseconds.
-    since: u64,
-    /// Bytes, to all members together.
-    bytes: usize,
-}
-
-impl LatePassed {
-    /// Whether so many more may be given on.
-    fn takes(&mut self, now: u64, bytes: usize) -> bool {
-        if now >= self.since.saturating_add(1_000) {
-            *self = LatePassed { since: now, bytes: 0 };
-        }
-        self.bytes += bytes;
-        self.bytes <= LATE_BYTES_PER_SECOND_MAX
-    }
-}
-
 impl Room {
     /// Tells a member of which logs something is missing here beyond what they have of them, and where what is for them goes on; and
     /// if it came meanwhile, that nothing is missing any more.
@@ -134,7 +114,7 @@ impl Room {
             return false;
         }
         let mut lowest: Option<u64> = None;
-        let known = self.audience(&run.first().audience).is_some();
+        let readable = self.audience(&run.first().audience).is_some();
         // What is for a roster that nobody could tell us in all that time can't be taken, and keeps nothing else waiting; it still may come.
         let strange = ctx.now.mono_ms >= since.saturating_add(COMES_WITHIN_MS);
         let more = self.readers.iter().filter(|(_, reader)| reader.has(author) > head && !reader.has_nothing(author));
@@ -142,7 +122,7 @@ impl Room {
             let floor = reader.floor_beyond(author, head);
             match floor {
                 _ if strange && self.offers_strange(peer, author, floor) => {
-                    lowest = lowest.into_iter().chain(known.then_some(goes_on_at)).min();
+                    lowest = lowest.into_iter().chain(readable.then_some(goes_on_at)).min();
                 }
                 Some(floor) => lowest = lowest.into_iter().chain([floor]).min(),
                 None if ctx.now.mono_ms < since.saturating_add(SILENT_MS) => return false,
@@ -213,7 +193,8 @@ impl Room {
                 Some(**peer) != from && **peer != author && reader.has(&author) > last
             };
             let peers: Vec<PeerId> = self.readers.iter().filter(past_it).map(|(peer, _)| *peer).collect();
-            if !self.late_passed.takes(ctx.now.mono_ms, run.encoded_bytes() * peers.len()) {
+            let bytes = run.encoded_bytes() * peers.len();
+            if !self.late_passed.takes(ctx.now, bytes, LATE_BYTES_PER_SECOND_MAX, 1_000) {
                 return;
             }
             peers.iter().for_each(|peer| self.show(ctx, peer, &run));
@@ -249,15 +230,17 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::time::{Allowance, Now};
 
     #[test]
     fn of_what_comes_late_no_more_is_given_on_in_a_second_than_links_take() {
-        let mut passed = LatePassed::default();
+        let mut passed = Allowance::default();
+        let mut takes = |mono_ms| passed.takes(Now { mono_ms, wall_ms: 0 }, 10_000, LATE_BYTES_PER_SECOND_MAX, 1_000);
         let mut given = 0;
         for now in 0..999 {
-            given += if passed.takes(now, 10_000) { 10_000 } else { 0 };
+            given += if takes(now) { 10_000 } else { 0 };
         }
         assert!(given > LATE_BYTES_PER_SECOND_MAX - 10_000 && given <= LATE_BYTES_PER_SECOND_MAX, "{given}");
-        assert!(passed.takes(1_000, 10_000));
+        assert!(takes(1_000));
     }
 }

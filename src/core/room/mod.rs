@@ -45,7 +45,7 @@ use super::io::{Change, LinkId, Output, StepNote};
 use super::log::Log;
 use super::marks::Marks;
 use super::private::Privates;
-use super::time::Now;
+use super::time::{Allowance, Now};
 use crate::identity::{PeerId, RoomName, Scheme, Signed, Signer, Verified};
 use crate::limits::CANDIDATES_MAX;
 use crate::planted::{self, Bug};
@@ -197,7 +197,7 @@ pub(super) struct Room {
     /// What is missing in each log, and since when.
     gaps: BTreeMap<PeerId, holes::Gap>,
     /// How much of what came late was given on just now.
-    late_passed: holes::LatePassed,
+    late_passed: Allowance,
     /// At which number, and when, those who have more of a log were asked for what is missing.
     gaps_asked: BTreeMap<PeerId, (u64, u64)>,
     /// Who told us last of something that waits.
@@ -285,7 +285,7 @@ impl Room {
             early: VecDeque::new(),
             wanted: BTreeMap::new(),
             gaps: BTreeMap::new(),
-            late_passed: holes::LatePassed::default(),
+            late_passed: Allowance::default(),
             gaps_asked: BTreeMap::new(),
             wanted_from: me,
             traced: None,
