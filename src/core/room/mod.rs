@@ -433,8 +433,12 @@ impl Room {
             true => HeadMeans::Ahead,
         };
         match means {
-            HeadMeans::Level => self.confirm_seat(ctx),
+            HeadMeans::Level => {
+                self.confirm_seat(ctx);
+                self.caught_up(ctx, from);
+            }
             HeadMeans::Behind => {
+                self.readers.entry(from).and_modify(|reader| reader.behind = true);
                 let (room, steps) = (self.id(), self.seat.chain().steps_after(&head.roster).unwrap_or_default());
                 for step in steps {
                     ctx.tell_peer(&from, PeerMessage::Step((room, step.clone())));
@@ -453,6 +457,14 @@ impl Room {
             self.greet(ctx, from);
             self.catch_up_soon(ctx.now, &from);
             self.reach_changed(ctx);
+        }
+    }
+
+    /// A member that was behind is on our roster: what it heard before of what is being decided here meant nothing to it.
+    fn caught_up(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
+        let Some(reader) = self.readers.get_mut(&peer) else { return };
+        if std::mem::take(&mut reader.behind) {
+            self.open_decisions().into_iter().for_each(|message| ctx.tell_peer(&peer, message));
         }
     }
 
