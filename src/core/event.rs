@@ -546,6 +546,12 @@ pub enum Event {
         /// Who, the most senior first.
         members: Vec<Person>,
     },
+    /// The room has split, and no rule brings its halves together: the server has kept it for minutes for others, who went on without us.
+    /// [`Command::Rejoin`] goes there.
+    Apart {
+        /// Which room.
+        room: RoomName,
+    },
     /// We are out of a room.
     Left {
         /// Where.

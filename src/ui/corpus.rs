@@ -276,6 +276,7 @@ pub fn failures() -> Vec<Failure> {
     vec![
         Failure::NotInRoom(lobby()),
         Failure::AlreadyThere(lobby()),
+        Failure::SeatThere(lobby()),
         Failure::NoSuchKnock,
         Failure::AmbiguousName(name("bob")),
         Failure::AnotherDecisionOpen { name: name("bob") },
@@ -300,6 +301,7 @@ pub fn failures() -> Vec<Failure> {
         Failure::ServerRefused { why: EVIL.into() },
         Failure::NameTaken(name("bob")),
         Failure::NotCreator(lobby()),
+        Failure::NotApart(lobby()),
         Failure::NoSuchRoom(lobby()),
         Failure::NotKept { why: EVIL.into() },
         Failure::NoSpace { own: true, what: Shortage::Disk { free_mb: 12 } },
@@ -379,6 +381,7 @@ pub fn events() -> Vec<Event> {
         events.push(Event::KnockOver { room: room(), knock: knock(), name: name("dana"), how });
         events.push(Event::Refused { room: room(), reason: how });
     }
+    events.push(Event::Apart { room: room() });
     for why in [Leaving::Asked, Leaving::Deleted, Leaving::DroppedByOthers, Leaving::Removed, Leaving::Reformed] {
         events.push(Event::Left { room: room(), why });
     }

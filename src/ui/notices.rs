@@ -99,6 +99,7 @@ pub fn notice(event: &Event) -> Vec<String> {
         Event::Link { name, path, grace_s, tried, .. } => paths::change(name, path, *grace_s, *tried),
         Event::Paths { room, routes } => paths::table(room, routes),
         Event::Members { room, size, members, .. } => members_table(room, *size, members),
+        Event::Apart { room } => vec![words::apart(room)],
         Event::Left { room, why } => vec![match why {
             Leaving::Asked => format!("you have left {}", shown(room)),
             Leaving::Deleted => words::room_deleted(room).message,

@@ -229,6 +229,7 @@ impl<O: Write, E: Write> Pipe<O, E> {
                 return;
             }
             Slash::Leave => Ok(Command::Leave(room)),
+            Slash::Rejoin => Ok(Command::Rejoin(room)),
             Slash::Delete => Ok(Command::Delete(room)),
         };
         match decided {

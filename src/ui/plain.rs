@@ -266,6 +266,7 @@ impl Plain {
                     self.quit(Exit::Done);
                 }
             }
+            (Slash::Rejoin, Some(room)) => self.port.send(Command::Rejoin(room)),
             (Slash::Members, Some(room)) => self.port.send(Command::Members(room)),
             (Slash::Paths, Some(room)) => self.port.send(Command::Paths(room)),
             (Slash::Last(count), Some(room)) => self.port.send(Command::Last { room, count }),

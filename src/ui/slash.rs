@@ -59,6 +59,8 @@ pub enum Slash {
     Export(PathBuf),
     /// Leave the room.
     Leave,
+    /// Go over to the other half of a room that has split.
+    Rejoin,
     /// Delete the room at the server.
     Delete,
     /// Leave and end.
@@ -295,6 +297,13 @@ pub const COMMANDS: &[Entry] = &[
         parse: |rest| alone(rest, Slash::Leave),
     },
     Entry {
+        name: "rejoin",
+        aliases: &[],
+        usage: "/rejoin",
+        help: "when the room has split: leave this half and knock at the one that the server keeps",
+        parse: |rest| alone(rest, Slash::Rejoin),
+    },
+    Entry {
         name: "help",
         aliases: &["?"],
         usage: "/help",
@@ -468,6 +477,7 @@ mod tests {
             ("/list", Do(Slash::List)),
             ("/list all", Line::Wrong("/list")),
             ("/leave", Do(Slash::Leave)),
+            ("/rejoin", Do(Slash::Rejoin)),
             ("/delete room", Do(Slash::Delete)),
             ("/export chat.txt", Do(Slash::Export("chat.txt".into()))),
             ("/help", Do(Slash::Help)),

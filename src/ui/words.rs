@@ -73,6 +73,11 @@ pub fn failure(failure: &Failure) -> Said {
         Failure::AlreadyThere(room) => {
             Said::new("already_there", format!("you are in {} already, or knocking at it", shown(room)), None)
         }
+        Failure::SeatThere(room) => Said::new(
+            "seat_there",
+            format!("you have a seat in a room called {} already", shown(room)),
+            hint(format!("p2pchat join {} goes back to it; /leave there gives it up", shown(room))),
+        ),
         Failure::NoSuchMember(name) => Said::new(
             "no_such_member",
             format!("nobody called {} is here, other than yourself", shown(name)),
@@ -192,6 +197,11 @@ pub fn failure(failure: &Failure) -> Said {
             format!("the name {} belongs to somebody else at this server", shown(name)),
             hint("choose another with --name NAME"),
         ),
+        Failure::NotApart(room) => Said::new(
+            "not_apart",
+            format!("{} has not split, as far as anybody says: there is nowhere to go over to", shown(room)),
+            hint("/members shows who is here"),
+        ),
         Failure::NotCreator(room) => Said::new(
             "not_creator",
             format!("only the creator may delete {}", shown(room)),
@@ -297,6 +307,8 @@ pub fn failure_exit(failure: &Failure) -> Option<Exit> {
         | Failure::PasswordRefused
         | Failure::ServerRefused { .. }
         | Failure::NameTaken(_)
+        | Failure::NotApart(_)
+        | Failure::SeatThere(_)
         | Failure::NotCreator(_)
         | Failure::NoSuchRoom(_) => Some(Exit::Failed),
         Failure::NoServer | Failure::NoHost => Some(Exit::Unreachable),
@@ -506,6 +518,15 @@ pub fn dropped(room: &RoomName) -> Said {
         "dropped",
         format!("the others in {} could not reach you and went on without you; knocking again", shown(room)),
         None,
+    )
+}
+
+/// The server keeps the room for a half of it that we are not in.
+pub fn apart(room: &RoomName) -> String {
+    format!(
+        "{} has split: the server keeps it for others, who went on without you. You stay with those who are here; /rejoin goes \
+         over, where all members must let you in",
+        shown(room)
     )
 }
 

@@ -6,6 +6,7 @@
 mod absence;
 mod addresses;
 mod answers;
+mod apart;
 mod arrivals;
 mod feeding;
 mod hearing;
@@ -243,8 +244,8 @@ pub(super) struct Room {
     pub looking: bool,
     /// Not before this moment is it asked again.
     pub look_at: u64,
-    /// Whether the server is on a roster that we don't know.
-    pub elsewhere: bool,
+    /// Whether the server keeps the room for others.
+    pub apart: apart::Apart,
     /// When to ask the server for the roster it is on, unless it says that it has followed our last step.
     pub ask_server_at: Option<u64>,
     /// Whether the server or a member confirmed our seat, so that the user was told we are in.
@@ -306,7 +307,7 @@ impl Room {
             drop_not_before: 0,
             brought: None,
             owed: 0,
-            elsewhere: false,
+            apart: Default::default(),
             looking: false,
             look_at: 0,
             ask_server_at: None,

@@ -154,6 +154,9 @@ enum Output<'a> {
         size: u16,
         members: Vec<Member<'a>>,
     },
+    Apart {
+        room: &'a str,
+    },
     Left {
         room: &'a str,
         why: &'static str,
@@ -363,6 +366,7 @@ pub fn event_line(event: &Event) -> String {
             size: *size,
             members: members.iter().map(member).collect(),
         },
+        Event::Apart { room } => Output::Apart { room: room.as_str() },
         Event::Left { room, why } => Output::Left {
             room: room.as_str(),
             why: match why {

@@ -106,6 +106,7 @@ fn every_input_is_understood() {
         (format!(r#"{{"do":"enter","ticket":"{}"}}"#, corpus::ticket()), Command::Enter(corpus::ticket())),
         (r#"{"do":"publish","server":"chat.example"}"#.to_owned(), Command::Publish { server: "chat.example".into() }),
         (r#"{"do":"leave","room":"lobby"}"#.to_owned(), Command::Leave(room())),
+        (r#"{"do":"rejoin","room":"lobby"}"#.to_owned(), Command::Rejoin(room())),
         (r#"{"do":"members","room":"lobby"}"#.to_owned(), Command::Members(room())),
         (r#"{"do":"paths","room":"lobby"}"#.to_owned(), Command::Paths(room())),
         (r#"{"do":"delete","room":"lobby"}"#.to_owned(), Command::Delete(room())),

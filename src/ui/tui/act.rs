@@ -320,6 +320,7 @@ fn carry_out(model: &mut Model, slash: Slash, out: &mut Vec<Effect>) {
         }
         Slash::Leave if model.tab().standing == Standing::Outside => return update::leave(model, Exit::Done, out),
         Slash::Leave => Command::Leave(room),
+        Slash::Rejoin => Command::Rejoin(room),
         Slash::Members => Command::Members(room),
         Slash::Paths => Command::Paths(room),
         Slash::Last(count) if model.tab().with.is_some() => return talk::look_back(model, count, out),

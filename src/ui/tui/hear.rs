@@ -218,6 +218,7 @@ fn room_of(event: &Event) -> Option<&RoomName> {
         | Event::Rules { room, .. }
         | Event::Pending { room, .. }
         | Event::Waits { room, .. }
+        | Event::Apart { room }
         | Event::Membership { room, .. }
         | Event::Paths { room, .. } => Some(room),
         Event::Misbehaviour { room, .. } => room.as_ref(),
