@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use super::exit::EXIT_HELP;
-use super::tickets::Target;
+use super::tickets::{Target, new_room};
 use crate::peer::api::limits::*;
 use crate::peer::api::{Name, RoomName};
 
@@ -155,6 +155,7 @@ pub struct Stay {
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Create {
     /// What the room is called
+    #[arg(value_parser = new_room)]
     pub room: RoomName,
     /// How the room is made.
     #[command(flatten)]
@@ -171,6 +172,7 @@ pub struct Create {
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Host {
     /// What the room is called
+    #[arg(value_parser = new_room)]
     pub room: RoomName,
     /// Announce the room's name and your key's fingerprint to the local network, for `join --lan`
     #[arg(long)]

@@ -169,7 +169,8 @@ fn edit(mut editor: ChatEditor, tell: &mpsc::Sender<Typed>, saying: &AtomicBool)
         if tell.blocking_send(Typed { key, go_on }).is_err() || end {
             return;
         }
-        if gone_on.recv_timeout(ANSWER_WITHIN) == Err(std_mpsc::RecvTimeoutError::Disconnected) && tell.is_closed() {
+        // The terminal is left as it was found from then on: Ctrl-C is a signal again.
+        if gone_on.recv_timeout(ANSWER_WITHIN).is_err() && tell.is_closed() {
             return;
         }
     }
