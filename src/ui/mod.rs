@@ -37,6 +37,7 @@ pub mod stop;
 pub mod terminal;
 pub mod tickets;
 pub mod tui;
+pub mod turns;
 pub mod verdict;
 pub mod words;
 pub mod wrap;
@@ -298,7 +299,8 @@ where
         Face::Chat(opening, _, creation) if global.json => {
             (json::run(chat, opening, creation, stdin(), stdout(), stop).await, None)
         }
-        Face::Chat(opening, _, creation) if !global.plain && tui::screen::is_usable() => {
+        // Which room is meant at an address is known only when somebody answers there; a screen is of a room from the beginning.
+        Face::Chat(opening, _, creation) if !global.plain && opening.room().is_some() && tui::screen::is_usable() => {
             let ended = tui::run(chat, opening, settled.on_screen(creation), settled.data_dir.clone(), stop).await;
             match ended {
                 Ok((exit, said, farewell)) => {

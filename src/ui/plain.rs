@@ -167,6 +167,8 @@ impl Plain {
                 self.notices(tickets::code(ticket, (self.terminal.columns)().unwrap_or(80))).await;
             }
             Event::Knocking { yes, of, expires_in_s, .. } => self.on_own_knock(&event, *yes, *of, *expires_in_s).await,
+            // Looked up to find the one room that is meant.
+            Event::Rooms { .. } if self.room.is_none() => {}
             // Said at the end, or by the question that follows.
             Event::Refused { room, .. } if self.room.as_ref() == Some(room) => {}
             Event::Failed(_) if !self.session.is_inside() => {}

@@ -412,7 +412,7 @@ fn lines_that_come_at_once_are_all_said_before_the_end_behind_them() {
     alice.shows("Type yes or no");
     alice.press("yes\r");
     alice.shows("is yours");
-    let texts: Vec<String> = (0..40).map(|number| format!("pasted line {number}.")).collect();
+    let texts: Vec<String> = (0..300).map(|number| format!("{number:120}. pasted line")).collect();
     alice.press(&format!("{}\r:q\r", texts.join("\r")));
     assert!(alice.within(DEADLINE, |seen| seen.ended.then_some(())).is_some(), "{}", alice.screen());
     let (exit, told, _) = run(&mut world.command("alice", &["export", "lobby"]));
