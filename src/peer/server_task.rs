@@ -153,8 +153,11 @@ impl ServerTask {
     }
 
     async fn tell_unreachable(&self, server: String, error: &ServerDialError) {
-        let no_such_name = matches!(error, ServerDialError::NotFound(_));
-        let failure = Failure::ServerUnreachable { server, why: error.to_string(), no_such_name };
+        let (why, no_such_name) = match error {
+            ServerDialError::NotFound(reason) => (reason.clone(), true),
+            _ => (error.to_string(), false),
+        };
+        let failure = Failure::ServerUnreachable { server, why, no_such_name };
         self.tell(Event::Failed(failure)).await;
     }
 

@@ -169,6 +169,7 @@ where
             let pipe = choices(join.pipe);
             let opening = match joining(join, create, offer, &mut way) {
                 Ok(opening) => opening,
+                Err(said) if said.code == "usage" => return (Exit::Usage, Some(said)),
                 Err(said) => return (Exit::Failed, Some(said)),
             };
             Face::Chat(opening, pipe, creation)
@@ -256,7 +257,9 @@ fn joining(
                     _ => None,
                 })
                 .collect();
-            let several = || Said::new("usage", "only of tickets several can be given", None);
+            let several = || {
+                Said::new("usage", "one room can be joined at a time; several can be given of its tickets only", None)
+            };
             let merged = Ticket::merge(tickets.ok_or_else(several)?).map_err(words::bad_ticket)?;
             let ticket = merged.ok_or_else(several)?;
             way.certificate = ticket.certificate();

@@ -30,8 +30,8 @@ use crate::peer::api::{Chat, Command, Ending, Event, KnockRef, Manner, Name, Pee
 /// How often the clock of our own knock is shown when nothing else changes.
 const TICK: Duration = Duration::from_secs(10);
 
-/// How long an end may take before it is told what it waits for: most are over by then.
-const TELL_LEAVING_AFTER: Duration = Duration::from_secs(1);
+/// How long an end may take before it is told what it waits for: closing what nobody answers any more takes two seconds.
+const TELL_LEAVING_AFTER: Duration = Duration::from_secs(3);
 
 /// Columns that short names are padded to, so that texts stand under each other.
 const NAME_COLUMNS: usize = 8;
