@@ -201,7 +201,7 @@ fn cant_open(file: &Path, why: &crate::store::StoreError) -> StartError {
 /// Two chats on one identity would both write its log, which others must take for a forgery.
 fn lock(data_dir: &Path) -> Result<File, StartError> {
     let file = data_dir.join("lock");
-    let failed = |why: String| StartError::Store { file: file.clone(), why };
+    let failed = |why: String| StartError::Store { file: data_dir.to_owned(), why };
     let lock = File::create(&file).map_err(|error| failed(error.to_string()))?;
     lock.try_lock().map_err(|_| StartError::Busy { data_dir: data_dir.to_owned() })?;
     Ok(lock)

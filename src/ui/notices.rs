@@ -23,7 +23,7 @@ pub fn notice(event: &Event) -> Vec<String> {
             let mut lines = vec![
                 format!("warning: the history was damaged ({})", shown(why)),
                 format!(
-                    "  it is set aside as {}; {} of it saved",
+                    "  it is set aside as {}; {} of it could be saved",
                     shown(aside.display()),
                     recall::messages_in_words(*saved)
                 ),
