@@ -91,7 +91,7 @@ pub fn open() -> io::Result<(Terminal, Closing)> {
         if let Ok(found) = tcgetattr(io::stdin()) {
             *FOUND.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
         }
-        let turns = Arc::new(Turns::new());
+        let turns = Arc::new(Turns::at_start());
         let (editor, printer) = editor(&saying, &turns).map_err(io::Error::other)?;
         let (saying, typing) = (saying.clone(), turns.clone());
         std::thread::Builder::new().name("editor".into()).spawn(move || {

@@ -29,7 +29,7 @@ struct State {
 
 impl Turns {
     /// Before the first line.
-    pub fn new() -> Self {
+    pub fn at_start() -> Self {
         Turns { state: Mutex::new(State { between: true, key: Instant::now() }), changed: Condvar::new() }
     }
 
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn only_an_editor_at_rest_is_handed_what_comes_in() {
-        let (turns, mut editor) = (Turns::new(), Editor::default());
+        let (turns, mut editor) = (Turns::at_start(), Editor::default());
         turns.show("between\n".to_owned(), &mut editor).unwrap();
         assert!(editor.0.is_empty(), "written past it");
         turns.begin_line();
