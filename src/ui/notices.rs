@@ -64,7 +64,7 @@ pub fn notice(event: &Event) -> Vec<String> {
         | Event::Invite { .. } => said::lines(event, &Messages::default(), &jiff::tz::TimeZone::system()),
         Event::ServerUp { server, member } => vec![format!("connected to {}", reach::whom(server, *member))],
         Event::ServerDown { server } => vec![format!(
-            "the server {} is gone; it is tried again by itself, and chats go on without it",
+            "the server {} is gone; chats go on without it, and it is tried again by itself",
             shown(server)
         )],
         Event::Rooms { rooms, people } => rooms_table(rooms, people),
