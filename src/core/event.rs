@@ -85,6 +85,8 @@ pub enum Event {
         server: String,
         /// Its certificate's.
         fingerprint: Fingerprint,
+        /// Whether it is no server, but a member who hosts.
+        member: bool,
     },
     /// The server's certificate is remembered from now on.
     Pinned {
@@ -92,11 +94,15 @@ pub enum Event {
         server: String,
         /// Its certificate's.
         fingerprint: Fingerprint,
+        /// Whether it is no server, but a member who hosts.
+        member: bool,
     },
     /// Logged in at the server.
     ServerUp {
         /// The server as the user named it.
         server: String,
+        /// Whether it is no server, but a member who hosts.
+        member: bool,
     },
     /// The server is gone; chats go on, and the client keeps trying.
     ServerDown {

@@ -43,6 +43,8 @@ pub enum Slash {
     Approve(Newcomer),
     /// Refuse a newcomer.
     Deny(Newcomer),
+    /// Show who asks to join.
+    Requests,
     /// Show the newest texts once more.
     Last(usize),
     /// Look for words in what was said.
@@ -151,6 +153,13 @@ pub const COMMANDS: &[Entry] = &[
         usage: "/waiting",
         help: "show what is being decided, and who is awaited",
         parse: |rest| alone(rest, Slash::Decide(Decide::Waiting)),
+    },
+    Entry {
+        name: "requests",
+        aliases: &["knocks"],
+        usage: "/requests",
+        help: "look at who asks to join, to answer (F2 in the full-screen chat)",
+        parse: |rest| alone(rest, Slash::Requests),
     },
     Entry {
         name: "history",

@@ -3,9 +3,12 @@
 //! What is not our own words in them (names, reasons of the server or the system) has passed [`super::escape`].
 
 use std::fmt::Display;
+use std::io;
+use std::path::Path;
 
 use super::escape;
 use super::exit::Exit;
+use super::reach;
 use crate::peer::api::limits::*;
 use crate::peer::api::{
     BadSearch, ConfigError, Failure, HistoryError, IdentityFileError, MembershipError, Misdeed, Refusal, RoomName,
@@ -51,11 +54,11 @@ pub fn offer(room: &str) -> String {
 /// What is answered to a command that doesn't exist.
 pub fn no_command(word: &str, nearest: Option<&str>) -> String {
     let did_you_mean = match nearest {
-        Some(name) => format!("did you mean /{name}?"),
-        None => "/help shows what there is".to_owned(),
+        Some(name) => format!("Did you mean /{name}?"),
+        None => "/help shows what there is.".to_owned(),
     };
     let word = escape::field(word, 24);
-    format!("no command /{word}, nothing was sent; {did_you_mean} To say it, begin with //")
+    format!("there is no command /{word}, so nothing was sent. {did_you_mean} To say it, begin with //")
 }
 
 fn hint(text: impl Into<String>) -> Option<String> {
@@ -161,11 +164,7 @@ pub fn failure(failure: &Failure) -> Said {
             "the server is not connected, and this needs it",
             hint("chats go on without it; try again when it is back"),
         ),
-        Failure::ServerUnreachable { server, why } => Said::new(
-            "server_unreachable",
-            format!("the server {} could not be reached: {}", shown(server), shown(why)),
-            hint("is it running, and is UDP let through? Name another with --server HOST:PORT"),
-        ),
+        Failure::ServerUnreachable { server, why, no_such_name } => reach::unreachable(server, why, *no_such_name),
         Failure::ServerChanged { server, pinned, shown: now, file } => Said::new(
             "server_changed",
             format!(
@@ -473,6 +472,17 @@ pub fn config_error(error: &ConfigError) -> Said {
     Said::new("config", escape::lines(&error.to_string()), Some(hint.to_owned()))
 }
 
+/// Why a file that somebody named was not looked into.
+pub fn unreadable_file(file: &Path, why: &io::Error) -> Said {
+    let name = shown(file.display());
+    let message = match why.kind() {
+        io::ErrorKind::NotFound => format!("there is no file {name}"),
+        io::ErrorKind::IsADirectory => format!("{name} is a folder, not a file"),
+        _ => format!("{name} can't be read: {}", shown(why)),
+    };
+    Said::new("unreadable_file", message, hint("check the path and who may read it"))
+}
+
 /// What somebody tried, as the end of "NAME …".
 pub fn misdeed(what: Misdeed) -> &'static str {
     match what {
@@ -495,6 +505,11 @@ pub fn undelivered() -> Said {
         "the chat ended before everything said had reached everybody",
         hint("it is kept; join again and it is delivered"),
     )
+}
+
+/// What the end still waits for.
+pub fn leaving() -> String {
+    format!("leaving, once what was said has reached everybody; {QUIT_WITHIN_S} s at most, Ctrl-C ends it now")
 }
 
 /// The chat ended without saying so.

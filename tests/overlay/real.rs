@@ -95,7 +95,7 @@ async fn everybody_in(folder: &TempDir) -> Vec<Seat> {
             map_port: false,
             ask_before_pinning: false,
         };
-        let Chat { commands, events } = peer::start(options).await.unwrap();
+        let Chat { commands, events, .. } = peer::start(options).await.unwrap();
         let face = Arc::default();
         tokio::spawn(watch(events, Arc::clone(&face)));
         commands.send(Command::Join(lobby())).await.unwrap();

@@ -60,6 +60,8 @@ pub enum Failure {
         server: String,
         /// What the network said.
         why: String,
+        /// Whether there is no address of that name to try.
+        no_such_name: bool,
     },
     /// The server's certificate is not the remembered one.
     ServerChanged {

@@ -182,7 +182,7 @@ struct Fake {
 fn fake() -> Fake {
     let (commands, taken) = mpsc::channel(1);
     let (tell, events) = mpsc::channel(8);
-    Fake { chat: Chat { commands, events }, taken, tell }
+    Fake { chat: Chat::new(commands, events), taken, tell }
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn a_refusal_of_the_first_room_ends_with_its_code() {
     let opening = Opening::Join { room: corpus::lobby(), create: None, offer: None };
     let face = run(chat, opening, Creation::default(), BufReader::new(b"".as_slice()), &mut output, stop);
     let script = async {
-        tell.send(Event::ServerUp { server: "here".into() }).await.unwrap();
+        tell.send(Event::ServerUp { server: "here".into(), member: false }).await.unwrap();
         assert_eq!(taken.recv().await, Some(Command::Join(corpus::lobby())));
         tell.send(Event::Refused { room: corpus::lobby(), reason: Refusal::Expired }).await.unwrap();
         assert_eq!(taken.recv().await, Some(Command::Quit));
