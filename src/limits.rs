@@ -284,8 +284,11 @@ pub const SERIES_PER_AUTHOR_MAX: usize = 4;
 /// years. Half of them are forgotten beyond it, the oldest.
 pub const SPANS_MAX: usize = 4_096;
 
-/// Holes of one author's log whose last entry is remembered, to be asked for once somebody may have it; the newest.
+/// Holes of one author's log that are remembered by their last entry, to be asked about once somebody may have what is in them; the newest.
 pub const HOLES_PER_AUTHOR_MAX: usize = 64;
+
+/// Holes asked about in one message: each is answered by a run at most.
+pub const HOLES_ASKED_MAX: usize = 8;
 
 /// Bytes of what came late that are given on within a second, to all members together: it is nobody's window, so it must not fill a link
 /// ([`LINK_QUEUE_BYTES_MAX`]). What is beyond it is asked for by whoever lacks it.

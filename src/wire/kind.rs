@@ -78,6 +78,7 @@ pub enum PeerKind {
     Arrived = 23,
     Private = 24,
     Carry = 25,
+    Holes = 26,
     Seen = 30,
     Introduce = 31,
 }

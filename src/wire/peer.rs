@@ -9,7 +9,7 @@ use super::{
     Text,
 };
 use crate::identity::{PeerId, Signed};
-use crate::limits::{CANDIDATES_MAX, REASON_BYTES_MAX, ROOM_SIZE_MAX, WANTED_MAX};
+use crate::limits::{CANDIDATES_MAX, HOLES_ASKED_MAX, REASON_BYTES_MAX, ROOM_SIZE_MAX, WANTED_MAX};
 
 messages! {
     /// Between peers, both ways.
@@ -56,6 +56,8 @@ messages! {
         Private((RoomId, Private)),
         /// From one member to another that it has no link with; or such a one, carried.
         Carry(Carry),
+        /// I went on without these numbers of these authors' logs, from the first to the last: give me what of it is for me, the earliest first.
+        Holes((RoomId, Few<(PeerId, u64, u64), HOLES_ASKED_MAX>)),
         /// Where I see you: the address of your end of this link.
         Seen(SocketAddr),
         /// Where another member of the room can be reached, as far as I know.

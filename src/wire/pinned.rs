@@ -191,6 +191,11 @@ fn messages_between_peers_have_these_bytes() {
     );
     let logs = vec![(key(), 128)].try_into().unwrap();
     pinned(PeerMessage::Pull((room(), logs)), "kind: 16 \n room: 11*32 \n authors: 01 \n author: 01*32 \n seq: 8001");
+    let holes = vec![(key(), 127, 128)].try_into().unwrap();
+    pinned(
+        PeerMessage::Holes((room(), holes)),
+        "kind: 1a \n room: 11*32 \n holes: 01 \n author: 01*32 \n first: 7f \n last: 8001",
+    );
     let readers = vec![(PeerId([2; 32]), 128)].try_into().unwrap();
     pinned(
         PeerMessage::Arrived((room(), key(), readers)),

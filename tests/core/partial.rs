@@ -141,10 +141,10 @@ fn who_is_at_the_end_of_a_chain_hears_the_rest_without_a_server() {
 
 /// What somebody states about their links, signed by `signed_by`.
 fn statement(world: &World, by: usize, signed_by: u8, links: &[usize]) -> PeerMessage {
-    let room = world.kept(by).rooms[0].base.room;
+    let (room, roster) = world.roster(0);
     let start = |who: &usize| world.people[*who].id.0[..8].try_into().unwrap();
     let links: Vec<[u8; 8]> = links.iter().map(start).collect();
-    let (by, roster) = (world.people[by].id, p2pchat::wire::RosterHash([0; 32]));
+    let by = world.people[by].id;
     let state = LinkState { room, roster, counter: 1 << 40, turn: 0, links: links.try_into().unwrap(), by };
     let signature = Verified::sign(LinkState { by: identity(signed_by).id(), ..state.clone() }, &identity(signed_by));
     if identity(signed_by).id() == by {

@@ -115,6 +115,11 @@ impl AuthorLog {
         next
     }
 
+    /// The first and the last number of what is missing around this one, if it is.
+    pub(super) fn missing_around(&self, seq: u64) -> Option<(u64, u64)> {
+        self.spans.missing_around(seq)
+    }
+
     /// Whether a hole up to this number is taken already.
     pub fn takes_hole_to(&self, up_to: u64) -> bool {
         self.hole_to == up_to

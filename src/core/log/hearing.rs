@@ -46,6 +46,8 @@ pub struct Heard {
     pub taken: Vec<Taken>,
     /// Authors now known to have broken a rule, and which.
     pub blamed: Vec<(PeerId, Misdeed)>,
+    /// What was gone on without just now: whose log, from which number to which one.
+    pub hole: Option<(PeerId, u64, u64)>,
 }
 
 /// Entries that are missing here.
@@ -142,12 +144,12 @@ impl Log {
         // Nobody is accused of two entries by anything but their own signature.
         tip.verify(scheme).map_err(|_| Misdeed::BadSignature)?;
 
-        if in_hole {
-            let (seq, audience) = (first_new.seq.saturating_sub(1), first_new.previous_audience);
-            self.places.give_up(first_new.previous, author, seq, audience);
-        }
-
         let mut heard = Heard::default();
+        if in_hole {
+            let last = first_new.seq.saturating_sub(1);
+            self.places.give_up(first_new.previous, author, last);
+            heard.hole = Some((author, self.head_seq(&author).saturating_add(1), last));
+        }
         if self.contradicts(first_new) && self.accused.insert(author) {
             heard.blamed.push((author, Misdeed::TwoEntries));
         }

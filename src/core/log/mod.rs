@@ -28,9 +28,8 @@ use held::Held;
 use places::{Ends, Places};
 
 use crate::core::consent::chain::Chain;
-use crate::core::consent::roster::is_member;
 use crate::identity::{PeerId, Signer, Verified};
-use crate::limits::{RUN_BYTES_MAX, RUN_ENTRIES_MAX, WANTED_MAX};
+use crate::limits::{RUN_BYTES_MAX, RUN_ENTRIES_MAX};
 use crate::wire::{Body, Entry, EntryId, Few, Roster, RosterHash, Tip};
 
 /// The logs of one room.
@@ -115,13 +114,12 @@ impl Log {
         self.places.hope_again();
     }
 
-    /// What stood before the holes that were taken in an author's log, with a number above `after` and up to `up_to`, and may still come
-    /// to `me`.
-    pub fn hoped_for(&self, author: &PeerId, (after, up_to): (u64, u64), chain: &Chain, me: &PeerId) -> Vec<EntryId> {
-        let audiences = Audiences { chain, past: &self.past };
-        let mine = |audience: &RosterHash| audiences.find(audience).is_some_and(|roster| is_member(roster, me));
-        let holes = self.places.holes_of(author, (after, up_to));
-        holes.filter(|(_, audience)| mine(audience)).map(|(id, _)| *id).take(WANTED_MAX).collect()
+    /// The holes that were taken in an author's log and end with a number above `after` and up to `up_to`, the newest first: from which
+    /// number to which one. Something in them may be for others.
+    pub fn holes(&self, author: &PeerId, (after, up_to): (u64, u64)) -> impl Iterator<Item = (u64, u64)> {
+        let log = self.authors.get(author);
+        let ends = self.places.holes_of(author, (after, up_to));
+        ends.rev().filter_map(move |(end, _)| log?.missing_around(end))
     }
 
     /// Everybody who signed two entries under one number.

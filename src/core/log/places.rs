@@ -50,7 +50,7 @@ pub(super) struct Places {
     /// Entries before a hole that was taken: nobody waits for them, but they are taken if they come.
     given_up: BTreeMap<EntryId, (PeerId, u64)>,
     /// The same, by author and number, with those they are for.
-    holes: BTreeMap<(PeerId, u64), (EntryId, RosterHash)>,
+    holes: BTreeMap<(PeerId, u64), EntryId>,
     /// Entries that nobody who could be asked had: the same, until somebody comes.
     lost: BTreeSet<EntryId>,
     /// Entries of which the store says that nothing stands at their number.
@@ -116,25 +116,25 @@ impl Places {
 
     /// Goes on without what stands before a hole, whose last entry this is. Of each author the newest holes are remembered, so that nobody
     /// makes us forget another's.
-    pub(super) fn give_up(&mut self, id: EntryId, author: PeerId, seq: u64, audience: RosterHash) {
+    pub(super) fn give_up(&mut self, id: EntryId, author: PeerId, seq: u64) {
         self.given_up.insert(id, (author, seq));
-        if let Some((other, _)) = self.holes.insert((author, seq), (id, audience)).filter(|(other, _)| *other != id) {
+        if let Some(other) = self.holes.insert((author, seq), id).filter(|other| *other != id) {
             self.given_up.remove(&other);
         }
         if self.holes_of(&author, (0, u64::MAX)).count() > HOLES_PER_AUTHOR_MAX {
-            let oldest = self.holes_of(&author, (0, u64::MAX)).next().map(|(id, _)| *id);
+            let oldest = self.holes_of(&author, (0, u64::MAX)).next().map(|(_, id)| *id);
             oldest.iter().for_each(|id| self.come(id));
         }
     }
 
-    /// The last entries of holes in an author's log, of the numbers above `after` and up to `up_to`, and for whom they are.
+    /// The last entries of holes in an author's log, of the numbers above `after` and up to `up_to`.
     pub(super) fn holes_of(
         &self,
         author: &PeerId,
         (after, up_to): (u64, u64),
-    ) -> impl Iterator<Item = (&EntryId, &RosterHash)> {
+    ) -> impl DoubleEndedIterator<Item = (u64, &EntryId)> {
         let numbers = (Bound::Excluded((*author, after)), Bound::Included((*author, up_to.max(after))));
-        self.holes.range(numbers).map(|(_, (id, audience))| (id, audience))
+        self.holes.range(numbers).map(|((_, seq), id)| (*seq, id))
     }
 
     /// Whether this is the last entry of a hole.

@@ -71,6 +71,16 @@ impl Spans {
         self.0.get(next.checked_sub(1)?).map(|(_, audience)| *audience)
     }
 
+    /// The first and the last number of what is missing around this one, if it is; 1 for what is missing at the beginning.
+    pub(super) fn missing_around(&self, seq: u64) -> Option<(u64, u64)> {
+        let next = self.0.partition_point(|(start, _)| *start <= seq);
+        let (end, _) = self.0.get(next)?;
+        match next.checked_sub(1).map(|at| self.0[at]) {
+            None => Some((1, end - 1)),
+            Some((first, audience)) => (audience == NOBODY).then_some((first, end - 1)),
+        }
+    }
+
     /// How many spans begin before this number.
     fn before(&self, seq: u64) -> usize {
         self.0.partition_point(|(start, _)| *start < seq)
@@ -121,6 +131,11 @@ mod tests {
         }
         assert_eq!(spans(&log, 40), [(12, 13, 1), (14, 30, 0), (31, 31, 2), (32, 39, 0), (40, 40, 2)]);
         assert_eq!(log.first(), Some(12));
+        assert_eq!(
+            [13, 14, 20, 30, 31].map(|seq| log.missing_around(seq)),
+            [None, Some((14, 30)), Some((14, 30)), Some((14, 30)), None]
+        );
+        assert_eq!([5, 40, 41].map(|seq| log.missing_around(seq)), [Some((1, 11)), None, None]);
         assert!(log.is_whole(12, 14) && !log.is_whole(12, 31) && !log.is_whole(11, 13) && log.is_whole(31, 32));
     }
 

@@ -230,6 +230,7 @@ impl Node {
             PeerMessage::LinkState(state) => room.on_link_state(&mut ctx, peer, state),
             PeerMessage::Arrived((_, author, readers)) => room.on_arrived(&mut ctx, peer, author, &readers),
             PeerMessage::Pull((_, logs)) => room.on_pull(&mut ctx, peer, &logs),
+            PeerMessage::Holes((_, holes)) => room.on_holes(&mut ctx, peer, &holes),
             PeerMessage::Floor((_, floors)) => room.on_floor(&mut ctx, peer, &floors),
             PeerMessage::Trace((_, hash)) => room.on_trace(&mut ctx, peer, hash),
             PeerMessage::Past((_, roster)) => room.on_past(&mut ctx, peer, roster),
@@ -381,6 +382,7 @@ fn room_of(message: &PeerMessage) -> Option<RoomId> {
         | PeerMessage::Pull((room, _))
         | PeerMessage::Arrived((room, _, _))
         | PeerMessage::Private((room, _))
+        | PeerMessage::Holes((room, _))
         | PeerMessage::Floor((room, _))
         | PeerMessage::Trace((room, _))
         | PeerMessage::Past((room, _))

@@ -510,6 +510,7 @@ fn is_talk(input: &Input) -> bool {
                     | PeerMessage::Floor(_)
                     | PeerMessage::Arrived(_)
                     | PeerMessage::Pull(_)
+                    | PeerMessage::Holes(_)
             )
         }
         _ => false,

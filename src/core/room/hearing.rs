@@ -23,8 +23,10 @@ impl Room {
         }
         // The hole may go less far than this: then what is offered behind it comes first.
         let me = ctx.me();
-        let too_far = self.skips_too_far(&me, &from, &run)
-            && (!self.takes_hole(ctx, &from, &run) || self.skips_too_far(&me, &from, &run));
+        // What is asked for by name comes in any order.
+        let named = run.ids().iter().any(|id| self.wanted.contains_key(id));
+        let jumps = |room: &Self| room.jumps_over_ours(ctx.now, &run) || room.skips_too_far(&me, &from, &run);
+        let too_far = !named && jumps(self) && (!self.takes_hole(ctx, &from, &run) || jumps(self));
         if too_far {
             // What of it waits here already may wait for something that is lost.
             self.note_giver(from, &run);
@@ -38,6 +40,9 @@ impl Room {
                     reader.acknowledge(author, last, false, ctx.now);
                 }
                 self.givers.insert(from);
+                if let Some(hole) = heard.hole {
+                    self.ask_about_hole(ctx, hole);
+                }
                 if self.log.is_accused(&author) {
                     self.say_where_we_are(&from, &author);
                 }

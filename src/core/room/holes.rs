@@ -1,10 +1,13 @@
 //! Holes: members that no longer have the beginning of a log, or something in its middle, say so, and who lacks it goes on without once nobody has it.
 
+use std::collections::BTreeMap;
+
 use super::{Ctx, Reader, Room};
 use crate::core::consent::roster::is_member;
-use crate::core::log::{AuthorLog, Heard, KeptEntry, run_of};
+use crate::core::log::{AuthorLog, Heard, KeptEntry, Next, run_of};
+use crate::core::time::Now;
 use crate::identity::PeerId;
-use crate::limits::LATE_BYTES_PER_SECOND_MAX;
+use crate::limits::{HOLES_ASKED_MAX, LATE_BYTES_PER_SECOND_MAX};
 use crate::wire::{Few, PeerMessage, Roster, Run};
 
 /// Milliseconds that members who have a seat and no link with us have to come with what is missing.
@@ -28,6 +31,8 @@ pub(super) struct Gap {
     since: u64,
     /// The lowest number behind it that was offered, by whom, and when last: that much of it is not missing everywhere.
     offered: Option<(u64, PeerId, u64)>,
+    /// The lowest number behind it that is known to be for us: that much is nothing that can be jumped over.
+    ours: Option<u64>,
 }
 
 impl Room {
@@ -95,9 +100,12 @@ impl Room {
         let (author, goes_on_at) = (&run.first().author, run.first().seq);
         let (head, now) = (self.log.head_seq(author), ctx.now.mono_ms);
         let known = self.gaps.get(author).filter(|gap| gap.head == head).copied();
-        let mut gap = known.unwrap_or(Gap { head, since: now, offered: None });
+        let mut gap = known.unwrap_or(Gap { head, since: now, offered: None, ours: None });
         if goes_on_at > head && gap.offered.is_none_or(|(lowest, ..)| goes_on_at <= lowest) {
             gap.offered = Some((goes_on_at, *from, now));
+        }
+        if goes_on_at > head && gap.ours.is_none_or(|ours| goes_on_at < ours) && self.is_ours(ctx, run) {
+            gap.ours = Some(goes_on_at);
         }
         self.gaps.insert(*author, gap);
         let Gap { since, offered, .. } = gap;
@@ -143,6 +151,26 @@ impl Room {
         true
     }
 
+    /// Whether a run is what it says, and for us.
+    fn is_ours(&self, ctx: &Ctx<'_>, run: &Run) -> bool {
+        let readable = self.audience(&run.first().audience).is_some_and(|roster| is_member(roster, &ctx.me()));
+        readable && run.tip().verify(ctx.scheme).is_ok()
+    }
+
+    /// Whether a run jumps over something that was offered before, and could not be taken for what is missing before it. That something
+    /// directly before the run is for others says nothing of what was said before that. Nobody is
+    /// made to wait for it for ever.
+    pub(super) fn jumps_over_ours(&self, now: Now, run: &Run) -> bool {
+        let first = run.first();
+        let Some(gap) = self.gaps.get(&first.author) else { return false };
+        if self.log.is_accused(&first.author) || now.mono_ms >= gap.since.saturating_add(SILENT_MS) {
+            return false;
+        }
+        let log = self.log.author(&first.author);
+        let taken = log.is_some_and(|log| log.has_hole_before(first.seq)) || self.log.known(&first.previous).is_some();
+        !taken && gap.head == self.log.head_seq(&first.author) && gap.ours.is_some_and(|ours| ours < first.seq)
+    }
+
     /// Whoever gave us this can't give what is before it: members that say they have it are asked, since they leave the
     /// giving to whoever did.
     pub(super) fn ask_past_gap(&mut self, ctx: &mut Ctx<'_>, run: &Run) {
@@ -167,18 +195,63 @@ impl Room {
         }
     }
 
-    /// A member has more of an author's log than before, as new ones have, and so may have what we went on without: of each hole in
-    /// what is new the last entry is asked for, and that asks for those before it.
+    /// A member has more of an author's log than before, as new ones have, and so may have what we went on without: it is asked about
+    /// the holes in what is new.
     pub(super) fn ask_for_late(&self, ctx: &mut Ctx<'_>, peer: &PeerId, author: &PeerId, new: (u64, u64)) {
-        let ids = self.log.hoped_for(author, new, self.chain(), &ctx.me());
-        if !ids.is_empty() {
-            ctx.tell_peer(peer, PeerMessage::Want((self.id(), Few::first_of(ids))));
+        let holes = self.log.holes(author, new).map(|(first, last)| (*author, first, last));
+        let holes: Vec<(PeerId, u64, u64)> = holes.take(HOLES_ASKED_MAX).collect();
+        if !holes.is_empty() {
+            ctx.tell_peer(peer, PeerMessage::Holes((self.id(), Few::first_of(holes))));
+        }
+    }
+
+    /// We just went on without something: members who are past it may have come by it since they said that they lack it.
+    pub(super) fn ask_about_hole(&self, ctx: &mut Ctx<'_>, hole: (PeerId, u64, u64)) {
+        let (author, first, last) = hole;
+        if first > last {
+            return;
+        }
+        let question = PeerMessage::Holes((self.id(), Few::first_of([hole])));
+        for (peer, _) in self.readers.iter().filter(|(_, reader)| reader.has(&author) >= last) {
+            ctx.tell_peer(peer, question.clone());
+        }
+    }
+
+    /// Something came into holes here: whoever gave it is asked for what is missing behind it.
+    fn ask_for_rest(&self, ctx: &mut Ctx<'_>, peer: &PeerId, heard: &Heard) {
+        let mut newest: BTreeMap<PeerId, u64> = BTreeMap::new();
+        for taken in heard.taken.iter().filter(|taken| taken.late) {
+            newest.insert(taken.kept.entry.author, taken.kept.entry.seq);
+        }
+        for (author, seq) in newest {
+            let behind = seq.saturating_add(1);
+            let rest = self.log.holes(&author, (seq, u64::MAX)).find(|(first, _)| *first == behind);
+            if let Some((first, last)) = rest {
+                let rest = Few::first_of([(author, first, last)]);
+                ctx.tell_peer(peer, PeerMessage::Holes((self.id(), rest)));
+            }
+        }
+    }
+
+    /// A member went on without these numbers: they are given the first run of each that we have and they may have.
+    pub fn on_holes(&mut self, ctx: &mut Ctx<'_>, from: PeerId, holes: &[(PeerId, u64, u64)]) {
+        for (author, first, last) in holes {
+            let log = self.log.author(author);
+            let next = log.map(|log| log.next_for(&from, first.saturating_sub(1), &self.audiences()));
+            match next {
+                Some(Next::Run(run)) if run.first().seq <= *last => self.show(ctx, &from, &run),
+                Some(Next::Fetch(seq)) if seq <= *last => self.look_for(ctx, from, *author, seq),
+                _ => {}
+            }
         }
     }
 
     /// What came into a hole here is given on to those who have more of that log: they may have gone on without it as we had, and
     /// nothing else would bring it to them.
     pub(super) fn pass_late_on(&mut self, ctx: &mut Ctx<'_>, from: Option<PeerId>, heard: &Heard) {
+        if let Some(from) = from {
+            self.ask_for_rest(ctx, &from, heard);
+        }
         let late: Vec<&KeptEntry> = heard.taken.iter().filter(|taken| taken.late).map(|taken| &taken.kept).collect();
         let mut rest = &late[..];
         while let Some(first) = rest.first() {
@@ -230,7 +303,7 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::time::{Allowance, Now};
+    use crate::core::time::Allowance;
 
     #[test]
     fn of_what_comes_late_no_more_is_given_on_in_a_second_than_links_take() {

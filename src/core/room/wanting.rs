@@ -244,9 +244,14 @@ impl Room {
         if let Some(run) = log.run_from(known.seq) {
             return self.show(ctx, &peer, &run);
         }
-        if reader.looking.len() < SOUGHT_MAX && reader.looking.insert((known.author, known.seq)) {
-            let (room, author, from) = (self.seat.chain().room(), known.author, known.seq);
-            ctx.out.push(Output::Fetch { room, reader: peer, author, from });
+        self.look_for(ctx, peer, known.author, known.seq);
+    }
+
+    /// Asks the store for what a member asked for, from this number of an author's log on.
+    pub(super) fn look_for(&mut self, ctx: &mut Ctx<'_>, peer: PeerId, author: PeerId, from: u64) {
+        let Some(reader) = self.readers.get_mut(&peer) else { return };
+        if reader.looking.len() < SOUGHT_MAX && reader.looking.insert((author, from)) {
+            ctx.out.push(Output::Fetch { room: self.seat.chain().room(), reader: peer, author, from });
         }
     }
 }
