@@ -139,8 +139,8 @@ impl BodyKind {
 
 impl Body {
     /// A text; `None` when it is longer than [`TEXT_BYTES_MAX`].
-    pub fn text(text: &str) -> Option<Self> {
-        let bytes = Bytes::try_from(text.as_bytes().to_vec()).ok()?;
+    pub fn text(text: impl Into<String>) -> Option<Self> {
+        let bytes = Bytes::try_from(text.into().into_bytes()).ok()?;
         Some(Body { kind: BodyKind::Text as u8, bytes })
     }
 
