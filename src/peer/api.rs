@@ -13,6 +13,7 @@ pub use super::lan::{OnLan, find_on_lan};
 pub use super::membership::{Audited, Evidence, Flaw, FlawKind, MembershipError, audit, held};
 pub use super::quota::Quota;
 pub use super::read_marks::ReadMarks;
+pub use super::told::{Events, Teller};
 pub use crate::core::event::*;
 pub use crate::core::log::Place;
 pub use crate::core::mentions::mentions;
@@ -65,7 +66,7 @@ pub struct Chat {
     /// What the user asks for. When it is dropped, the chat quits as if asked to.
     pub commands: mpsc::Sender<Command>,
     /// What happens; [`Event::Ended`] is the last. A face that stops reading stops the chat, never the other members.
-    pub events: mpsc::Receiver<Event>,
+    pub events: Events,
 }
 
 /// Why a chat could not be started.

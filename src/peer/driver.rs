@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -17,6 +16,7 @@ use super::guests::Guests;
 use super::keeping::{Keeping, Question};
 use super::quota::Space;
 use super::server_task::Aim;
+use super::told::Teller;
 use super::watch::Watch;
 use super::wires::{LINGER, Wire, close, read_peer, say_together, weight};
 use crate::core::event::{Command, Ending, Event, Failure};
@@ -85,7 +85,9 @@ pub(super) struct Driver {
     /// From the face.
     pub commands: mpsc::Receiver<Command>,
     /// To the face.
-    pub events: mpsc::Sender<Event>,
+    events: Arc<Teller>,
+    /// What this step has told so far: the face is given it all at once.
+    told: VecDeque<Event>,
     /// From the tasks.
     pub arrivals: mpsc::Receiver<Arrival>,
     /// For new tasks.
@@ -147,7 +149,7 @@ pub(super) struct Parts {
     /// From the face.
     pub commands: mpsc::Receiver<Command>,
     /// To the face.
-    pub events: mpsc::Sender<Event>,
+    pub events: Teller,
     /// From the tasks.
     pub arrivals: mpsc::Receiver<Arrival>,
     /// For new tasks.
@@ -174,7 +176,8 @@ impl Driver {
             endpoint: parts.endpoint,
             server_name: options.server.clone(),
             commands: parts.commands,
-            events: parts.events,
+            events: Arc::new(parts.events),
+            told: VecDeque::new(),
             arrivals: parts.arrivals,
             to_self: parts.to_self,
             pin_answers: parts.pin_answers,
@@ -234,7 +237,7 @@ impl Driver {
                 self.index_some().await;
             }
         }
-        let (events, ending) = (self.events.clone(), self.ending);
+        let (events, ending) = (Arc::clone(&self.events), self.ending);
         let undone = async {
             if let Some(mapping) = mapping {
                 mapping.undo().await;
@@ -242,7 +245,7 @@ impl Driver {
         };
         tokio::join!(self.close_all(), undone);
         if let Some(ending) = ending {
-            let _ = events.send(Event::Ended(ending)).await;
+            events.tell(Event::Ended(ending)).await;
         }
     }
 
@@ -391,10 +394,11 @@ impl Driver {
                 match output {
                     Output::LookUp { room, ids, numbers } => questions.entry(room).or_default().add(ids, numbers),
                     // Most of what there is; what is told of it is nothing that this side knows better.
-                    Output::Tell(event @ Event::Message { .. }) => self.pass_to_face(event).await,
+                    Output::Tell(event @ Event::Message { .. }) => self.told.push_back(event),
                     output => answers.extend(self.carry_out(output).await),
                 }
             }
+            self.events.tell_all(&mut self.told).await;
             for (room, question) in questions {
                 answers.push(self.look_up_for(room, question).await);
             }
@@ -545,14 +549,9 @@ impl Driver {
             self.ending = Some(ending);
             return;
         }
-        self.pass_to_face(event).await;
-    }
-
-    async fn pass_to_face(&mut self, event: Event) {
-        // A face that is gone has dropped its commands too, which is a quit.
-        if let Err(TrySendError::Full(event)) = self.events.try_send(event) {
-            let _ = self.events.send(event).await;
-        }
+        // Behind what was told before. A face that is gone has dropped its commands too, which is a quit.
+        self.told.push_back(event);
+        self.events.tell_all(&mut self.told).await;
     }
 
     /// Says the last words and waits, a little, until they were read.

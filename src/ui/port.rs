@@ -75,16 +75,16 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::peer::api::Ending;
+    use crate::peer::api::{Ending, Events};
 
     #[tokio::test]
     async fn events_are_read_while_the_chat_takes_no_command() {
         let (commands, mut taken) = mpsc::channel(1);
-        let (tell, events) = mpsc::channel(1);
+        let (tell, events) = Events::channel();
         let mut port = Port::new(Chat { commands, events });
         port.send(Command::List);
         port.send(Command::Quit);
-        tell.send(Event::Ended(Ending::Done)).await.unwrap();
+        tell.tell(Event::Ended(Ending::Done)).await;
         assert_eq!(port.next().await, Turn::Event(Event::Ended(Ending::Done)));
         assert!(!port.is_idle());
         assert_eq!(taken.recv().await, Some(Command::List));
