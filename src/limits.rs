@@ -192,8 +192,8 @@ pub const KNOCKS_PER_MINUTE_MAX: usize = 6;
 /// Milliseconds after a knock's deadline in which a server still waits for the members' last answers to arrive.
 pub const KNOCK_SLACK_MS: u64 = 5_000;
 
-/// Different answers of one member to one proposal that a server passes on: two already show that the member says
-/// different things (THREATS.md row 11).
+/// Different answers of one member to one proposal that a server passes on, beside a yes that comes late: two already show that the member
+/// says different things (THREATS.md row 11).
 pub const ANSWERS_KEPT_MAX: usize = 2;
 
 /// Bytes that wait for one link before the core stops feeding it; then the frontier feeds it (DESIGN.md §6).

@@ -85,6 +85,8 @@ pub enum Event {
         server: String,
         /// Its certificate's.
         fingerprint: Fingerprint,
+        /// Whether it is no server, but a member who hosts.
+        member: bool,
     },
     /// The server's certificate is remembered from now on.
     Pinned {
@@ -92,11 +94,15 @@ pub enum Event {
         server: String,
         /// Its certificate's.
         fingerprint: Fingerprint,
+        /// Whether it is no server, but a member who hosts.
+        member: bool,
     },
     /// Logged in at the server.
     ServerUp {
         /// The server as the user named it.
         server: String,
+        /// Whether it is no server, but a member who hosts.
+        member: bool,
     },
     /// The server is gone; chats go on, and the client keeps trying.
     ServerDown {
@@ -545,6 +551,12 @@ pub enum Event {
         size: u16,
         /// Who, the most senior first.
         members: Vec<Person>,
+    },
+    /// The room has split, and no rule brings its halves together: the server has kept it for minutes for others, who went on without us.
+    /// [`Command::Rejoin`] goes there.
+    Apart {
+        /// Which room.
+        room: RoomName,
     },
     /// We are out of a room.
     Left {

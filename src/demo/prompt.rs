@@ -8,7 +8,7 @@ use crate::peer::api::{Answer, Chat, Event, Events};
 /// The same chat, seen with a prompt that has been answered by another member.
 pub(super) fn once_answered(mut chat: Chat) -> Chat {
     let (tell, events) = Events::channel();
-    let commands = chat.commands;
+    let (commands, leaving) = (chat.commands, chat.leaving);
     tokio::spawn(async move {
         let mut held = None;
         while let Some(event) = chat.events.recv().await {
@@ -19,7 +19,7 @@ pub(super) fn once_answered(mut chat: Chat) -> Chat {
             }
         }
     });
-    Chat { commands, events }
+    Chat { commands, events, leaving }
 }
 
 /// What may be shown now that `event` happened.

@@ -107,7 +107,7 @@ pub enum NameError {
         columns: usize,
     },
     /// Begins like a command.
-    #[error("a name can't begin with {0:?}, which begins commands and addresses")]
+    #[error("a name can't begin with {0:?}{why}", why = if .0.is_whitespace() { "" } else { ", which begins commands and addresses" })]
     Leading(char),
     /// A character that names don't have.
     #[error("a name can't contain {0:?}: use letters, digits and . _ - '")]

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 pub use super::config::{Config, ConfigError, Creation, Places, read_password, remember_name, remembered_name};
 pub use super::doctor;
@@ -67,6 +68,15 @@ pub struct Chat {
     pub commands: mpsc::Sender<Command>,
     /// What happens; [`Event::Ended`] is the last. A face that stops reading stops the chat, never the other members.
     pub events: Events,
+    /// Told when [`Command::Quit`] stands in line: what stands before it is taken without waiting for others to read.
+    pub leaving: Arc<Notify>,
+}
+
+impl Chat {
+    /// A chat with these two ends.
+    pub fn new(commands: mpsc::Sender<Command>, events: Events) -> Self {
+        Chat { commands, events, leaving: Arc::default() }
+    }
 }
 
 /// Why a chat could not be started.

@@ -84,6 +84,8 @@ pub(super) struct Driver {
     pub server_name: String,
     /// From the face.
     pub commands: mpsc::Receiver<Command>,
+    /// Told when the face wants to end.
+    pub leaving: Arc<Notify>,
     /// To the face.
     events: Arc<Teller>,
     /// What this step has told so far: the face is given it all at once.
@@ -128,6 +130,8 @@ pub(super) struct Driver {
     next_link: u64,
     /// Until when the face's commands wait, since more was said than others have taken.
     ahead_until: Option<Instant>,
+    /// Whether the face has asked for the end: its commands wait for nobody then.
+    in_haste: bool,
     /// The zero of the monotonic clock.
     started: Instant,
     /// Set once the server refused us for good.
@@ -148,6 +152,8 @@ pub(super) struct Parts {
     pub endpoint: Arc<PeerEndpoint>,
     /// From the face.
     pub commands: mpsc::Receiver<Command>,
+    /// Told when the face wants to end.
+    pub leaving: Arc<Notify>,
     /// To the face.
     pub events: Teller,
     /// From the tasks.
@@ -176,6 +182,8 @@ impl Driver {
             endpoint: parts.endpoint,
             server_name: options.server.clone(),
             commands: parts.commands,
+            leaving: parts.leaving,
+            in_haste: false,
             events: Arc::new(parts.events),
             told: VecDeque::new(),
             arrivals: parts.arrivals,
@@ -222,6 +230,7 @@ impl Driver {
                 },
                 Some(arrival) = self.arrivals.recv() => self.on_arrival(arrival, &mut inputs).await,
                 () = sleep_until(ahead.unwrap_or_else(Instant::now)), if ahead.is_some() => {}
+                () = self.leaving.notified(), if !self.in_haste => self.in_haste = true,
                 () = sleep_until(self.watch.look_at) => self.look_around(&mut inputs),
                 () = sleep_until(self.keeping.forget_at) => self.forget_some().await,
                 () = sleep_until(idle.unwrap_or_else(Instant::now)), if idle.is_some() => {
@@ -251,7 +260,7 @@ impl Driver {
 
     /// Until when the face has to wait with what it says next, if it is faster than those who read it.
     fn commands_wait_until(&mut self) -> Option<Instant> {
-        if !self.node.is_ahead() {
+        if self.in_haste || !self.node.is_ahead() {
             self.ahead_until = None;
             return None;
         }
@@ -342,7 +351,7 @@ impl Driver {
                 // A member that a ticket led to is no server that anybody named.
                 let named = self.aim.borrow().hosts.is_empty();
                 if welcome && named && !std::mem::replace(&mut self.welcomed, true) {
-                    self.tell(Event::ServerUp { server: self.server_name.clone() }).await;
+                    self.tell(Event::ServerUp { server: self.server_name.clone(), member: self.at_host }).await;
                 }
             }
             Arrival::ServerLost => {

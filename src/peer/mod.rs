@@ -106,6 +106,8 @@ async fn start_on(
 
     let (commands_in, commands) = mpsc::channel(WAITING_MAX);
     let (events, events_out) = Events::channel();
+    let chat = Chat::new(commands_in, events_out);
+    let leaving = Arc::clone(&chat.leaving);
     let (to_self, arrivals) = mpsc::channel(WAITING_MAX);
     let (pin_answers, answers) = mpsc::channel(1);
     let roused = Arc::new(Notify::new());
@@ -143,7 +145,7 @@ async fn start_on(
         });
         Mapping::keep(endpoint.local_addr(), Arc::clone(&roused), told)
     });
-    let parts = Parts { node, store, endpoint, commands, events, arrivals, to_self, pin_answers, roused, aim };
+    let parts = Parts { node, store, endpoint, commands, leaving, events, arrivals, to_self, pin_answers, roused, aim };
     let driver = Driver::new(&options, parts);
     #[cfg(test)]
     if is_alone() {
@@ -152,7 +154,7 @@ async fn start_on(
             server.abort();
             drop(lock);
         });
-        return Ok(Chat { commands: commands_in, events: events_out });
+        return Ok(chat);
     }
     // A thread of its own, since the loop waits for the disk: moving a worker's tasks away for each flush costs more than
     // the flush.
@@ -162,7 +164,7 @@ async fn start_on(
         server.abort();
         drop(lock);
     });
-    Ok(Chat { commands: commands_in, events: events_out })
+    Ok(chat)
 }
 
 /// The history, and what a peer goes on from.
@@ -200,7 +202,7 @@ fn cant_open(file: &Path, why: &crate::store::StoreError) -> StartError {
 /// Two chats on one identity would both write its log, which others must take for a forgery.
 fn lock(data_dir: &Path) -> Result<File, StartError> {
     let file = data_dir.join("lock");
-    let failed = |why: String| StartError::Store { file: file.clone(), why };
+    let failed = |why: String| StartError::Store { file: data_dir.to_owned(), why };
     let lock = File::create(&file).map_err(|error| failed(error.to_string()))?;
     lock.try_lock().map_err(|_| StartError::Busy { data_dir: data_dir.to_owned() })?;
     Ok(lock)

@@ -153,7 +153,11 @@ impl ServerTask {
     }
 
     async fn tell_unreachable(&self, server: String, error: &ServerDialError) {
-        let failure = Failure::ServerUnreachable { server, why: error.to_string() };
+        let (why, no_such_name) = match error {
+            ServerDialError::NotFound(reason) => (reason.clone(), true),
+            _ => (error.to_string(), false),
+        };
+        let failure = Failure::ServerUnreachable { server, why, no_such_name };
         self.tell(Event::Failed(failure)).await;
     }
 
@@ -221,13 +225,14 @@ impl ServerTask {
         connection: &ServerConnection,
     ) -> Result<bool, GivenUp> {
         let server = server.to_owned();
+        let member = connection.certificate.member.is_some();
         // What a ticket says was said by whoever knows; no first use has to be trusted.
-        let by_ticket = self.certificate.filter(|_| connection.certificate.member.is_none());
+        let by_ticket = self.certificate.filter(|_| !member);
         let remembered = match self.pins.get(&server) {
             Ok(remembered) => remembered,
             Err(error) => {
                 let why = format!("the remembered servers in {} can't be read: {error}", self.pins.file().display());
-                self.tell(Event::Failed(Failure::ServerUnreachable { server, why })).await;
+                self.tell(Event::Failed(Failure::ServerUnreachable { server, why, no_such_name: false })).await;
                 return Err(GivenUp);
             }
         };
@@ -253,7 +258,7 @@ impl ServerTask {
         }
         if self.ask {
             connection.link.close(CloseCode::Normal, "asking the user");
-            self.tell(Event::PinWanted { server: server.clone(), fingerprint: shown }).await;
+            self.tell(Event::PinWanted { server: server.clone(), fingerprint: shown, member }).await;
             if self.answers.recv().await != Some(true) {
                 self.tell(Event::Failed(Failure::ServerNotTrusted { server })).await;
                 return Err(GivenUp);
@@ -261,10 +266,10 @@ impl ServerTask {
         }
         if let Err(error) = self.pins.add(&server, shown) {
             let why = format!("its certificate can't be remembered in {}: {error}", self.pins.file().display());
-            self.tell(Event::Failed(Failure::ServerUnreachable { server, why })).await;
+            self.tell(Event::Failed(Failure::ServerUnreachable { server, why, no_such_name: false })).await;
             return Err(GivenUp);
         }
-        self.tell(Event::Pinned { server, fingerprint: shown }).await;
+        self.tell(Event::Pinned { server, fingerprint: shown, member }).await;
         Ok(!self.ask)
     }
 }

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     fn event(number: usize) -> Event {
-        Event::ServerUp { server: number.to_string() }
+        Event::ServerUp { server: number.to_string(), member: false }
     }
 
     #[tokio::test]

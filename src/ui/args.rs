@@ -1,12 +1,13 @@
 //! The command line, as it is typed.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use super::exit::EXIT_HELP;
-use super::tickets::Target;
+use super::tickets::{Target, new_room};
 use crate::peer::api::limits::*;
 use crate::peer::api::{Name, RoomName};
 
@@ -56,7 +57,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// UDP address that other members connect to; port 0, the default, takes any
-    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    #[arg(long, global = true, value_name = "ADDRESS:PORT", value_parser = listening_address)]
     pub listen: Option<SocketAddr>,
     /// Speak JSON, one object a line, in both directions
     #[arg(long, global = true, conflicts_with = "plain")]
@@ -155,6 +156,7 @@ pub struct Stay {
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Create {
     /// What the room is called
+    #[arg(value_parser = new_room)]
     pub room: RoomName,
     /// How the room is made.
     #[command(flatten)]
@@ -171,6 +173,7 @@ pub struct Create {
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Host {
     /// What the room is called
+    #[arg(value_parser = new_room)]
     pub room: RoomName,
     /// Announce the room's name and your key's fingerprint to the local network, for `join --lan`
     #[arg(long)]
@@ -238,13 +241,13 @@ pub struct Export {
 #[derive(Debug, Clone, ClapArgs)]
 pub struct How {
     /// Most members, 2 to 256 [default: 64]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(i64::from(ROOM_SIZE_MIN)..=i64::from(ROOM_SIZE_MAX)))]
+    #[arg(long, value_name = "N", value_parser = within(ROOM_SIZE_MIN..=ROOM_SIZE_MAX))]
     pub size: Option<u16>,
     /// Time to answer a knock; silence is a no [default: 60]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(i64::from(CONSENT_TIMEOUT_S_MIN)..=i64::from(CONSENT_TIMEOUT_S_MAX)))]
+    #[arg(long, value_name = "SECONDS", value_parser = within(CONSENT_TIMEOUT_S_MIN..=CONSENT_TIMEOUT_S_MAX))]
     pub consent_timeout: Option<u16>,
     /// Time that a member who can't be reached keeps their seat [default: 120]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(i64::from(GRACE_S_MIN)..=i64::from(GRACE_S_MAX)))]
+    #[arg(long, value_name = "SECONDS", value_parser = within(u32::from(GRACE_S_MIN)..=GRACE_S_MAX))]
     pub grace: Option<u32>,
 }
 
@@ -262,6 +265,21 @@ pub struct Pipe {
 fn shown_at_once(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|count| (1..=HISTORY_SHOWN_MAX).contains(count));
     count.ok_or_else(|| format!("a number from 1 to {HISTORY_SHOWN_MAX}"))
+}
+
+/// A whole number within bounds, and what these are for whoever typed something else.
+fn within<N>(bounds: RangeInclusive<N>) -> impl Fn(&str) -> Result<N, String> + Clone + Send + Sync + 'static
+where
+    N: std::str::FromStr + PartialOrd + std::fmt::Display + Clone + Send + Sync + 'static,
+{
+    move |text| {
+        let number = text.parse().ok().filter(|number| bounds.contains(number));
+        number.ok_or_else(|| format!("a number from {} to {}", bounds.start(), bounds.end()))
+    }
+}
+
+fn listening_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write ADDRESS:PORT with numbers, such as 192.168.1.5:4433, or [::]:0 for any".to_owned())
 }
 
 /// `HOST` or `HOST:PORT`, of characters that addresses and domain names have.

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::exit::Exit;
 use super::notices::notice;
 use super::port::{Port, Turn};
+use super::reach;
 use super::session::{Opening, Session, Step};
 use super::stop;
 use super::words::{self, Said, shown};
@@ -81,7 +82,7 @@ pub async fn run(
         if let Event::Failed(failure) = &event
             && session.is_inside()
         {
-            let _ = stderr.write_all(words::failure(failure).to_stderr().as_bytes());
+            let _ = stderr.write_all(reach::meanwhile(failure).to_stderr().as_bytes());
         }
         if !matches!(event, Event::Message { .. } | Event::History { .. } | Event::Failed(_)) {
             for line in notice(&event) {
@@ -130,7 +131,7 @@ mod tests {
         tell.tell(Event::Ended(Ending::Done)).await;
         let opening = Opening::Join { room: lobby(), create: None, offer: None };
         let mut log = Vec::new();
-        run(Chat { commands, events }, opening, whom.iter().map(|it| name(it)).collect(), &mut log, stop).await;
+        run(Chat::new(commands, events), opening, whom.iter().map(|it| name(it)).collect(), &mut log, stop).await;
         let mut asked = Vec::new();
         while let Ok(command) = taken.try_recv() {
             asked.push(command);
@@ -141,7 +142,7 @@ mod tests {
     #[tokio::test]
     async fn it_follows_the_key_that_is_in_the_room_and_nobody_else() {
         let told = vec![
-            Event::ServerUp { server: "here".into() },
+            Event::ServerUp { server: "here".into(), member: false },
             corpus::joined(Entrance::Admitted),
             corpus::joined(Entrance::Returned),
         ];
@@ -154,7 +155,7 @@ mod tests {
     #[tokio::test]
     async fn it_shows_no_text_and_approves_nobody() {
         let told = vec![
-            Event::ServerUp { server: "here".into() },
+            Event::ServerUp { server: "here".into(), member: false },
             corpus::joined(Entrance::Admitted),
             corpus::message(9, "bob", EVIL),
             corpus::knock_of(7, "mallory"),

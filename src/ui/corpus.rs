@@ -276,6 +276,7 @@ pub fn failures() -> Vec<Failure> {
     vec![
         Failure::NotInRoom(lobby()),
         Failure::AlreadyThere(lobby()),
+        Failure::SeatThere(lobby()),
         Failure::NoSuchKnock,
         Failure::AmbiguousName(name("bob")),
         Failure::AnotherDecisionOpen { name: name("bob") },
@@ -293,13 +294,14 @@ pub fn failures() -> Vec<Failure> {
         Failure::TextTooLong { bytes: 5000 },
         Failure::BadSettings,
         Failure::NoServer,
-        Failure::ServerUnreachable { server: EVIL.into(), why: EVIL.into() },
+        Failure::ServerUnreachable { server: EVIL.into(), why: EVIL.into(), no_such_name: false },
         Failure::ServerChanged { server: EVIL.into(), pinned: words(1), shown: words(2), file: PathBuf::from(EVIL) },
         Failure::ServerNotTrusted { server: EVIL.into() },
         Failure::PasswordRefused,
         Failure::ServerRefused { why: EVIL.into() },
         Failure::NameTaken(name("bob")),
         Failure::NotCreator(lobby()),
+        Failure::NotApart(lobby()),
         Failure::NoSuchRoom(lobby()),
         Failure::NotKept { why: EVIL.into() },
         Failure::NoSpace { own: true, what: Shortage::Disk { free_mb: 12 } },
@@ -340,10 +342,10 @@ pub fn events() -> Vec<Event> {
         Event::Ready { name: name("alice"), fingerprint: words(1), ephemeral: false, data_dir: PathBuf::from(EVIL) },
         Event::Ready { name: name("alice"), fingerprint: words(1), ephemeral: true, data_dir: PathBuf::from(EVIL) },
         Event::HistoryDamaged { why: EVIL.into(), aside: PathBuf::from(EVIL), saved: 12, seats: false },
-        Event::PinWanted { server: server(), fingerprint: words(9) },
-        Event::Pinned { server: server(), fingerprint: words(9) },
+        Event::PinWanted { server: server(), fingerprint: words(9), member: false },
+        Event::Pinned { server: server(), fingerprint: words(9), member: false },
         Event::Ticket { room: room(), ticket: ticket() },
-        Event::ServerUp { server: server() },
+        Event::ServerUp { server: server(), member: false },
         Event::ServerDown { server: server() },
         Event::Rooms {
             rooms: vec![RoomSummary { room: room(), members: 3, size: 64, knocking: true }],
@@ -379,6 +381,7 @@ pub fn events() -> Vec<Event> {
         events.push(Event::KnockOver { room: room(), knock: knock(), name: name("dana"), how });
         events.push(Event::Refused { room: room(), reason: how });
     }
+    events.push(Event::Apart { room: room() });
     for why in [Leaving::Asked, Leaving::Deleted, Leaving::DroppedByOthers, Leaving::Removed, Leaving::Reformed] {
         events.push(Event::Left { room: room(), why });
     }

@@ -11,8 +11,8 @@ use super::once::write_lines;
 use super::settle::Settled;
 use super::words::{self, Said, shown};
 use crate::peer::api::doctor::{
-    Diagnosis, Findings, Known, Mapping, PortMapping, Question, Reached, Remedy, Second, Told, Verdict, diagnose,
-    examine, is_private,
+    Diagnosis, Findings, Known, Mapping, PortMapping, Question, Reached, Remedy, Second, ServerDialError, Told,
+    Verdict, diagnose, examine, is_private,
 };
 use crate::peer::api::limits::CLOCK_OFF_SHOWN_MS;
 
@@ -135,7 +135,12 @@ fn checks(server: &str, findings: &Findings, diagnosis: &Diagnosis) -> Vec<Check
             checks.push(check(
                 "server",
                 State::Bad,
-                format!("{} did not answer over UDP: {}", shown(server), shown(why)),
+                match why {
+                    ServerDialError::NotFound(_) => {
+                        format!("no address is known for {}: {}", shown(server), shown(why))
+                    }
+                    _ => format!("{} did not answer over UDP: {}", shown(server), shown(why)),
+                },
             ));
             return checks;
         }
@@ -249,7 +254,9 @@ fn words_of(remedy: Remedy, server: &str, findings: &Findings) -> String {
     let server = shown(server);
     let unknown = findings.resolved.is_empty();
     match remedy {
-        Remedy::CheckServer if unknown => format!("is {server} spelled right? The name leads nowhere from here"),
+        Remedy::CheckServer if unknown => {
+            format!("is {server} spelled right, and does this machine have a name service (DNS)? The name leads nowhere from here")
+        }
         Remedy::CheckServer => {
             format!("is {server} the right server, and running? Ask its operator, or somebody in another network")
         }

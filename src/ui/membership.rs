@@ -107,7 +107,8 @@ pub fn verify(file: &Path, as_json: bool, stdout: &mut impl Write) -> Outcome {
     };
     let text = match read(file) {
         Ok(text) => text,
-        Err(why) => return unreadable(why.to_string()),
+        Err(why) if why.kind() == io::ErrorKind::InvalidData => return unreadable("it is not a text".to_owned()),
+        Err(why) => return (Exit::Usage, Some(words::unreadable_file(file, &why))),
     };
     let parsed = match parse(&text) {
         Ok(parsed) => parsed,

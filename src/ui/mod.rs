@@ -26,6 +26,7 @@ pub mod pipe;
 pub mod plain;
 pub mod port;
 pub mod qr;
+pub mod reach;
 pub mod recall;
 pub mod said;
 pub mod session;
@@ -36,6 +37,7 @@ pub mod stop;
 pub mod terminal;
 pub mod tickets;
 pub mod tui;
+pub mod turns;
 pub mod verdict;
 pub mod words;
 pub mod wrap;
@@ -48,6 +50,7 @@ use std::future::Future;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, Parser as _};
 
 use self::args::{Action, Args, Global};
@@ -71,7 +74,7 @@ where
 {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => return usage(&error).into(),
+        Err(error) => return usage(error).into(),
     };
     let as_json = args.global.json || matches!(args.command, Action::Json(_));
     let (exit, said) = run(args, start, demo);
@@ -86,7 +89,8 @@ where
 }
 
 /// Help goes to standard output, a mistake to standard error; both end here.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(error: clap::Error) -> Exit {
+    let error = without_hidden(error);
     if !error.use_stderr() {
         let _ = error.print();
         return Exit::Done;
@@ -94,6 +98,22 @@ fn usage(error: &clap::Error) -> Exit {
     // The message repeats what was typed, which may have been pasted from anywhere.
     let _ = writeln!(io::stderr(), "{}", escape::lines(&error.render().to_string()));
     Exit::Usage
+}
+
+/// The same without what nobody is meant to type: a command that the help doesn't show is no help against a slip.
+fn without_hidden(mut error: clap::Error) -> clap::Error {
+    let command = Args::command();
+    let hidden = |name: &String| command.get_subcommands().any(|one| one.is_hide_set() && one.get_name() == name);
+    let mut suggested = match error.remove(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(names)) => names,
+        Some(ContextValue::String(name)) => vec![name],
+        _ => return error,
+    };
+    suggested.retain(|name| !hidden(name));
+    if !suggested.is_empty() {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(suggested));
+    }
+    error
 }
 
 fn run<F, S>(args: Args, start: F, demo: fn() -> (Exit, Option<Said>)) -> (Exit, Option<Said>)
@@ -149,6 +169,7 @@ where
             let pipe = choices(join.pipe);
             let opening = match joining(join, create, offer, &mut way) {
                 Ok(opening) => opening,
+                Err(said) if said.code == "usage" => return (Exit::Usage, Some(said)),
                 Err(said) => return (Exit::Failed, Some(said)),
             };
             Face::Chat(opening, pipe, creation)
@@ -236,7 +257,9 @@ fn joining(
                     _ => None,
                 })
                 .collect();
-            let several = || Said::new("usage", "only of tickets several can be given", None);
+            let several = || {
+                Said::new("usage", "one room can be joined at a time; several can be given of its tickets only", None)
+            };
             let merged = Ticket::merge(tickets.ok_or_else(several)?).map_err(words::bad_ticket)?;
             let ticket = merged.ok_or_else(several)?;
             way.certificate = ticket.certificate();
@@ -279,7 +302,8 @@ where
         Face::Chat(opening, _, creation) if global.json => {
             (json::run(chat, opening, creation, stdin(), stdout(), stop).await, None)
         }
-        Face::Chat(opening, _, creation) if !global.plain && tui::screen::is_usable() => {
+        // Which room is meant at an address is known only when somebody answers there; a screen is of a room from the beginning.
+        Face::Chat(opening, _, creation) if !global.plain && opening.room().is_some() && tui::screen::is_usable() => {
             let ended = tui::run(chat, opening, settled.on_screen(creation), settled.data_dir.clone(), stop).await;
             match ended {
                 Ok((exit, said, farewell)) => {

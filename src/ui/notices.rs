@@ -5,6 +5,7 @@
 use super::decisions;
 use super::messages::Messages;
 use super::paths;
+use super::reach;
 use super::recall;
 use super::said;
 use super::words::{self, shown};
@@ -21,7 +22,11 @@ pub fn notice(event: &Event) -> Vec<String> {
         Event::HistoryDamaged { why, aside, saved, seats } => {
             let mut lines = vec![
                 format!("warning: the history was damaged ({})", shown(why)),
-                format!("  it is set aside as {}; {saved} messages of it were saved", shown(aside.display())),
+                format!(
+                    "  it is set aside as {}; {} of it could be saved",
+                    shown(aside.display()),
+                    recall::messages_in_words(*saved)
+                ),
                 "  what is missing comes again from the members, as far as they have it".to_owned(),
             ];
             if !seats {
@@ -29,14 +34,10 @@ pub fn notice(event: &Event) -> Vec<String> {
             }
             lines
         }
-        Event::PinWanted { server, fingerprint } => vec![
-            format!("first contact with the server {}", shown(server)),
-            format!("its fingerprint: {fingerprint}"),
-            "Is this the server's fingerprint? Its operator can tell. Type yes if it is.".to_owned(),
-        ],
-        Event::Pinned { server, fingerprint } => vec![format!(
-            "first contact with the server {}: its fingerprint {fingerprint} is remembered from now on",
-            shown(server)
+        Event::PinWanted { server, fingerprint, member } => reach::first_contact(server, fingerprint, *member),
+        Event::Pinned { server, fingerprint, member } => vec![format!(
+            "first contact with {}: its fingerprint {fingerprint} is remembered from now on",
+            reach::whom(server, *member)
         )],
         Event::AnsweredByRule { .. }
         | Event::Removal { .. }
@@ -61,8 +62,11 @@ pub fn notice(event: &Event) -> Vec<String> {
         | Event::Verify { .. }
         | Event::Ignoring { .. }
         | Event::Invite { .. } => said::lines(event, &Messages::default(), &jiff::tz::TimeZone::system()),
-        Event::ServerUp { server } => vec![format!("connected to the server {}", shown(server))],
-        Event::ServerDown { server } => vec![format!("the server {} is gone; chats go on without it", shown(server))],
+        Event::ServerUp { server, member } => vec![format!("connected to {}", reach::whom(server, *member))],
+        Event::ServerDown { server } => vec![format!(
+            "the server {} is gone; chats go on without it, and it is tried again by itself",
+            shown(server)
+        )],
         Event::Rooms { rooms, people } => rooms_table(rooms, people),
         Event::Knocking { room, yes, of, expires_in_s, ahead } => {
             vec![knocking(room, *yes, *of, *expires_in_s, *ahead)]
@@ -99,6 +103,7 @@ pub fn notice(event: &Event) -> Vec<String> {
         Event::Link { name, path, grace_s, tried, .. } => paths::change(name, path, *grace_s, *tried),
         Event::Paths { room, routes } => paths::table(room, routes),
         Event::Members { room, size, members, .. } => members_table(room, *size, members),
+        Event::Apart { room } => vec![words::apart(room)],
         Event::Left { room, why } => vec![match why {
             Leaving::Asked => format!("you have left {}", shown(room)),
             Leaving::Deleted => words::room_deleted(room).message,
@@ -111,7 +116,7 @@ pub fn notice(event: &Event) -> Vec<String> {
             vec![format!("warning: {by} {}; it had no effect", words::misdeed(*what))]
         }
         Event::Refused { room, reason } => said(words::refusal(room, *reason)),
-        Event::Failed(failure) => said(words::failure(failure)),
+        Event::Failed(failure) => said(reach::meanwhile(failure)),
         Event::Ended(Ending::Undelivered) => said(words::undelivered()),
         Event::History { room, why, messages, more } => vec![recall::heading(room, *why, messages.len(), *more)],
         Event::Message { .. } | Event::Delivered { .. } | Event::Ended(Ending::Done) => Vec::new(),

@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::json;
 use super::notices::notice;
 use super::port::{Port, Turn};
+use super::reach;
 use super::settle::Settled;
 use super::stop;
 use super::words::{self, Said, shown};
@@ -75,7 +76,7 @@ pub async fn run(
             (Event::PinWanted { .. }, _) => {
                 notice(&event).iter().for_each(|line| eprintln!("* {line}"));
                 let accept = tokio::select! {
-                    line = tokio::task::spawn_blocking(read_answer) => line.is_ok_and(|line| line.trim().eq_ignore_ascii_case("yes")),
+                    accept = tokio::task::spawn_blocking(read_answer) => accept.unwrap_or(false),
                     Some(()) = stop.recv() => false,
                 };
                 port.send(Command::Pin { accept });
@@ -96,12 +97,19 @@ pub async fn run(
     }
 }
 
-/// A typed line; empty when there is none.
-fn read_answer() -> String {
-    let mut line = String::new();
-    // Longer than any answer is none.
-    let _ = std::io::stdin().lock().take(256).read_line(&mut line);
-    line
+/// What is typed, asked for again until it is an answer; no when nothing more can be typed.
+fn read_answer() -> bool {
+    loop {
+        let mut line = String::new();
+        // Longer than any answer is none.
+        match std::io::stdin().lock().take(256).read_line(&mut line) {
+            Ok(1..) => match reach::accepts(&line) {
+                Some(accept) => return accept,
+                None => eprintln!("* {}", reach::YES_OR_NO),
+            },
+            _ => return false,
+        }
+    }
 }
 
 /// Shows who the user is; needs no server and starts no chat.

@@ -18,7 +18,7 @@ use super::port::{Port, Turn};
 use super::session::{Opening, Session, Step};
 use super::slash::{self, COMMANDS, Slash};
 use super::words::{self, Said, shown};
-use super::{escape, plain, recall, said, stop};
+use super::{escape, plain, reach, recall, said, stop};
 use crate::peer::api::limits::{HISTORY_SHOWN_DEFAULT, TEXT_BYTES_MAX};
 use crate::peer::api::{Chat, Command, Event, Failure, Leaving, Manner, Recall, RoomName};
 
@@ -157,7 +157,7 @@ impl<O: Write, E: Write> Pipe<O, E> {
                     self.session.worsen(Exit::Failed);
                 }
                 if self.session.is_inside() {
-                    self.error(&words::failure(failure));
+                    self.error(&reach::meanwhile(failure));
                 }
             }
             Event::Left { why: Leaving::DroppedByOthers | Leaving::Reformed, .. } => self.notices(event),
@@ -217,6 +217,7 @@ impl<O: Write, E: Write> Pipe<O, E> {
             }
             Slash::Quit => return self.quit(Exit::Done),
             Slash::List => Ok(Command::List),
+            Slash::Requests => Ok(Command::Pending(room)),
             Slash::Members => Ok(Command::Members(room)),
             Slash::Paths => Ok(Command::Paths(room)),
             Slash::Last(count) => Ok(Command::Last { room, count }),
@@ -229,6 +230,7 @@ impl<O: Write, E: Write> Pipe<O, E> {
                 return;
             }
             Slash::Leave => Ok(Command::Leave(room)),
+            Slash::Rejoin => Ok(Command::Rejoin(room)),
             Slash::Delete => Ok(Command::Delete(room)),
         };
         match decided {

@@ -28,7 +28,7 @@ where
     let (halt, stop) = mpsc::channel(1);
     let opening = Opening::Join { room: lobby(), create: None, offer: None };
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let face = run(Chat { commands, events }, opening, choices, stdin, &mut stdout, &mut stderr, stop);
+    let face = run(Chat::new(commands, events), opening, choices, stdin, &mut stdout, &mut stderr, stop);
     let (exit, ()) = tokio::join!(face, script(Hand { taken, tell, halt }));
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Outcome { exit, stdout: text(stdout), stderr: text(stderr) }
@@ -54,7 +54,7 @@ impl Hand {
     }
 
     async fn let_in(&mut self) {
-        self.tell(Event::ServerUp { server: "here".into() }).await;
+        self.tell(Event::ServerUp { server: "here".into(), member: false }).await;
         self.expect(Command::Join(lobby())).await;
         assert!(self.taken.try_recv().is_err(), "nothing is said before we are in");
         self.tell(corpus::joined(Entrance::Admitted)).await;
@@ -196,7 +196,7 @@ async fn a_reader_that_goes_away_ends_it_quietly() {
     let opening = Opening::Join { room: lobby(), create: None, offer: None };
     let mut stderr = Vec::new();
     let stdin = BufReader::new(b"".as_slice());
-    let chat = Chat { commands, events };
+    let chat = Chat::new(commands, events);
     let face = run(chat, opening, Choices::default(), stdin, Closed, &mut stderr, stop);
     let script = async {
         tell.tell(corpus::message(2, "bob", "text")).await;

@@ -23,12 +23,15 @@ use super::stop;
 use super::terminal::{Key, Terminal, Typed};
 use super::tickets;
 use super::words::{self, Said, shown};
-use super::{escape, offline, recall, said, wrap};
+use super::{escape, offline, reach, recall, said, wrap};
 use crate::peer::api::limits::HISTORY_SHOWN_DEFAULT;
 use crate::peer::api::{Chat, Command, Ending, Event, KnockRef, Manner, Name, PeerId, Recall, Recalled, RoomName};
 
 /// How often the clock of our own knock is shown when nothing else changes.
 const TICK: Duration = Duration::from_secs(10);
+
+/// How long an end may take before it is told what it waits for: closing what nobody answers any more takes two seconds.
+const TELL_LEAVING_AFTER: Duration = Duration::from_secs(3);
 
 /// Columns that short names are padded to, so that texts stand under each other.
 const NAME_COLUMNS: usize = 8;
@@ -57,6 +60,7 @@ pub async fn run(
         leave_asked: false,
         last_words: None,
         deadline: None,
+        last_wait: None,
         terminal,
     };
     loop {
@@ -70,7 +74,8 @@ pub async fn run(
                 let last_words = face.last_words.unwrap_or_else(words::not_in_time);
                 return (face.session.exit(), Some(last_words));
             }
-            Some(()) = stop.recv() => face.quit(Exit::Done),
+            // Whoever asks twice does not want to wait for others to read.
+            Some(()) = stop.recv() => if face.session.is_quitting() { face.port.send(Command::Quit) } else { face.quit(Exit::Done) },
             turn = face.port.next() => match turn {
                 Turn::Event(Event::Ended(how)) => {
                     face.session.note(&Event::Ended(how));
@@ -90,6 +95,10 @@ pub async fn run(
             },
             () = stop::reached(tick) => face.on_tick().await,
             () = stop::reached(awaited) => face.tell_awaited(),
+            () = stop::reached(face.last_wait) => {
+                face.last_wait = None;
+                face.notices(vec![words::leaving()]).await;
+            }
         }
     }
 }
@@ -108,6 +117,8 @@ struct Plain {
     leave_asked: bool,
     last_words: Option<Said>,
     deadline: Option<Instant>,
+    /// When to tell why the program has not ended yet.
+    last_wait: Option<Instant>,
     terminal: Terminal,
 }
 
@@ -156,6 +167,8 @@ impl Plain {
                 self.notices(tickets::code(ticket, (self.terminal.columns)().unwrap_or(80))).await;
             }
             Event::Knocking { yes, of, expires_in_s, .. } => self.on_own_knock(&event, *yes, *of, *expires_in_s).await,
+            // Looked up to find the one room that is meant.
+            Event::Rooms { .. } if self.room.is_none() => {}
             // Said at the end, or by the question that follows.
             Event::Refused { room, .. } if self.room.as_ref() == Some(room) => {}
             Event::Failed(_) if !self.session.is_inside() => {}
@@ -217,7 +230,6 @@ impl Plain {
     async fn on_line(&mut self, line: &str) {
         let meaning = slash::parse(line);
         if let (Some(question), Line::Say(answer)) = (self.question, &meaning) {
-            self.question = None;
             return self.answer(question, answer).await;
         }
         match meaning {
@@ -237,14 +249,21 @@ impl Plain {
     async fn answer(&mut self, question: Question, answer: &str) {
         let answer = answer.trim();
         match question {
-            // More than a slip of one key, since it can't be taken back easily.
-            Question::Pin => self.port.send(Command::Pin { accept: answer.eq_ignore_ascii_case("yes") }),
+            Question::Pin => match reach::accepts(answer) {
+                Some(accept) => {
+                    self.question = None;
+                    self.port.send(Command::Pin { accept });
+                }
+                None => self.notices(vec![reach::YES_OR_NO.to_owned()]).await,
+            },
             Question::Create if answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes") => {
+                self.question = None;
                 if let Some(command) = self.session.create() {
                     self.port.send(command);
                 }
             }
             Question::Create => {
+                self.question = None;
                 self.session.declined();
                 self.end();
             }
@@ -266,6 +285,8 @@ impl Plain {
                     self.quit(Exit::Done);
                 }
             }
+            (Slash::Rejoin, Some(room)) => self.port.send(Command::Rejoin(room)),
+            (Slash::Requests, Some(room)) => self.port.send(Command::Pending(room)),
             (Slash::Members, Some(room)) => self.port.send(Command::Members(room)),
             (Slash::Paths, Some(room)) => self.port.send(Command::Paths(room)),
             (Slash::Last(count), Some(room)) => self.port.send(Command::Last { room, count }),
@@ -350,6 +371,7 @@ impl Plain {
         self.terminal.typed.close();
         self.port.send(Command::Quit);
         self.deadline = Some(stop::deadline());
+        self.last_wait = self.session.is_inside().then(|| Instant::now() + TELL_LEAVING_AFTER);
     }
 
     async fn message(&mut self, from: &Name, key: &PeerId, text: &str, sent_at_ms: u64, manner: Manner, to_me: bool) {
@@ -411,7 +433,7 @@ pub(super) fn export(data_dir: Option<&Path>, room: &RoomName, file: &Path) -> V
         return vec!["nothing of this run stays on disk, so there is nothing to write".to_owned()];
     };
     match offline::export_here(data_dir, room, file) {
-        Ok(count) => vec![format!("{count} messages written to {}", shown(file.display()))],
+        Ok(count) => vec![format!("{} written to {}", recall::messages_in_words(count), shown(file.display()))],
         Err(said) => notices::said(said),
     }
 }

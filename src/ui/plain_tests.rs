@@ -45,7 +45,7 @@ impl Hand {
     }
 
     async fn let_in(&mut self) {
-        self.tell(Event::ServerUp { server: "here".into() }).await;
+        self.tell(Event::ServerUp { server: "here".into(), member: false }).await;
         self.see("* connected to the server here").await;
         self.expect(Command::Join(lobby())).await;
         self.tell(corpus::joined(Entrance::Admitted)).await;
@@ -77,7 +77,7 @@ where
         saying: Arc::new(AtomicBool::new(false)),
     };
     let opening = Opening::Join { room: lobby(), create: None, offer: Some(Creation::default()) };
-    let face = run(Chat { commands, events }, opening, terminal, stop);
+    let face = run(Chat::new(commands, events), opening, terminal, stop);
     tokio::join!(face, script(Hand { taken, tell, keys, screen: shown, halt })).0
 }
 
@@ -145,7 +145,8 @@ async fn a_knock_is_answered_in_full_words_only() {
         hand.skip(5).await;
         hand.type_line("").await;
         hand.type_line("/aprove dana").await;
-        hand.see("* no command /aprove, nothing was sent; did you mean /approve? To say it, begin with //").await;
+        hand.see("* there is no command /aprove, so nothing was sent. Did you mean /approve? To say it, begin with //")
+            .await;
         hand.type_line("/approve eve").await;
         hand.see("* error: nobody of that name is knocking, or it is over").await;
         hand.skip(1).await;
@@ -183,10 +184,14 @@ async fn a_room_that_does_not_exist_is_made_after_a_yes() {
 
 #[tokio::test]
 async fn a_fingerprint_is_accepted_by_a_whole_word() {
-    for (answer, accept) in [("yes", true), ("y", false), ("", false)] {
+    for (answer, accept) in [("yes", true), ("no", false)] {
         plain(async |mut hand: Hand| {
-            hand.tell(Event::PinWanted { server: "here".into(), fingerprint: corpus::words(9) }).await;
+            hand.tell(Event::PinWanted { server: "here".into(), fingerprint: corpus::words(9), member: false }).await;
             hand.skip(3).await;
+            for unclear in ["y", ""] {
+                hand.type_line(unclear).await;
+                hand.see(&format!("* {}", reach::YES_OR_NO)).await;
+            }
             hand.type_line(answer).await;
             hand.expect(Command::Pin { accept }).await;
             hand.press(Key::End).await;
@@ -233,7 +238,8 @@ async fn the_newcomer_is_told_again_only_when_a_count_changes() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_or_not_itself_has_its_exit_code() {
-    let unreachable = Failure::ServerUnreachable { server: "here".into(), why: "no answer".into() };
+    let unreachable =
+        Failure::ServerUnreachable { server: "here".into(), why: "no answer".into(), no_such_name: false };
     let (pinned, shown) = (corpus::words(1), corpus::words(2));
     let changed = Failure::ServerChanged { server: "here".into(), pinned, shown, file: "servers".into() };
     for (failure, code) in [(unreachable, Exit::Unreachable), (changed, Exit::Identity)] {

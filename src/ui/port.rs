@@ -29,8 +29,11 @@ impl Port {
         Port { chat, waiting: VecDeque::new() }
     }
 
-    /// Puts `command` in line.
+    /// Puts `command` in line. Nothing before a quit waits any more for others to read what was said.
     pub fn send(&mut self, command: Command) {
+        if command == Command::Quit {
+            self.chat.leaving.notify_one();
+        }
         self.waiting.push_back(command);
     }
 
@@ -72,7 +75,10 @@ impl Port {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::sync::mpsc;
+    use tokio::time::timeout;
 
     use super::*;
     use crate::peer::api::{Ending, Events};
@@ -81,7 +87,7 @@ mod tests {
     async fn events_are_read_while_the_chat_takes_no_command() {
         let (commands, mut taken) = mpsc::channel(1);
         let (tell, events) = Events::channel();
-        let mut port = Port::new(Chat { commands, events });
+        let mut port = Port::new(Chat::new(commands, events));
         port.send(Command::List);
         port.send(Command::Quit);
         tell.tell(Event::Ended(Ending::Done)).await;
@@ -92,5 +98,21 @@ mod tests {
         assert_eq!(taken.recv().await, Some(Command::Quit));
         drop(tell);
         assert_eq!(port.next().await, Turn::Gone);
+    }
+
+    #[tokio::test]
+    async fn the_chat_hears_of_a_quit_that_stands_behind_all_that_it_has_not_taken() {
+        let (commands, mut taken) = mpsc::channel(1);
+        let (_tell, events) = Events::channel();
+        let chat = Chat::new(commands, events);
+        let leaving = std::sync::Arc::clone(&chat.leaving);
+        let mut port = Port::new(chat);
+        port.send(Command::List);
+        port.send(Command::List);
+        assert!(timeout(Duration::ZERO, leaving.notified()).await.is_err());
+        port.send(Command::Quit);
+        assert!(timeout(Duration::ZERO, leaving.notified()).await.is_ok());
+        assert!(timeout(Duration::ZERO, port.next()).await.is_err(), "the first command fills the way");
+        assert_eq!(taken.recv().await, Some(Command::List), "nothing is overtaken");
     }
 }

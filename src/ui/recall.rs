@@ -8,14 +8,18 @@ use super::notices::pad;
 use super::words::shown;
 use crate::peer::api::{Event, Manner, Recall, Recalled, RoomName};
 
+/// So many messages, in words.
+pub fn messages_in_words(count: u64) -> String {
+    if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
+}
+
 /// Columns that short names are padded to.
 const NAME_COLUMNS: usize = 8;
 
 /// The sentence above texts of earlier.
 pub fn heading(room: &RoomName, why: Recall, count: usize, more: u64) -> String {
     let room = shown(room);
-    let texts = |count: u64| if count == 1 { "1 message".to_owned() } else { format!("{count} messages") };
-    let what = texts(count as u64);
+    let what = messages_in_words(count as u64);
     match (why, count, more) {
         (Recall::Search, 0, _) => format!("nothing in the history of {room} fits"),
         (Recall::Search, _, 0) => format!("{what} of {room} found:"),
@@ -24,7 +28,9 @@ pub fn heading(room: &RoomName, why: Recall, count: usize, more: u64) -> String 
         }
         (_, 0, _) => format!("nothing of {room} is in the history"),
         (_, _, 0) => format!("from the history of {room}, {what}:"),
-        (_, _, more) => format!("from the history of {room}, the last {what}, with {} before them:", texts(more)),
+        (_, _, more) => {
+            format!("from the history of {room}, the last {what}, with {} before them:", messages_in_words(more))
+        }
     }
 }
 

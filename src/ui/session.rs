@@ -3,6 +3,7 @@
 //! Decides, never waits: events in, what to do out.
 
 use super::exit::Exit;
+use super::reach;
 use super::words::{self, Said};
 use crate::peer::api::{Command, Creation, Ending, Event, Failure, Leaving, ReformState, Refusal, RoomName, Ticket};
 
@@ -212,7 +213,7 @@ impl Session {
             Event::Failed(failure) if !self.inside && !self.quitting && self.opening != Opening::Nothing => {
                 let exit = words::failure_exit(failure)?;
                 self.quit(exit);
-                Some(Step::Fail(words::failure(failure)))
+                Some(Step::Fail(reach::failure(failure, self.opening == Opening::Open)))
             }
             Event::Left { room, why } if Some(room) == self.room() && !self.quitting => {
                 self.inside = false;
@@ -271,7 +272,7 @@ mod tests {
         let creation = |yes: bool| yes.then(Creation::default);
         let mut session =
             Session::new(Opening::Join { room: lobby(), create: creation(create), offer: creation(offer) });
-        let up = Event::ServerUp { server: "here".into() };
+        let up = Event::ServerUp { server: "here".into(), member: false };
         assert_eq!(session.note(&up), Some(Step::Send(Command::Join(lobby()))));
         assert_eq!(session.note(&up), None, "a server that comes back is not asked again");
         session
@@ -316,7 +317,7 @@ mod tests {
         };
         for (names, expected) in [(&["lobby"][..], true), (&[], false), (&["lobby", "annex"], false)] {
             let mut session = Session::new(Opening::Open);
-            let up = Event::ServerUp { server: "192.0.2.1:9".into() };
+            let up = Event::ServerUp { server: "192.0.2.1:9".into(), member: false };
             assert_eq!(session.note(&up), Some(Step::Send(Command::List)));
             let step = session.note(&rooms(names));
             assert_eq!(step == Some(Step::Send(Command::Join(lobby()))), expected, "{step:?}");

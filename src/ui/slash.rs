@@ -43,6 +43,8 @@ pub enum Slash {
     Approve(Newcomer),
     /// Refuse a newcomer.
     Deny(Newcomer),
+    /// Show who asks to join.
+    Requests,
     /// Show the newest texts once more.
     Last(usize),
     /// Look for words in what was said.
@@ -59,6 +61,8 @@ pub enum Slash {
     Export(PathBuf),
     /// Leave the room.
     Leave,
+    /// Go over to the other half of a room that has split.
+    Rejoin,
     /// Delete the room at the server.
     Delete,
     /// Leave and end.
@@ -149,6 +153,13 @@ pub const COMMANDS: &[Entry] = &[
         usage: "/waiting",
         help: "show what is being decided, and who is awaited",
         parse: |rest| alone(rest, Slash::Decide(Decide::Waiting)),
+    },
+    Entry {
+        name: "requests",
+        aliases: &["knocks"],
+        usage: "/requests",
+        help: "look at who asks to join, to answer (F2 in the full-screen chat)",
+        parse: |rest| alone(rest, Slash::Requests),
     },
     Entry {
         name: "history",
@@ -293,6 +304,13 @@ pub const COMMANDS: &[Entry] = &[
         usage: "/leave",
         help: "leave the room; coming back means knocking again",
         parse: |rest| alone(rest, Slash::Leave),
+    },
+    Entry {
+        name: "rejoin",
+        aliases: &[],
+        usage: "/rejoin",
+        help: "when the room has split: leave this half and knock at the one that the server keeps",
+        parse: |rest| alone(rest, Slash::Rejoin),
     },
     Entry {
         name: "help",
@@ -468,6 +486,7 @@ mod tests {
             ("/list", Do(Slash::List)),
             ("/list all", Line::Wrong("/list")),
             ("/leave", Do(Slash::Leave)),
+            ("/rejoin", Do(Slash::Rejoin)),
             ("/delete room", Do(Slash::Delete)),
             ("/export chat.txt", Do(Slash::Export("chat.txt".into()))),
             ("/help", Do(Slash::Help)),

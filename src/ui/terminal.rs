@@ -19,6 +19,7 @@ use rustyline::{Context, Editor, ExternalPrinter, Helper};
 use tokio::sync::mpsc;
 
 use super::slash::{self, COMMANDS};
+use super::turns::Turns;
 use crate::peer::api::limits::{SCREEN_LINES_WAITING_MAX, TEXT_BYTES_MAX};
 
 const PROMPT: &str = "> ";
@@ -90,9 +91,13 @@ pub fn open() -> io::Result<(Terminal, Closing)> {
         if let Ok(found) = tcgetattr(io::stdin()) {
             *FOUND.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
         }
-        let (editor, printer) = editor(&saying).map_err(io::Error::other)?;
-        let saying = saying.clone();
-        std::thread::Builder::new().name("editor".into()).spawn(move || edit(editor, &tell, &saying))?;
+        let turns = Arc::new(Turns::at_start());
+        let (editor, printer) = editor(&saying, &turns).map_err(io::Error::other)?;
+        let (saying, typing) = (saying.clone(), turns.clone());
+        std::thread::Builder::new().name("editor".into()).spawn(move || {
+            edit(editor, &tell, &saying, &typing);
+        })?;
+        let printer = InTurn { turns, printer };
         std::thread::Builder::new().name("screen".into()).spawn(move || print(lines, printer, &done))?;
     } else {
         std::thread::Builder::new().name("lines".into()).spawn(move || read(&tell))?;
@@ -131,7 +136,10 @@ pub fn restore() {
 
 type ChatEditor = Editor<Watch, DefaultHistory>;
 
-fn editor(saying: &Arc<AtomicBool>) -> rustyline::Result<(ChatEditor, impl ExternalPrinter + Send + use<>)> {
+fn editor(
+    saying: &Arc<AtomicBool>,
+    turns: &Arc<Turns>,
+) -> rustyline::Result<(ChatEditor, impl ExternalPrinter + Send + use<>)> {
     let config = rustyline::Config::builder()
         .max_history_size(1000)?
         .auto_add_history(true)
@@ -139,17 +147,18 @@ fn editor(saying: &Arc<AtomicBool>) -> rustyline::Result<(ChatEditor, impl Exter
         .bracketed_paste(true)
         .build();
     let mut editor = Editor::with_config(config)?;
-    editor.set_helper(Some(Watch { empty: AtomicBool::new(true) }));
+    editor.set_helper(Some(Watch { empty: AtomicBool::new(true), turns: turns.clone() }));
     let printer = editor.create_external_printer()?;
     saying.store(false, Ordering::Relaxed);
     Ok((editor, printer))
 }
 
-fn edit(mut editor: ChatEditor, tell: &mpsc::Sender<Typed>, saying: &AtomicBool) {
+fn edit(mut editor: ChatEditor, tell: &mpsc::Sender<Typed>, saying: &AtomicBool, turns: &Turns) {
     loop {
         if let Some(watch) = editor.helper() {
             watch.empty.store(true, Ordering::Relaxed);
         }
+        turns.begin_line();
         let key = match editor.readline(PROMPT) {
             Ok(line) => {
                 if saying.load(Ordering::Relaxed) && matches!(slash::parse(&line), slash::Line::Say(_)) {
@@ -164,12 +173,14 @@ fn edit(mut editor: ChatEditor, tell: &mpsc::Sender<Typed>, saying: &AtomicBool)
             Err(ReadlineError::Signal(_)) => continue,
             Err(_) => Key::End,
         };
+        turns.end_line();
         let end = key == Key::End;
         let (go_on, gone_on) = std_mpsc::channel();
         if tell.blocking_send(Typed { key, go_on }).is_err() || end {
             return;
         }
-        if gone_on.recv_timeout(ANSWER_WITHIN) == Err(std_mpsc::RecvTimeoutError::Disconnected) && tell.is_closed() {
+        // The terminal is left as it was found from then on: Ctrl-C is a signal again.
+        if gone_on.recv_timeout(ANSWER_WITHIN).is_err() && tell.is_closed() {
             return;
         }
     }
@@ -223,6 +234,18 @@ fn print(mut lines: mpsc::Receiver<String>, mut printer: impl ExternalPrinter, d
     let _ = done.send(());
 }
 
+/// A screen on which an editor is at work.
+struct InTurn<P> {
+    turns: Arc<Turns>,
+    printer: P,
+}
+
+impl<P: ExternalPrinter> ExternalPrinter for InTurn<P> {
+    fn print(&mut self, message: String) -> rustyline::Result<()> {
+        self.turns.show(message, &mut self.printer)
+    }
+}
+
 /// A screen on which nothing is being typed.
 struct Direct;
 
@@ -236,12 +259,14 @@ impl ExternalPrinter for Direct {
 /// Watches the line as it is typed, because the editor forgets it at Ctrl-C; and completes commands.
 struct Watch {
     empty: AtomicBool,
+    turns: Arc<Turns>,
 }
 
 impl Hinter for Watch {
     type Hint = String;
     fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
         self.empty.store(line.is_empty(), Ordering::Relaxed);
+        self.turns.key();
         None
     }
 }

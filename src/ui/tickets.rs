@@ -32,12 +32,42 @@ impl FromStr for Target {
                 .map(|ticket| Target::Ticket(Box::new(ticket)))
                 .map_err(|why: TicketError| why.to_string());
         }
+        if is_mangled(text) {
+            return Err(MANGLED.to_owned());
+        }
         // No room's name has a colon in it.
         if text.contains(':') {
             return server_address(text).map(Target::Address);
         }
         text.parse().map(Target::Room).map_err(|why: crate::peer::api::NameError| why.to_string())
     }
+}
+
+/// What is said of a ticket that lost a part of itself on the way.
+const MANGLED: &str =
+    "this is a ticket that is cut short or mangled, and no room's name; copy all of it again, in one piece";
+
+/// From so many letters of base 32, with so many digits among them, a text is rather a piece of a ticket than a room's name that
+/// somebody thought of: a piece has a digit among five or six letters.
+const PIECE: (usize, usize) = (24, 2);
+
+/// Whether a text is what is left of a ticket: its beginning, or a long piece without it.
+fn is_mangled(text: &str) -> bool {
+    let text = text.trim().to_ascii_lowercase();
+    let letters = |text: &str| text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    text.starts_with("p2p2") || (text.len() >= PIECE.0 && digits >= PIECE.1 && letters(&text))
+}
+
+/// A name for a room that is to be made: nobody could join one whose name begins as tickets do.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn new_room(text: &str) -> Result<RoomName, String> {
+    if is_mangled(text) {
+        return Err("that begins like a ticket, or looks like a piece of one; name the room otherwise".to_owned());
+    }
+    text.parse().map_err(|why: crate::peer::api::NameError| why.to_string())
 }
 
 /// What to type on the other computer.
@@ -96,6 +126,13 @@ mod tests {
         slipped.replace_range(20..21, if &slipped[20..21] == "a" { "b" } else { "a" });
         assert!(slipped.parse::<Target>().unwrap_err().contains("letter"));
         assert!("a b".parse::<Target>().is_err());
+        let whole = corpus::ticket().to_string();
+        for piece in ["p2p2", "p2p2a…", &whole[..12], &whole[..39], &whole[40..90], &whole.to_uppercase()[..30]] {
+            let why = piece.parse::<Target>().unwrap_err();
+            assert!(why.contains("ticket"), "{piece}: {why}");
+            assert!(new_room(piece).is_err(), "{piece}");
+        }
+        assert!(new_room("averylongnameofaroom2").is_ok() && new_room("our-room-of-2026-in-berlin-23").is_ok());
         assert!("host:port".parse::<Target>().is_err());
     }
 

@@ -81,8 +81,11 @@ pub(super) fn lines(audited: &Audited, zone: &TimeZone) -> Vec<String> {
     let mut lines: Vec<String> = std::iter::once(&head).chain(&rows).map(line).collect();
     let members = audited.members.iter().map(|(name, key)| format!("{} {}", shown(name), key.fingerprint()));
     lines.push(format!(
-        "verified: {} steps, room id {}, now: {}",
-        audited.records.len().saturating_sub(1),
+        "verified: {}, room id {}, now: {}",
+        match audited.records.len().saturating_sub(1) {
+            1 => "1 step".to_owned(),
+            steps => format!("{steps} steps"),
+        },
         audited.room,
         members.collect::<Vec<_>>().join(", ")
     ));

@@ -3,9 +3,12 @@
 //! What is not our own words in them (names, reasons of the server or the system) has passed [`super::escape`].
 
 use std::fmt::Display;
+use std::io;
+use std::path::Path;
 
 use super::escape;
 use super::exit::Exit;
+use super::reach;
 use crate::peer::api::limits::*;
 use crate::peer::api::{
     BadSearch, ConfigError, Failure, HistoryError, IdentityFileError, MembershipError, Misdeed, Refusal, RoomName,
@@ -51,11 +54,11 @@ pub fn offer(room: &str) -> String {
 /// What is answered to a command that doesn't exist.
 pub fn no_command(word: &str, nearest: Option<&str>) -> String {
     let did_you_mean = match nearest {
-        Some(name) => format!("did you mean /{name}?"),
-        None => "/help shows what there is".to_owned(),
+        Some(name) => format!("Did you mean /{name}?"),
+        None => "/help shows what there is.".to_owned(),
     };
     let word = escape::field(word, 24);
-    format!("no command /{word}, nothing was sent; {did_you_mean} To say it, begin with //")
+    format!("there is no command /{word}, so nothing was sent. {did_you_mean} To say it, begin with //")
 }
 
 fn hint(text: impl Into<String>) -> Option<String> {
@@ -73,6 +76,11 @@ pub fn failure(failure: &Failure) -> Said {
         Failure::AlreadyThere(room) => {
             Said::new("already_there", format!("you are in {} already, or knocking at it", shown(room)), None)
         }
+        Failure::SeatThere(room) => Said::new(
+            "seat_there",
+            format!("you have a seat in a room called {} already", shown(room)),
+            hint(format!("p2pchat join {} goes back to it; /leave there gives it up", shown(room))),
+        ),
         Failure::NoSuchMember(name) => Said::new(
             "no_such_member",
             format!("nobody called {} is here, other than yourself", shown(name)),
@@ -156,11 +164,7 @@ pub fn failure(failure: &Failure) -> Said {
             "the server is not connected, and this needs it",
             hint("chats go on without it; try again when it is back"),
         ),
-        Failure::ServerUnreachable { server, why } => Said::new(
-            "server_unreachable",
-            format!("the server {} could not be reached: {}", shown(server), shown(why)),
-            hint("is it running, and is UDP let through? Name another with --server HOST:PORT"),
-        ),
+        Failure::ServerUnreachable { server, why, no_such_name } => reach::unreachable(server, why, *no_such_name),
         Failure::ServerChanged { server, pinned, shown: now, file } => Said::new(
             "server_changed",
             format!(
@@ -191,6 +195,11 @@ pub fn failure(failure: &Failure) -> Said {
             "name_taken",
             format!("the name {} belongs to somebody else at this server", shown(name)),
             hint("choose another with --name NAME"),
+        ),
+        Failure::NotApart(room) => Said::new(
+            "not_apart",
+            format!("{} has not split, as far as anybody says: there is nowhere to go over to", shown(room)),
+            hint("/members shows who is here"),
         ),
         Failure::NotCreator(room) => Said::new(
             "not_creator",
@@ -297,6 +306,8 @@ pub fn failure_exit(failure: &Failure) -> Option<Exit> {
         | Failure::PasswordRefused
         | Failure::ServerRefused { .. }
         | Failure::NameTaken(_)
+        | Failure::NotApart(_)
+        | Failure::SeatThere(_)
         | Failure::NotCreator(_)
         | Failure::NoSuchRoom(_) => Some(Exit::Failed),
         Failure::NoServer | Failure::NoHost => Some(Exit::Unreachable),
@@ -461,6 +472,17 @@ pub fn config_error(error: &ConfigError) -> Said {
     Said::new("config", escape::lines(&error.to_string()), Some(hint.to_owned()))
 }
 
+/// Why a file that somebody named was not looked into.
+pub fn unreadable_file(file: &Path, why: &io::Error) -> Said {
+    let name = shown(file.display());
+    let message = match why.kind() {
+        io::ErrorKind::NotFound => format!("there is no file {name}"),
+        io::ErrorKind::IsADirectory => format!("{name} is a folder, not a file"),
+        _ => format!("{name} can't be read: {}", shown(why)),
+    };
+    Said::new("unreadable_file", message, hint("check the path and who may read it"))
+}
+
 /// What somebody tried, as the end of "NAME …".
 pub fn misdeed(what: Misdeed) -> &'static str {
     match what {
@@ -485,6 +507,11 @@ pub fn undelivered() -> Said {
     )
 }
 
+/// What the end still waits for.
+pub fn leaving() -> String {
+    format!("leaving, once what was said has reached everybody; {QUIT_WITHIN_S} s at most, Ctrl-C ends it now")
+}
+
 /// The chat ended without saying so.
 pub fn gone() -> Said {
     Said::new("gone", "the chat stopped unexpectedly", hint("the log says more; see --log-file"))
@@ -506,6 +533,15 @@ pub fn dropped(room: &RoomName) -> Said {
         "dropped",
         format!("the others in {} could not reach you and went on without you; knocking again", shown(room)),
         None,
+    )
+}
+
+/// The server keeps the room for a half of it that we are not in.
+pub fn apart(room: &RoomName) -> String {
+    format!(
+        "{} has split: the server keeps it for others, who went on without you. You stay with those who are here; /rejoin goes \
+         over, where all members must let you in",
+        shown(room)
     )
 }
 

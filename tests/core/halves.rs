@@ -1,8 +1,10 @@
 //! Rooms that fall into halves, and halves that meet again (DESIGN.md §4 rules 8 and 10).
 
-use p2pchat::core::event::{Event, Leaving};
+use p2pchat::core::event::{Command, Event, Failure, Leaving};
 
-use crate::world::World;
+use p2pchat::wire::Settings;
+
+use crate::world::{World, lobby};
 
 /// Parts the first two of four from the other two for longer than the grace.
 fn part(world: &mut World) {
@@ -76,6 +78,42 @@ fn a_lying_server_can_not_send_members_away_who_have_company() {
     assert!((0..3).all(|who| !was_dropped(&world, who)));
     world.say(1, "still here");
     assert!(world.texts(2).contains(&"still here".to_owned()));
+}
+
+#[test]
+fn nobody_goes_over_to_another_half_where_none_is_known() {
+    let mut world = World::in_one_room(2);
+    world.command(1, Command::Rejoin(lobby()));
+    assert!(world.was_told(1, |event| *event == Event::Failed(Failure::NotApart(lobby()))));
+    assert_eq!(world.members(0), names(&[0, 1]));
+}
+
+#[test]
+fn nobody_founds_a_room_of_a_name_under_which_they_have_a_seat() {
+    let mut world = World::in_one_room(2);
+    world.kill(1);
+    world.start(1);
+    world.create(1, 8, 60, 120);
+    assert!(world.was_told(1, |event| *event == Event::Failed(Failure::SeatThere(lobby()))));
+    world.join(1);
+    world.pass(5);
+    assert_eq!(world.members(1), names(&[0, 1]));
+}
+
+#[test]
+fn whoever_knocks_at_another_room_of_a_name_gives_up_the_seat_they_had_under_it() {
+    let mut world = World::hosted(2, 1, 120);
+    let settings = Settings { consent_timeout_s: 60, grace_s: 120 };
+    world.command(1, Command::Host { room: lobby(), size: 8, settings });
+    let ticket = world.ticket(0);
+    world.kill(1);
+    world.start(1);
+    world.command(1, Command::Enter(ticket));
+    world.pass(5);
+    world.approve(0, 1);
+    world.pass(5);
+    assert_eq!(world.members(0), names(&[0, 1]));
+    assert_eq!(world.kept(1).rooms.len(), 1, "two rooms of one name could not be told apart at the next start");
 }
 
 #[test]

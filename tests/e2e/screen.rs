@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use serde_json::json;
 
-use crate::harness::{DEADLINE, World};
+use crate::harness::{DEADLINE, World, run};
 
 /// What the program did to the terminal besides drawing.
 #[derive(Default)]
@@ -203,7 +203,9 @@ fn alice_in_lobby(world: &World, columns: u16, rows: u16) -> (Tty, nix::sys::ter
     let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
     let fresh = nix::sys::termios::tcgetattr(std::fs::File::open(pair.master.tty_name().unwrap()).unwrap()).unwrap();
     let mut alice = Tty::start(at_terminal(world, "alice", &["join", "lobby"]), columns, rows);
-    alice.shows("Type yes if it is");
+    alice.shows("Type yes or no");
+    alice.press("y\r");
+    alice.shows("type yes if the words are the same");
     alice.press("yes\r");
     alice.shows("Create it? [y/N]");
     alice.press("y\r");
@@ -368,7 +370,7 @@ fn the_shell_gets_the_terminal_with_ctrl_z_and_gives_it_back_with_fg() {
     let mut tty = Tty::start(command, 80, 24);
     tty.shows("shell$");
     tty.press(&format!("{}\r", line.join(" ")));
-    tty.shows("Type yes if it is");
+    tty.shows("Type yes or no");
     tty.press("yes\r");
     tty.shows("Create it? [y/N]");
     tty.press("\x1a");
@@ -387,7 +389,7 @@ fn without_colours_none_is_sent_and_a_dumb_terminal_gets_plain_lines() {
     let mut command = at_terminal(&world, "alice", &["join", "lobby", "--create"]);
     command.env("NO_COLOR", "1");
     let mut alice = Tty::start(command, 80, 24);
-    alice.shows("Type yes if it is");
+    alice.shows("Type yes or no");
     alice.press("yes\r");
     alice.shows("is yours");
     let raw = alice.raw();
@@ -396,8 +398,26 @@ fn without_colours_none_is_sent_and_a_dumb_terminal_gets_plain_lines() {
     let mut command = at_terminal(&world, "bob", &["join", "lobby"]);
     command.env("TERM", "dumb");
     let mut bob = Tty::start(command, 80, 24);
-    bob.shows("Type yes if it is");
+    bob.shows("Type yes or no");
     bob.press("yes\r");
     bob.shows("knocking at lobby");
     assert!(!bob.raw().contains('\u{1b}'), "{:?}", bob.raw());
+}
+
+/// What is typed faster than lines are read, as by a paste into a terminal without brackets around it, is all said.
+#[test]
+fn lines_that_come_at_once_are_all_said_before_the_end_behind_them() {
+    let world = World::new();
+    let mut alice = Tty::start(at_terminal(&world, "alice", &["join", "lobby", "--create", "--plain"]), 80, 24);
+    alice.shows("Type yes or no");
+    alice.press("yes\r");
+    alice.shows("is yours");
+    let texts: Vec<String> = (0..300).map(|number| format!("{number:120}. pasted line")).collect();
+    alice.press(&format!("{}\r:q\r", texts.join("\r")));
+    assert!(alice.within(DEADLINE, |seen| seen.ended.then_some(())).is_some(), "{}", alice.screen());
+    let (exit, told, _) = run(&mut world.command("alice", &["export", "lobby"]));
+    assert_eq!(exit, Some(0));
+    for text in texts {
+        assert!(told.contains(&text), "{text} is missing:\n{told}");
+    }
 }

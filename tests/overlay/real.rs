@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use p2pchat::core::io::Change;
 use p2pchat::identity::{Identity, Signer as _, Verified};
-use p2pchat::peer::api::{Chat, Command, Event, Events, Keep, Options, Path, Person, Quota, RoomId, RoomName, Settings};
+use p2pchat::peer::api::{
+    Chat, Command, Event, Events, Keep, Options, Path, Person, Quota, RoomId, RoomName, Settings,
+};
 use p2pchat::peer::{self, identity_file};
 use p2pchat::store::peer::PeerStore;
 use p2pchat::wire::{Few, Genesis, Member, ProposalHash, Roster, RosterHash};
@@ -95,7 +97,7 @@ async fn everybody_in(folder: &TempDir) -> Vec<Seat> {
             map_port: false,
             ask_before_pinning: false,
         };
-        let Chat { commands, events } = peer::start(options).await.unwrap();
+        let Chat { commands, events, .. } = peer::start(options).await.unwrap();
         let face = Arc::default();
         tokio::spawn(watch(events, Arc::clone(&face)));
         commands.send(Command::Join(lobby())).await.unwrap();

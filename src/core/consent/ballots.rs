@@ -158,16 +158,21 @@ impl Ballots {
     }
 
     /// Makes room by forgetting what needs no attention: a proposal that was refused and waits for nothing from this
-    /// member, or a drop that nobody has signed, which anybody can make up. Whatever this member answered stays answered.
+    /// member, or a drop that nobody has signed, which anybody can make up, or one that another member refused. Whatever this member answered stays answered.
     fn forget_one(&mut self) -> Option<()> {
         let over = |ballot: &Ballot| {
             ballot.refused().is_some() && (ballot.answer(&self.me).is_some() || !ballot.signers.contains(&self.me))
         };
         let made_up = |ballot: &Ballot| ballot.drop().is_some() && ballot.answers.is_empty();
+        // Somebody's no has decided it already; unlike with what people are asked, hearing of it again would bother nobody.
+        let decided = |ballot: &Ballot| {
+            ballot.drop().is_some_and(|drop| drop.why == DropReason::Gone) && ballot.refused().is_some()
+        };
         let open = || self.open.iter();
         let of_others = open().find(|(hash, ballot)| over(ballot) && !self.signed.contains(hash));
         let found =
             of_others.or(open().find(|(_, ballot)| made_up(ballot))).or(open().find(|(_, ballot)| over(ballot)));
+        let found = found.or(open().find(|(hash, ballot)| decided(ballot) && !self.signed.contains(hash)));
         let (hash, answered) = found.map(|(hash, ballot)| (*hash, ballot.answer(&self.me).is_some()))?;
         if answered && self.forgotten.len() >= PROPOSALS_FORGOTTEN_MAX {
             return None;
@@ -459,6 +464,24 @@ mod tests {
         let again = room.ballots.open(&room.roster, first.clone(), 8, None, &Ed25519);
         assert_eq!(again, Ok(false));
         assert_eq!(room.ballots.may_say_yes(&first.hash()), Err(Blocked::Unknown));
+    }
+
+    #[test]
+    fn drops_that_another_refused_keep_no_place_however_many_a_member_makes() {
+        let mut room = room();
+        // The second signs drops of the third, who refuses each; nobody else has anything to say to it.
+        let third = Few::try_from(vec![room.people[2].id()]).unwrap();
+        for nonce in 0..2 * PROPOSALS_OPEN_MAX as u32 {
+            let why = DropReason::Gone;
+            let (room_id, roster) = (room.roster.room, room.roster.hash());
+            let dropped = Few::try_from(vec![room.people[1].id()]).unwrap();
+            let drop = Proposal::Drop(Drop { room: room_id, roster, dropped, why, nonce });
+            room.open(&drop);
+            assert!(room.ballots.get(&drop.hash()).is_some(), "number {nonce} finds a place");
+            room.answer(2, &drop, Decision::No);
+        }
+        let due = room.ballots.drop_of(&room.roster, third, DropReason::Gone);
+        assert!(room.ballots.open(&room.roster, Proposal::Drop(due), 8, None, &Ed25519).unwrap());
     }
 
     #[test]

@@ -165,6 +165,8 @@ pub enum Command {
     },
     /// Stop knocking, or leave for good.
     Leave(RoomName),
+    /// Leave our half of a room that has split, and knock at the other one, which the server keeps.
+    Rejoin(RoomName),
     /// Ask the rendezvous for its rooms.
     List,
     /// Tell who is in a room.

@@ -12,6 +12,8 @@ pub enum Failure {
     NotInRoom(RoomName),
     /// Already in it, or knocking at it.
     AlreadyThere(RoomName),
+    /// We have a seat in a room of that name already, and have not gone back to it.
+    SeatThere(RoomName),
     /// No such knock, or it is over.
     NoSuchKnock,
     /// Several newcomers of one name: answer by id.
@@ -58,6 +60,8 @@ pub enum Failure {
         server: String,
         /// What the network said.
         why: String,
+        /// Whether there is no address of that name to try.
+        no_such_name: bool,
     },
     /// The server's certificate is not the remembered one.
     ServerChanged {
@@ -86,6 +90,8 @@ pub enum Failure {
     NameTaken(Name),
     /// Only the creator may delete a room.
     NotCreator(RoomName),
+    /// The room has not split, as far as we know: there is no other half to go to.
+    NotApart(RoomName),
     /// No room of that name at the server.
     NoSuchRoom(RoomName),
     /// What was said could not be kept, so it was not sent.

@@ -64,6 +64,7 @@ impl Node {
             Command::Enter(ticket) => self.enter_by(now, ticket, out),
             Command::Ticket { room, expires_in_s } => self.show_ticket(now, room, expires_in_s, out),
             Command::Leave(room) => self.leave(now, room, out),
+            Command::Rejoin(room) => self.rejoin(now, room, out),
             Command::List => self.ask_server(ToServer::List(()), out),
             Command::Members(room) => self.members(now, room, out),
             Command::Paths(room) => self.look_at(now, room, out, Room::tell_paths),
@@ -170,6 +171,16 @@ impl Node {
         }
         let id = self.room_named(&room).ok_or(Failure::NotInRoom(room))?;
         self.leave_room(now, id, Leaving::Asked, out);
+        Ok(())
+    }
+
+    /// Goes over to those for whom the server keeps the room.
+    fn rejoin(&mut self, now: Now, name: RoomName, out: &mut Vec<Output>) -> Result<(), Failure> {
+        let id = self.room_named(&name).ok_or_else(|| Failure::NotInRoom(name.clone()))?;
+        if !self.rooms.get(&id).is_some_and(Room::is_apart) {
+            return Err(Failure::NotApart(name));
+        }
+        self.abandon(now, id, out);
         Ok(())
     }
 

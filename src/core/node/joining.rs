@@ -67,7 +67,7 @@ impl Node {
         if self.room_named(&name).is_some() || self.joining.contains_key(&name) {
             return Err(Failure::AlreadyThere(name));
         }
-        let dormant = self.dormant.iter().find(|(_, room)| room.name == name).map(|(id, _)| *id);
+        let dormant = self.dormant_named(&name);
         if let Some(room) = dormant.and_then(|id| self.dormant.remove(&id)) {
             self.wake_room(now, room, out);
         } else {
@@ -123,6 +123,9 @@ impl Node {
     ) -> Result<(), Failure> {
         if self.room_named(&name).is_some() || self.joining.contains_key(&name) {
             return Err(Failure::AlreadyThere(name));
+        }
+        if self.dormant_named(&name).is_some() {
+            return Err(Failure::SeatThere(name));
         }
         let (creator, creator_name) = (self.id(), self.name.clone());
         let genesis = Genesis { name: name.clone(), size, creator, creator_name, nonce: self.nonce(), settings };
@@ -222,6 +225,7 @@ impl Node {
     /// Takes our seat.
     fn enter(&mut self, now: Now, chain: Chain, how: Entrance, notes: Vec<StepNote>, out: &mut Vec<Output>) {
         let (id, me) = (chain.room(), self.id());
+        self.give_up_seat_named(now, &chain.genesis().name.clone(), out);
         // A room we were in before goes on with the log we had: no number of ours may ever be used twice.
         let log = Log::reopen(self.logs.remove(&id).unwrap_or_default(), &me);
         let mut room = Room::new(chain, log, me);

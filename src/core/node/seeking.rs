@@ -124,8 +124,7 @@ impl Node {
         });
         self.seeking.ways.insert(name.clone(), (ticket.room, ways.collect()));
         let another = |room: &RoomId| RoomTag::of(room) != ticket.room;
-        let dormant = self.dormant.iter().find(|(_, room)| room.name == name).map(|(id, _)| *id);
-        match dormant {
+        match self.dormant_named(&name) {
             // Another room of that name, in which we have a seat: the ticket's is the one that is asked for.
             Some(id) if another(&id) => self.knock_anew(name, out),
             _ => self.join(now, name, out)?,

@@ -37,7 +37,7 @@ impl Node {
         for room in self.rooms.values_mut() {
             room.online.clear();
             room.ask_server_at = None;
-            room.elsewhere = false;
+            room.apart.elsewhere = false;
             room.looking = false;
             room.look_at = 0;
         }
@@ -159,7 +159,7 @@ impl Node {
             (RefusalCode::RoomExists, Some(id)) if !self.seeking.has_host() => {
                 let Some(room) = self.rooms.get_mut(&id) else { return };
                 room.ask_server_at = Some(now.after_ms(NAME_AGAIN_MS));
-                if !std::mem::replace(&mut room.elsewhere, true) {
+                if !std::mem::replace(&mut room.apart.elsewhere, true) {
                     let why = why.escape_debug().to_string();
                     out.push(Output::Tell(Event::Failed(Failure::ServerRefused { why })));
                 }
@@ -281,7 +281,7 @@ impl Node {
             // It is on a roster that we know nothing of, although it has told us all the steps it has from ours: those
             // who keep the name have gone another way. It is told of ours first, and may find that we host.
             room.ask_server_at = Some(ctx.now.after_ms(ASK_AGAIN_MS));
-            room.elsewhere = true;
+            room.server_is_elsewhere(now);
             if !already && room.tell_partings(&mut ctx) {
                 return;
             }
@@ -301,10 +301,11 @@ impl Node {
             }
             return;
         };
+        room.server_follows();
         if roster == head {
             room.ask_server_at = None;
             // It was on another half's, and tells us nothing before it knows that we are here.
-            if std::mem::take(&mut room.elsewhere) {
+            if room.server_is_here() {
                 ctx.tell_server(ToServer::Attach((id, head)));
             }
         }

@@ -47,23 +47,34 @@ impl Graph {
 
     /// How many links away from `root` each member is that can be reached from there.
     pub fn distances(&self, root: &PeerId) -> BTreeMap<PeerId, usize> {
-        self.explore(root, 0, |distance, _| distance + 1)
+        self.explore(root, |_| true, 0, |distance, _| distance + 1)
     }
 
     /// Over which of its own neighbours `root` reaches each other member, on a shortest way.
     pub fn ways(&self, root: &PeerId) -> BTreeMap<PeerId, PeerId> {
-        let mut ways = self.explore(root, *root, |way, next| if way == root { *next } else { *way });
+        self.ways_over(root, |_| true)
+    }
+
+    /// The same, over nobody but those who carry things on for others.
+    pub fn ways_over(&self, root: &PeerId, carries: impl Fn(&PeerId) -> bool) -> BTreeMap<PeerId, PeerId> {
+        let mut ways = self.explore(root, carries, *root, |way, next| if way == root { *next } else { *way });
         ways.remove(root);
         ways
     }
 
-    /// Goes from `root` over ever more links, and notes of each member what `step` makes of what was noted of the one before.
-    fn explore<T>(&self, root: &PeerId, first: T, step: impl Fn(&T, &PeerId) -> T) -> BTreeMap<PeerId, T> {
+    /// Goes from `root` over ever more links of those who carry on, and notes of each member what `step` makes of what was noted of the one before.
+    fn explore<T>(
+        &self,
+        root: &PeerId,
+        carries: impl Fn(&PeerId) -> bool,
+        first: T,
+        step: impl Fn(&T, &PeerId) -> T,
+    ) -> BTreeMap<PeerId, T> {
         let mut found = BTreeMap::from([(*root, first)]);
         let mut edge = vec![*root];
         while !edge.is_empty() {
             let mut next = Vec::new();
-            for at in edge {
+            for at in edge.into_iter().filter(|at| at == root || carries(at)) {
                 let fresh = self.stated.get(&at).into_iter().flatten().filter(|key| !found.contains_key(*key));
                 let fresh: Vec<PeerId> = fresh.filter(|key| self.states(key, &at)).copied().collect();
                 for key in fresh {
@@ -156,6 +167,13 @@ mod tests {
         assert_eq!(graph.children(&key(4), &key(3)), BTreeSet::from([key(2)]));
         assert_eq!(graph.ways(&key(1))[&key(4)], key(2));
         assert_eq!(graph.distances(&key(1))[&key(4)], 3);
+    }
+
+    #[test]
+    fn nobody_is_reached_over_somebody_who_carries_nothing_on() {
+        let graph = graph(&[(1, 2), (2, 3), (1, 4), (4, 5)]);
+        let over_four = graph.ways_over(&key(1), |by| *by != key(2));
+        assert_eq!(over_four.into_keys().collect::<Vec<_>>(), [key(2), key(4), key(5)]);
     }
 
     #[test]

@@ -25,20 +25,21 @@ pub(super) struct Ballot {
     /// Each member's different answers, in the order they came.
     answers: BTreeMap<PeerId, Vec<Signed<Consent>>>,
     /// Whether it is a complete drop that didn't move the room: the evidence, perhaps, that its signers left. It is kept
-    /// as long as the roster.
+    /// as long as the roster, and what one of them said otherwise after it changes nothing any more.
     pub(super) evidence: bool,
 }
 
 impl Ballot {
-    /// Whether a member said yes and nothing else.
-    fn is_yes(&self, by: &PeerId) -> bool {
-        self.answers.get(by).is_some_and(|all| all.iter().all(|one| one.unverified().decision == Decision::Yes))
+    /// A member's yes, if it stands: nothing else was said, or members have taken the step by it.
+    fn yes_of(&self, by: &PeerId) -> Option<&Signed<Consent>> {
+        let is_yes = |one: &&Signed<Consent>| one.unverified().decision == Decision::Yes;
+        let all = self.answers.get(by)?;
+        all.iter().find(is_yes).filter(|_| self.evidence || all.iter().all(|one| is_yes(&one)))
     }
 
     /// The signatures of all who must sign, in their order; `None` while one is missing.
     fn signatures(&self, base: &Roster) -> Option<Vec<Signature>> {
-        let yes = |by: &PeerId| self.is_yes(by).then(|| self.answers[by][0].signature());
-        signers(base, &self.proposal).iter().map(yes).collect()
+        signers(base, &self.proposal).iter().map(|by| self.yes_of(by).map(Signed::signature)).collect()
     }
 
     /// How it ended, if somebody who must sign it did otherwise.
@@ -105,7 +106,9 @@ impl Ballots {
 
     /// How many members said yes to a proposal.
     pub(super) fn yes(&self, hash: &ProposalHash) -> usize {
-        self.ballots.get(hash).map_or(0, |ballot| ballot.answers.keys().filter(|by| ballot.is_yes(by)).count())
+        self.ballots
+            .get(hash)
+            .map_or(0, |ballot| ballot.answers.keys().filter(|by| ballot.yes_of(by).is_some()).count())
     }
 
     /// A proposal with all its signatures, if it has them.
@@ -127,7 +130,7 @@ impl Ballots {
 
     /// Whether `key` has signed a complete drop of any of `others`.
     pub(super) fn has_dropped(&self, key: &PeerId, others: &[PeerId]) -> bool {
-        self.ballots.values().filter(|ballot| ballot.evidence && ballot.is_yes(key)).any(|ballot| {
+        self.ballots.values().filter(|ballot| ballot.evidence && ballot.yes_of(key).is_some()).any(|ballot| {
             matches!(&ballot.proposal, Proposal::Drop(drop) if others.iter().any(|other| drop.dropped.contains(other)))
         })
     }
@@ -137,7 +140,9 @@ impl Ballots {
         let said = consent.unverified();
         let answers = self.ballots.get_mut(&said.proposal)?.answers.entry(said.by).or_default();
         let known = answers.iter().any(|one| one.unverified().decision == said.decision);
-        let new = !known && answers.len() < ANSWERS_KEPT_MAX;
+        // A step that members have taken may need it.
+        let yes = said.decision == Decision::Yes;
+        let new = !known && (yes || answers.len() < ANSWERS_KEPT_MAX);
         if new {
             answers.push(consent.clone());
         }

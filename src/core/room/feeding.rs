@@ -289,6 +289,6 @@ impl Room {
         let look_again =
             (self.look_at > 0 && (self.fate() == Fate::Doubtful || self.is_alone())).then_some(self.look_at);
         let own = [self.talk_due(), self.absence_due(), self.membership_due(), self.reform_wake(), self.addresses_due];
-        own.into_iter().chain([self.ask_server_at, look_again, self.doubt_due()]).flatten().min()
+        own.into_iter().chain([self.ask_server_at, look_again, self.doubt_due(), self.apart_due()]).flatten().min()
     }
 }

@@ -6,6 +6,7 @@
 mod absence;
 mod addresses;
 mod answers;
+mod apart;
 mod arrivals;
 mod feeding;
 mod hearing;
@@ -243,8 +244,8 @@ pub(super) struct Room {
     pub looking: bool,
     /// Not before this moment is it asked again.
     pub look_at: u64,
-    /// Whether the server is on a roster that we don't know.
-    pub elsewhere: bool,
+    /// Whether the server keeps the room for others.
+    pub apart: apart::Apart,
     /// When to ask the server for the roster it is on, unless it says that it has followed our last step.
     pub ask_server_at: Option<u64>,
     /// Whether the server or a member confirmed our seat, so that the user was told we are in.
@@ -306,7 +307,7 @@ impl Room {
             drop_not_before: 0,
             brought: None,
             owed: 0,
-            elsewhere: false,
+            apart: Default::default(),
             looking: false,
             look_at: 0,
             ask_server_at: None,
@@ -433,8 +434,12 @@ impl Room {
             true => HeadMeans::Ahead,
         };
         match means {
-            HeadMeans::Level => self.confirm_seat(ctx),
+            HeadMeans::Level => {
+                self.confirm_seat(ctx);
+                self.caught_up(ctx, from);
+            }
             HeadMeans::Behind => {
+                self.readers.entry(from).and_modify(|reader| reader.behind = true);
                 let (room, steps) = (self.id(), self.seat.chain().steps_after(&head.roster).unwrap_or_default());
                 for step in steps {
                     ctx.tell_peer(&from, PeerMessage::Step((room, step.clone())));
@@ -453,6 +458,14 @@ impl Room {
             self.greet(ctx, from);
             self.catch_up_soon(ctx.now, &from);
             self.reach_changed(ctx);
+        }
+    }
+
+    /// A member that was behind is on our roster: what it heard before of what is being decided here meant nothing to it.
+    fn caught_up(&mut self, ctx: &mut Ctx<'_>, peer: PeerId) {
+        let Some(reader) = self.readers.get_mut(&peer) else { return };
+        if std::mem::take(&mut reader.behind) {
+            self.open_decisions().into_iter().for_each(|message| ctx.tell_peer(&peer, message));
         }
     }
 

@@ -33,7 +33,7 @@ impl Room {
     /// A step as somebody else tells it, over a roster of ours.
     pub fn on_step(&mut self, ctx: &mut Ctx<'_>, step: Step, from: Option<PeerId>) {
         // Whoever was let in again where the server is has met the others since: going away would only lead back here.
-        if ctx.server_up && !self.elsewhere && self.seat.is_of_earlier_stay(&step) {
+        if ctx.server_up && !self.apart.elsewhere && self.seat.is_of_earlier_stay(&step) {
             return;
         }
         match self.seat.hear_step(&step, ctx.scheme) {
@@ -148,7 +148,7 @@ impl Room {
         }
         let root = self.seat.root_of(theirs);
         // A server that is with us, and passes on what they say, knows less than we do of how we parted.
-        let told = if self.elsewhere { usize::from(!theirs_hosts) } else { STEPS_TOLD_APART_MAX };
+        let told = if self.apart.elsewhere { usize::from(!theirs_hosts) } else { STEPS_TOLD_APART_MAX };
         let ours = self.seat.chain().steps_after(&root).unwrap_or_default();
         let ours: Vec<Step> = ours.iter().take(told).cloned().collect();
         if !ours.is_empty() {

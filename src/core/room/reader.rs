@@ -23,6 +23,8 @@ pub(super) struct Reader {
     pub asked: bool,
     /// Whether they have greeted us on this link.
     pub greeted: bool,
+    /// Whether they were on an earlier roster than we, by their last word.
+    pub behind: bool,
     /// What is being fetched for them: whose log, and from which number on.
     pub fetching: Option<(PeerId, u64)>,
     /// Before which number they have nothing of an author's log, by their own word.

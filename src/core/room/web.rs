@@ -40,7 +40,7 @@ pub(super) struct Web {
     starts: BTreeMap<KeyStart, PeerId>,
     /// What each other member stated last.
     stated: BTreeMap<PeerId, Verified<LinkState>>,
-    /// What was stated by keys that have no seat here yet, and who passed it on.
+    /// What was stated by keys that have no seat here yet, or on rosters that are none of ours yet, and who passed it on.
     early: VecDeque<(PeerId, Signed<LinkState>)>,
     /// Whose statements are to be passed on.
     spreading: BTreeSet<PeerId>,
@@ -124,9 +124,12 @@ impl Web {
         }
     }
 
-    /// How new what is known of a member's links is.
-    fn turn_of(&self, by: &PeerId) -> Option<Turn> {
-        self.stated.get(by).map(|state| turn(state))
+    /// Keeps what may count later.
+    fn hold_early(&mut self, from: PeerId, state: Signed<LinkState>) {
+        self.early.push_back((from, state));
+        if self.early.len() > LINK_STATES_EARLY_MAX {
+            self.early.pop_front();
+        }
     }
 
     /// Whether a member who stated this has a link with another, so that the other hears it without us.
@@ -211,24 +214,26 @@ impl Room {
             return;
         }
         if !self.has(&by) {
-            self.web.early.push_back((from, state));
-            if self.web.early.len() > LINK_STATES_EARLY_MAX {
-                self.web.early.pop_front();
-            }
-            return;
+            return self.web.hold_early(from, state);
         }
         // Counters begin anew with each admission: what was stated in an earlier seat would hide what is stated now.
         let chain = self.seat.chain();
+        let is_ours = |state: &LinkState| chain.roster(&state.roster).is_some();
         let stated_in = chain.roster(&state.unverified().roster).map(|roster| roster.epoch);
         if stated_in.is_some_and(|epoch| Some(epoch) < chain.seated_since(&by)) {
             return;
+        }
+        // So would what was stated in a half of the room that is none any more; where they are ahead of us, it counts when we are there.
+        let before = self.web.stated.get(&by).map(|before| (is_ours(before), turn(before)));
+        if before.is_some_and(|(ours, _)| ours) && stated_in.is_none() {
+            return self.web.hold_early(from, state);
         }
         if let Some(reader) = self.readers.get_mut(&from) {
             let known = reader.states.entry(by).or_default();
             *known = new.max(*known);
         }
         // Removing duplicates costs less than verifying them.
-        if self.web.turn_of(&by) >= Some(new) {
+        if before >= Some((stated_in.is_some(), new)) {
             return;
         }
         let Ok(state) = state.verify(ctx.scheme) else { return self.blame(ctx, Some(from), Misdeed::BadSignature) };

@@ -16,12 +16,11 @@ use tokio::time::timeout;
 use super::pins::Pins;
 use crate::identity::{Fingerprint, Identity};
 use crate::limits::{HELLO_WITHIN_S, SURVEY_MAPPING_WITHIN_S, SURVEY_MTU_WITHIN_MS};
-use crate::net::{
-    CloseCode, Link, Mapping as MappedPort, PeerEndpoint, Reader, ServerCertificate, ServerConnection, ServerDialError,
-};
+use crate::net::{CloseCode, Link, Mapping as MappedPort, PeerEndpoint, Reader, ServerCertificate, ServerConnection};
 use crate::wire::{FromServer, Text, ToServer};
 
 pub use self::verdict::{Diagnosis, Mapping, Remedy, Verdict, diagnose, is_private};
+pub use crate::net::ServerDialError;
 
 /// What is examined.
 #[derive(Debug, Clone)]

@@ -71,6 +71,8 @@ pub fn diagnose(findings: &Findings) -> Diagnosis {
     let diagnosis = |verdict, mapping, remedies| Diagnosis { verdict, mapping, public_ipv6, remedies };
     let reached = match &findings.server {
         Ok(reached) => reached,
+        // Nothing was sent, so nothing was blocked.
+        Err(super::ServerDialError::NotFound(_)) => return diagnosis(Verdict::Bad, None, vec![Remedy::CheckServer]),
         Err(_) => return diagnosis(Verdict::Bad, None, vec![Remedy::CheckServer, Remedy::AllowUdp]),
     };
     if let Known::Changed { .. } | Known::Unreadable(_) = reached.certificate {

@@ -116,6 +116,9 @@ enum Input {
     Leave {
         room: RoomName,
     },
+    Rejoin {
+        room: RoomName,
+    },
     List {},
     Members {
         room: RoomName,
@@ -248,6 +251,7 @@ pub fn parse(line: &str, creation: Creation) -> Result<Command, Said> {
         }
         Input::Join { room } => Command::Join(room),
         Input::Leave { room } => Command::Leave(room),
+        Input::Rejoin { room } => Command::Rejoin(room),
         Input::List {} => Command::List,
         Input::Members { room } => Command::Members(room),
         Input::Paths { room } => Command::Paths(room),

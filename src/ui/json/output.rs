@@ -154,6 +154,9 @@ enum Output<'a> {
         size: u16,
         members: Vec<Member<'a>>,
     },
+    Apart {
+        room: &'a str,
+    },
     Left {
         room: &'a str,
         why: &'static str,
@@ -224,8 +227,10 @@ pub fn event_line(event: &Event) -> String {
         Event::HistoryDamaged { why, aside, saved, seats } => {
             Output::HistoryDamaged { why, aside: aside.display().to_string(), saved: *saved, seats: *seats }
         }
-        Event::PinWanted { server, fingerprint } => Output::PinWanted { server, fingerprint: fingerprint.to_string() },
-        Event::Pinned { server, fingerprint } => Output::Pinned { server, fingerprint: fingerprint.to_string() },
+        Event::PinWanted { server, fingerprint, .. } => {
+            Output::PinWanted { server, fingerprint: fingerprint.to_string() }
+        }
+        Event::Pinned { server, fingerprint, .. } => Output::Pinned { server, fingerprint: fingerprint.to_string() },
         Event::AnsweredByRule { .. }
         | Event::Removal { .. }
         | Event::RemovalAnswer { .. }
@@ -249,7 +254,7 @@ pub fn event_line(event: &Event) -> String {
         | Event::Verify { .. }
         | Event::Ignoring { .. }
         | Event::Invite { .. } => return said::event_line(event),
-        Event::ServerUp { server } => Output::Server { server, state: "up" },
+        Event::ServerUp { server, .. } => Output::Server { server, state: "up" },
         Event::ServerDown { server } => Output::Server { server, state: "down" },
         Event::Rooms { rooms, people } => {
             Output::Rooms { rooms: rooms.iter().map(room_line).collect(), people: names(people) }
@@ -363,6 +368,7 @@ pub fn event_line(event: &Event) -> String {
             size: *size,
             members: members.iter().map(member).collect(),
         },
+        Event::Apart { room } => Output::Apart { room: room.as_str() },
         Event::Left { room, why } => Output::Left {
             room: room.as_str(),
             why: match why {

@@ -106,6 +106,7 @@ fn every_input_is_understood() {
         (format!(r#"{{"do":"enter","ticket":"{}"}}"#, corpus::ticket()), Command::Enter(corpus::ticket())),
         (r#"{"do":"publish","server":"chat.example"}"#.to_owned(), Command::Publish { server: "chat.example".into() }),
         (r#"{"do":"leave","room":"lobby"}"#.to_owned(), Command::Leave(room())),
+        (r#"{"do":"rejoin","room":"lobby"}"#.to_owned(), Command::Rejoin(room())),
         (r#"{"do":"members","room":"lobby"}"#.to_owned(), Command::Members(room())),
         (r#"{"do":"paths","room":"lobby"}"#.to_owned(), Command::Paths(room())),
         (r#"{"do":"delete","room":"lobby"}"#.to_owned(), Command::Delete(room())),
@@ -181,7 +182,7 @@ struct Fake {
 fn fake() -> Fake {
     let (commands, taken) = mpsc::channel(1);
     let (tell, events) = Events::channel();
-    Fake { chat: Chat { commands, events }, taken, tell }
+    Fake { chat: Chat::new(commands, events), taken, tell }
 }
 
 #[tokio::test]
@@ -212,7 +213,7 @@ async fn a_refusal_of_the_first_room_ends_with_its_code() {
     let opening = Opening::Join { room: corpus::lobby(), create: None, offer: None };
     let face = run(chat, opening, Creation::default(), BufReader::new(b"".as_slice()), &mut output, stop);
     let script = async {
-        tell.tell(Event::ServerUp { server: "here".into() }).await;
+        tell.tell(Event::ServerUp { server: "here".into(), member: false }).await;
         assert_eq!(taken.recv().await, Some(Command::Join(corpus::lobby())));
         tell.tell(Event::Refused { room: corpus::lobby(), reason: Refusal::Expired }).await;
         assert_eq!(taken.recv().await, Some(Command::Quit));

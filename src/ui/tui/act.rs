@@ -14,6 +14,7 @@ use crate::peer::api::limits::{HISTORY_SHOWN_DEFAULT, TABS_MAX};
 use crate::peer::api::{Command, KnockRef, RoomName};
 use crate::ui::exit::Exit;
 use crate::ui::notices;
+use crate::ui::reach;
 use crate::ui::slash::{Newcomer, Slash};
 use crate::ui::words::{self, shown};
 
@@ -223,10 +224,14 @@ fn say(model: &mut Model, text: String, out: &mut Vec<Effect>) {
 }
 
 fn answer(model: &mut Model, question: Question, answer: &str, out: &mut Vec<Effect>) {
+    if question == Question::Pin && reach::accepts(answer).is_none() {
+        return tell(model, None, vec![reach::YES_OR_NO.to_owned()]);
+    }
     model.question = None;
     match (question, answer.trim().to_ascii_lowercase().as_str()) {
-        // More than a slip of one key, since it can't be taken back easily.
-        (Question::Pin, answer) => out.push(Effect::Send(Command::Pin { accept: answer == "yes" })),
+        (Question::Pin, answer) => {
+            out.extend(reach::accepts(answer).map(|accept| Effect::Send(Command::Pin { accept })));
+        }
         (Question::Create, "y" | "yes") => out.extend(model.session.create().map(Effect::Send)),
         (Question::Create, _) => {
             model.session.declined();
@@ -252,7 +257,6 @@ fn on_screen(model: &mut Model, command: OnScreen, out: &mut Vec<Effect>) {
                 None => tell(model, None, vec![format!("you are in no room {}", shown(&which))]),
             }
         }
-        OnScreen::Requests => review(model, out),
         OnScreen::Mute => {
             model.requests.muted = !model.requests.muted;
             let told = if model.requests.muted {
@@ -320,6 +324,8 @@ fn carry_out(model: &mut Model, slash: Slash, out: &mut Vec<Effect>) {
         }
         Slash::Leave if model.tab().standing == Standing::Outside => return update::leave(model, Exit::Done, out),
         Slash::Leave => Command::Leave(room),
+        Slash::Rejoin => Command::Rejoin(room),
+        Slash::Requests => return review(model, out),
         Slash::Members => Command::Members(room),
         Slash::Paths => Command::Paths(room),
         Slash::Last(count) if model.tab().with.is_some() => return talk::look_back(model, count, out),

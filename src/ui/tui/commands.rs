@@ -2,6 +2,7 @@
 
 use crate::peer::api::RoomName;
 use crate::ui::slash::{self, COMMANDS, Line, Slash};
+use crate::ui::tickets::new_room;
 
 /// Such a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +13,6 @@ pub enum OnScreen {
     Create(RoomName),
     /// Show the room of this number or name.
     Room(String),
-    /// Review who asks to join.
-    Requests,
     /// Announce no newcomers, or announce them again.
     Mute,
     /// Show what named us.
@@ -54,14 +53,14 @@ pub const ON_SCREEN: &[Entry] = &[
         aliases: &["j"],
         usage: "/join ROOM",
         help: "knock at a further room, in a tab of its own",
-        parse: |rest| rest.parse().ok().map(OnScreen::Join),
+        parse: |rest| new_room(rest).ok().map(OnScreen::Join),
     },
     Entry {
         name: "create",
         aliases: &[],
         usage: "/create ROOM",
         help: "found a further room, as the config says rooms are created",
-        parse: |rest| rest.parse().ok().map(OnScreen::Create),
+        parse: |rest| new_room(rest).ok().map(OnScreen::Create),
     },
     Entry {
         name: "room",
@@ -69,13 +68,6 @@ pub const ON_SCREEN: &[Entry] = &[
         usage: "/room NUMBER|NAME",
         help: "show another of your rooms (Alt-1 to Alt-9, Ctrl-N, Ctrl-P)",
         parse: |rest| (!rest.is_empty()).then(|| OnScreen::Room(rest.to_owned())),
-    },
-    Entry {
-        name: "requests",
-        aliases: &["knocks"],
-        usage: "/requests",
-        help: "look at who asks to join, and answer (F2)",
-        parse: |rest| alone(rest, OnScreen::Requests),
     },
     Entry {
         name: "mute",

@@ -8,6 +8,7 @@ use crate::peer::api::{
     mentions,
 };
 use crate::ui::notices::{self, notice};
+use crate::ui::reach;
 use crate::ui::session::Step;
 use crate::ui::words::{self, shown};
 
@@ -34,7 +35,7 @@ pub fn on_event(model: &mut Model, event: &Event, out: &mut Vec<Effect>) {
             model.question = Some(Question::Pin);
             tell(model, None, notice(event));
         }
-        Event::ServerUp { server } => {
+        Event::ServerUp { server, .. } => {
             model.server = Some((shown(server), true));
             tell(model, None, notice(event));
         }
@@ -184,7 +185,7 @@ fn on_failed(model: &mut Model, failure: &Failure) {
     if let Failure::HistoryUnreadable { .. } = failure {
         model.tabs.iter_mut().for_each(|tab| tab.older = Older::Nothing);
     }
-    tell(model, room.as_ref(), notices::said(words::failure(failure)));
+    tell(model, room.as_ref(), notices::said(reach::meanwhile(failure)));
 }
 
 /// The tab of a room, made if there is none. What is told of a room that we are not in is told of one that we asked for, so
@@ -218,6 +219,7 @@ fn room_of(event: &Event) -> Option<&RoomName> {
         | Event::Rules { room, .. }
         | Event::Pending { room, .. }
         | Event::Waits { room, .. }
+        | Event::Apart { room }
         | Event::Membership { room, .. }
         | Event::Paths { room, .. } => Some(room),
         Event::Misbehaviour { room, .. } => room.as_ref(),

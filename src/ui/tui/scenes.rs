@@ -61,7 +61,7 @@ impl Scene {
             ephemeral: false,
             data_dir: "/home/alice".into(),
         });
-        scene.tell(Event::ServerUp { server: "chat.example".to_owned() });
+        scene.tell(Event::ServerUp { server: "chat.example".to_owned(), member: false });
         scene
     }
 

@@ -122,7 +122,7 @@ fn our_own_knock_shows_its_clock() {
 fn the_server_s_fingerprint_is_asked_about() {
     snapshot("pin", |columns, rows| {
         let mut scene = Scene::knocking(columns, rows);
-        scene.tell(Event::PinWanted { server: "chat.example".into(), fingerprint: corpus::words(9) });
+        scene.tell(Event::PinWanted { server: "chat.example".into(), fingerprint: corpus::words(9), member: false });
         scene
     });
 }

@@ -55,8 +55,8 @@ struct Seen {
     holes: BTreeSet<(RoomId, PeerId, u64)>,
     /// Entries that came into such holes.
     filled: BTreeSet<EntryId>,
-    /// Entries it keeps.
-    kept: BTreeSet<EntryId>,
+    /// Entries it keeps, and since when.
+    kept: BTreeMap<EntryId, u64>,
     /// Entries its user was shown.
     told: BTreeSet<EntryId>,
     /// How often it came into each room.
@@ -87,6 +87,8 @@ pub struct Checks {
     audiences: BTreeMap<EntryId, (RosterHash, (RoomId, PeerId, u64))>,
     /// Entries that somebody went on without, to be judged.
     skipped: Vec<(usize, RoomId, EntryId)>,
+    /// When something was last put on a disk.
+    now: u64,
     /// What was broken first.
     pub broken: Option<Violation>,
 }
@@ -109,6 +111,7 @@ impl Checks {
             places: BTreeMap::new(),
             audiences: BTreeMap::new(),
             skipped: Vec::new(),
+            now: 0,
             broken: None,
         }
     }
@@ -174,7 +177,8 @@ impl Checks {
     }
 
     /// Something is on a client's disk for good.
-    pub fn kept(&mut self, who: usize, me: PeerId, change: &Change) {
+    pub fn kept(&mut self, now: u64, who: usize, me: PeerId, change: &Change) {
+        self.now = now;
         if !self.honest[who] {
             return self.kept_by_liar(who, change);
         }
@@ -334,7 +338,7 @@ impl Checks {
             self.fail("an entry is kept by its audience only", format!("p{who} keeps a branch of {:?}", entry.author));
         }
         self.places.entry(kept.id).or_insert((kept.place, room));
-        self.seen[who].kept.insert(kept.id);
+        self.seen[who].kept.insert(kept.id, self.now);
     }
 
     /// What an entry names as seen is there before it, as far as it is for this client.
@@ -343,7 +347,7 @@ impl Checks {
         let seen = &self.seen[who];
         let chain = seen.chains.get(&room);
         let missing = kept.entry.seen.iter().find(|id| {
-            !seen.kept.contains(id)
+            !seen.kept.contains_key(id)
                 && self.audiences.get(id).is_some_and(|(audience, at)| {
                     chain.is_some_and(|chain| chain.contains(audience))
                         && self.rosters.get(audience).is_some_and(|roster| is_member(roster, &me))
@@ -355,7 +359,7 @@ impl Checks {
             let what = format!("p{who} has {} of {:?} and not {missing:?}", kept.entry.seq, kept.entry.author);
             self.fail("parents come before their children", what);
         }
-        self.seen[who].kept.insert(kept.id);
+        self.seen[who].kept.insert(kept.id, self.now);
     }
 
     fn entry(&mut self, who: usize, me: PeerId, room: RoomId, kept: &KeptEntry) {
@@ -395,13 +399,14 @@ impl Checks {
         }
     }
 
-    /// Entries that somebody went on without just now, which is wrong if anybody they hear has one.
-    pub fn judge_skipped(&mut self, hears: impl Fn(usize, usize) -> bool) {
+    /// Entries that somebody went on without just now, which is wrong if anybody they hear has had one for long enough, since `then`, to
+    /// have said so.
+    pub fn judge_skipped(&mut self, then: u64, hears: impl Fn(usize, usize) -> bool) {
         for (who, room, id) in std::mem::take(&mut self.skipped) {
             let roster = self.roster_of(who, &room);
             let could_give = |(key, other): (&PeerId, &usize)| {
                 self.honest[*other]
-                    && self.seen[*other].kept.contains(&id)
+                    && self.seen[*other].kept.get(&id).is_some_and(|since| *since <= then)
                     && roster.is_some_and(|roster| is_member(roster, key))
                     && hears(who, *other)
             };

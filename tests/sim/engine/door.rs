@@ -82,7 +82,7 @@ impl World {
             let after = self.rng.net.from_to(500, 4_000);
             return self.after(after, What::ServerDial(who, run));
         };
-        let id = self.net.open_guest([who, host], [run, self.people[host].run]);
+        let id = self.net.open_guest([who, host], [run, self.people[host].run], self.now);
         (self.people[who].server, self.people[who].dials) = (Some(id), false);
         self.note(|| format!("p{who} is at p{host}'s door"));
         self.give(host, Input::GuestCame { guest: GuestId(id), observed: address(who), exporter: exporter(id) });
@@ -208,19 +208,20 @@ impl World {
         seats.into_iter().max_by_key(|(_, seats)| seats.len()).map(|(room, _)| room)
     }
 
-    /// Whether somebody founded a room of this name anew, when a server had forgotten the one that the others are in, and sits alone
-    /// in it. Two rooms of one name are no halves of one: that is for people to see.
-    pub fn is_alone_in_another_room(&self, who: Place) -> bool {
+    /// Whether somebody founded a room of this name anew, when a server had forgotten the one that the others are in, and sits there
+    /// alone, or with others for so long that they will have heard of it. Two rooms of one name are no halves of one: that is for
+    /// people to see.
+    pub fn is_in_another_room(&self, who: Place) -> bool {
         let rooms = self.checks.rooms_of(who);
         let alone = |room: &RoomId| self.checks.roster_of(who, room).is_some_and(|roster| roster.members.len() == 1);
         self.people[who].user.in_room
             && self.main_room().is_some_and(|main| !rooms.contains(&main))
-            && rooms.iter().all(alone)
+            && (self.halves_are_left_to_people() || rooms.iter().all(alone))
     }
 
     /// Whether halves have had all the time they need to meet by themselves: those that both grew stay apart, by rule, and so do
     /// such as have no address in common.
-    fn halves_are_left_to_people(&self) -> bool {
+    pub fn halves_are_left_to_people(&self) -> bool {
         self.healing && self.now >= self.cleared_at + LEFT_TO_PEOPLE_AFTER_MS
     }
 

@@ -47,6 +47,8 @@ pub struct Conn {
     pub pipes: [Pipe; 2],
     /// Whether each side still holds it.
     pub open: [bool; 2],
+    /// Since when it is there.
+    since: u64,
     /// Since when a direction has been blocked.
     blocked_since: Option<u64>,
 }
@@ -89,20 +91,21 @@ impl Net {
     }
 
     /// A newcomer's connection to a member that it knocks through.
-    pub fn open_guest(&mut self, ends: [Place; 2], runs: [u32; 2]) -> ConnId {
-        let id = self.open(ends, runs);
+    pub fn open_guest(&mut self, ends: [Place; 2], runs: [u32; 2], now: u64) -> ConnId {
+        let id = self.open(ends, runs, now);
         self.conns.entry(id).and_modify(|conn| conn.guest = true);
         id
     }
 
-    pub fn open(&mut self, ends: [Place; 2], runs: [u32; 2]) -> ConnId {
+    pub fn open(&mut self, ends: [Place; 2], runs: [u32; 2], now: u64) -> ConnId {
         let id = self.number();
         let links = [LinkId(self.number()), LinkId(self.number())];
         for (side, link) in links.into_iter().enumerate() {
             self.by_link.insert(link, (id, side));
         }
         let pipes = [Pipe::default(), Pipe::default()];
-        self.conns.insert(id, Conn { ends, guest: false, runs, links, pipes, open: [true; 2], blocked_since: None });
+        let (guest, open, since, blocked_since) = (false, [true; 2], now, None);
+        self.conns.insert(id, Conn { ends, guest, runs, links, pipes, open, since, blocked_since });
         id
     }
 
@@ -119,9 +122,14 @@ impl Net {
 
     /// Whether two hear each other over a connection that both hold.
     pub fn hear(&self, one: Place, other: Place) -> bool {
+        self.have_heard_since(one, other, u64::MAX)
+    }
+
+    /// The same, over one that was there by then.
+    pub fn have_heard_since(&self, one: Place, other: Place, then: u64) -> bool {
         let ends = |conn: &Conn| !conn.guest && (conn.ends == [one, other] || conn.ends == [other, one]);
         let free = |conn: &Conn| conn.pipes.iter().all(|pipe| pipe.held.is_empty()) && conn.blocked_since.is_none();
-        self.conns.values().any(|conn| ends(conn) && conn.open == [true; 2] && free(conn))
+        self.conns.values().any(|conn| ends(conn) && conn.open == [true; 2] && conn.since <= then && free(conn))
     }
 
     /// Sends from one side: when it arrives, `delay` from now at the earliest and after all before it.

@@ -16,6 +16,9 @@ const HEALING_ACT_MS: u64 = 3_000;
 /// Milliseconds between two wishes to be let in, then.
 const ASKS_AGAIN_MS: u64 = 12_000;
 
+/// Of a thousand looks at the screen, how many lead somebody to the half that the server keeps, who was told of it.
+const GOES_OVER: u64 = 300;
+
 /// What a person knows.
 #[derive(Debug, Default)]
 pub struct User {
@@ -23,6 +26,8 @@ pub struct User {
     pub in_room: bool,
     /// Whether they wait to be let in.
     pub joining: bool,
+    /// Whether their client says that the server keeps the room for others.
+    apart: bool,
     /// The server said that there is no such room.
     no_such_room: bool,
     /// Knocks that wait for their answer.
@@ -39,7 +44,7 @@ pub struct User {
 
 impl User {
     pub fn client_ended(&mut self) {
-        (self.in_room, self.joining, self.no_such_room) = (false, false, false);
+        (self.in_room, self.joining, self.apart, self.no_such_room) = (false, false, false, false);
         self.prompts.clear();
     }
 }
@@ -67,6 +72,9 @@ impl World {
         let user = &self.people[who].user;
         if self.plan.serverless == 1 && user.joining && !user.in_room && !self.server.is_up() {
             self.try_another_ticket(who);
+        }
+        if self.people[who].user.apart && self.rng.people.chance(GOES_OVER) {
+            return self.command(who, Command::Rejoin(lobby()));
         }
         let user = &self.people[who].user;
         if !user.in_room {
@@ -127,8 +135,11 @@ impl World {
         }
         if self.plan.serverless == 1 {
             self.act_at_door(who);
-        } else if self.is_alone_in_another_room(who) {
+        } else if self.is_in_another_room(who) {
             self.command(who, Command::Leave(lobby()));
+        } else if self.people[who].user.apart && self.halves_are_left_to_people() {
+            self.people_decided = true;
+            self.command(who, Command::Rejoin(lobby()));
         }
         let user = &mut self.people[who].user;
         if !user.in_room && !user.stays_out && user.asks_again_at <= self.now {
@@ -188,10 +199,13 @@ impl World {
         let name: Name = self.people[who].name.parse().unwrap();
         let user = &mut self.people[who].user;
         match event {
-            Event::Failed(Failure::TicketExpired(_) | Failure::NoServer) => user.joining = false,
+            Event::Failed(Failure::TicketExpired(_) | Failure::NoServer | Failure::SeatThere(_)) => {
+                user.joining = false
+            }
             Event::Joined { .. } => (user.in_room, user.joining) = (true, false),
+            Event::Apart { .. } => user.apart = true,
             Event::Left { why, .. } => {
-                user.in_room = false;
+                (user.in_room, user.apart) = (false, false);
                 user.joining = *why == p2pchat::core::event::Leaving::DroppedByOthers;
                 user.prompts.clear();
             }

@@ -107,7 +107,7 @@ impl World {
             let after = self.rng.net.from_to(500, 4_000);
             return self.after(after, What::ServerDial(who, run));
         }
-        let id = self.net.open([who, place], [run, 0]);
+        let id = self.net.open([who, place], [run, 0], self.now);
         (self.people[who].server, self.people[who].dials) = (Some(id), false);
         self.server.sessions.insert(id, who);
         let observed = address(who);

@@ -23,6 +23,10 @@ const BATCH_MAX: usize = 256;
 /// Milliseconds between two attempts to write to a disk that refused.
 const DISK_RETRY_MS: u64 = 1_000;
 
+/// Milliseconds within which members have told each other what they have: lines, disks, and the tenth of a second for which news are
+/// gathered.
+const TOLD_WITHIN_MS: u64 = 2_000;
+
 /// Times in a row that a client may want to be woken for a moment that is past.
 const RESTLESS_MAX: u32 = 50;
 
@@ -44,6 +48,8 @@ pub struct Person {
     pub full_until: u64,
     /// The client stands still until then.
     pub still_until: u64,
+    /// The client stood still, or its disk refused, until then: what came meanwhile it takes only after it.
+    pub busy_until: u64,
     /// When this run began.
     started_at: u64,
     /// By how much the machine's clock is off.
@@ -80,6 +86,7 @@ impl Person {
             syncing: None,
             full_until: 0,
             still_until: 0,
+            busy_until: 0,
             started_at: 0,
             wall_off_ms: 0,
             wake_at: None,
@@ -248,9 +255,10 @@ impl World {
             self.checks.fail("a disk takes what it is given", format!("p{who}: {why}"));
         }
         for change in &changes {
-            self.checks.kept(who, me, change);
-            let net = &self.net;
-            self.checks.judge_skipped(|one, other| net.hear(one, other));
+            self.checks.kept(self.now, who, me, change);
+            let (net, people, then) = (&self.net, &self.people, self.now.saturating_sub(TOLD_WITHIN_MS));
+            let hears = |one: usize, other| people[one].busy_until <= then && net.have_heard_since(one, other, then);
+            self.checks.judge_skipped(then, hears);
             if let Change::Moved { epoch, .. } = change {
                 let roster = self.checks.roster_of(who, &change.room()).map(|roster| {
                     roster.members.iter().map(|member| member.name.to_string()).collect::<Vec<_>>().join(" ")

@@ -93,6 +93,7 @@ impl World {
                 let ms = ms.min(60_000);
                 self.note(|| format!("p{who} stands still for {ms} ms"));
                 self.people[who].still_until = self.now + ms;
+                self.people[who].busy_until = self.now + ms;
                 self.after(ms, What::GoOn(who));
                 if ms > 12_000 {
                     // Nobody hears from it meanwhile; it notices when it goes on.
@@ -108,6 +109,7 @@ impl World {
             "full_disk" => {
                 self.note(|| format!("p{who}'s disk refuses for {ms} ms"));
                 self.people[who].full_until = self.now + ms;
+                self.people[who].busy_until = self.now + ms;
             }
             "clock_jump" => {
                 let off = self.rng.weather.below(200_000_000) as i64 - 100_000_000;

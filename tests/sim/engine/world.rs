@@ -390,7 +390,7 @@ impl World {
         if self.people[from].run != run {
             return;
         }
-        let id = self.net.open([from, to], [run, self.people[to].run]);
+        let id = self.net.open([from, to], [run, self.people[to].run], self.now);
         let link = self.net.conns[&id].links[1];
         self.send(id, 1, Frame::Up);
         self.link_up(to, link, false, from);

@@ -164,6 +164,18 @@ fn of_two_halves_that_are_both_here_one_goes_on_and_the_room_stays_whole_till_th
 }
 
 #[test]
+fn a_step_that_was_taken_moves_the_room_although_one_of_its_signers_says_no_by_now() {
+    let (mut rig, roster) = Rig::room_of(4);
+    let (without, step, next) = drop_step(&roster, &[3, 4], &[1, 2]);
+    rig.say(1, ToServer::Step((roster.room, step)));
+    assert!(rig.kept.is_empty(), "both sides are here");
+    rig.say(2, answer(&without, 2, Decision::No));
+    rig.hang_up(3);
+    rig.hang_up(4);
+    assert!(matches!(&rig.kept[..], [Change::RoomMoved { roster, .. }] if *roster == next));
+}
+
+#[test]
 fn those_who_stay_may_be_heard_before_the_one_that_left() {
     let (mut rig, roster) = Rig::room_of(2);
     let (without, _, next) = drop_step(&roster, &[2], &[1]);

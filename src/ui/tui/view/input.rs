@@ -45,7 +45,7 @@ pub fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) -> Pos
     let empty = model.tab().draft.is_empty();
     if empty && model.question.is_some() {
         let hint = match model.question {
-            Some(Question::Pin) => "  yes, or Enter for no",
+            Some(Question::Pin) => "  yes or no",
             _ => "  y, or Enter for no",
         };
         let place = Rect { x: area.x + 2, width: area.width.saturating_sub(2), ..area };
