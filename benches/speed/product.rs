@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use p2pchat::net::ServerKey;
 use p2pchat::peer;
-use p2pchat::peer::api::{Command, EntryId, Event, Keep, KnockRef, Options, Path, Person, Quota, RoomName, Settings};
+use p2pchat::peer::api::{
+    Command, EntryId, Event, Events, Keep, KnockRef, Options, Path, Person, Quota, RoomName, Settings,
+};
 use p2pchat::server::{Server, config};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -138,12 +140,7 @@ async fn linked(members: &[(mpsc::Sender<Command>, Arc<Face>)], room: &RoomName)
 }
 
 /// A user who lets everybody in and reads as fast as they can.
-async fn watch(
-    mut events: mpsc::Receiver<Event>,
-    commands: mpsc::Sender<Command>,
-    face: Arc<Face>,
-    ledger: Arc<Ledger>,
-) {
+async fn watch(mut events: Events, commands: mpsc::Sender<Command>, face: Arc<Face>, ledger: Arc<Ledger>) {
     while let Some(event) = events.recv().await {
         match event {
             Event::Message { mine: false, text, .. } => ledger.note(&text),

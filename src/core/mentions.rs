@@ -10,14 +10,20 @@ pub fn mentions(text: &str, name: &str) -> bool {
 
 /// Whether `name` stands anywhere in an ASCII text.
 fn has_without_case(text: &[u8], name: &[u8]) -> bool {
-    let Some(first) = name.first() else { return false };
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| byte.eq_ignore_ascii_case(first)) {
-        rest = &rest[at..];
-        if rest.get(..name.len()).is_some_and(|word| word.eq_ignore_ascii_case(name)) {
-            return true;
+    let [first, ..] = *name else { return false };
+    // Upper and lower case of a letter differ in this bit only. Some other characters do, too, but these two are only where to look.
+    let like_first = |byte: u8| (byte ^ first) & !0x20 == 0;
+    let begins = |at: usize| text[at..].get(..name.len()).is_some_and(|word| word.eq_ignore_ascii_case(name));
+    let mut from = 0;
+    for part in text.chunks(32) {
+        // Thirty-two at once, where the processor can.
+        if part.iter().fold(false, |any, byte| any | like_first(*byte)) {
+            let mut at = part.iter().enumerate().filter(|(_, byte)| like_first(**byte));
+            if at.any(|(at, _)| begins(from + at)) {
+                return true;
+            }
         }
-        rest = &rest[1..];
+        from += part.len();
     }
     false
 }

@@ -3,22 +3,18 @@
 //! Nothing is made up: the answer that is put into the prompt was signed, sent and verified, only a moment later than
 //! the knock. Everything else passes as it is.
 
-use tokio::sync::mpsc;
-
-use crate::peer::api::{Answer, Chat, Event};
+use crate::peer::api::{Answer, Chat, Event, Events};
 
 /// The same chat, seen with a prompt that has been answered by another member.
 pub(super) fn once_answered(mut chat: Chat) -> Chat {
-    let (tell, events) = mpsc::channel(1);
+    let (tell, events) = Events::channel();
     let (commands, leaving) = (chat.commands, chat.leaving);
     tokio::spawn(async move {
         let mut held = None;
         while let Some(event) = chat.events.recv().await {
-            let passed = match pass(&mut held, event) {
-                Some(event) => tell.send(event).await,
-                None => Ok(()),
-            };
-            if passed.is_err() {
+            if let Some(event) = pass(&mut held, event)
+                && !tell.tell(event).await
+            {
                 return;
             }
         }

@@ -1,5 +1,6 @@
 //! Ed25519 keys (RFC 8032): the identity of a person's client.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
@@ -9,8 +10,30 @@ use zeroize::Zeroizing;
 use super::Fingerprint;
 
 /// A public key: who somebody is, whatever they call themselves.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PeerId(pub [u8; 32]);
+
+impl Ord for PeerId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        in_order(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for PeerId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The order of two hashes or keys, byte by byte. Nearly always the first eight bytes tell it, and a number is compared faster than
+/// bytes are: an entry is looked for in some dozens of ordered maps on its way.
+pub fn in_order(one: &[u8; 32], other: &[u8; 32]) -> Ordering {
+    let begins = |bytes: &[u8; 32]| {
+        let [a, b, c, d, e, f, g, h, ..] = *bytes;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    };
+    begins(one).cmp(&begins(other)).then_with(|| one.cmp(other))
+}
 
 impl PeerId {
     /// The words by which people compare this key.

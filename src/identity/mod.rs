@@ -12,7 +12,7 @@ mod signed;
 
 pub use encoding::{encode_into, encoded_len, encodes_to};
 pub use fingerprint::Fingerprint;
-pub use keys::{Ed25519, Identity, PeerId, Scheme, Signature, Signer};
+pub use keys::{Ed25519, Identity, PeerId, Scheme, Signature, Signer, in_order};
 pub use name::{Name, NameError, RoomName};
 pub use sealing::Sealer;
 pub use signed::{BadSignature, Digest, Record, Signed, Verified, signing_bytes};

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use quinn::{ReadError, RecvStream, SendStream, WriteError};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -173,16 +174,16 @@ fn read_error_in_words(error: &ReadError) -> String {
     }
 }
 
-/// A message as it travels, for sending it on several links without encoding it again.
+/// A message as it travels, for sending it on several links without encoding it again: they all share its bytes, down to the packets.
 pub struct Frame<M> {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     message: PhantomData<fn(M)>,
 }
 
 impl<M: Message> Frame<M> {
     /// Encodes a message.
     pub fn of(message: &M) -> Self {
-        Frame { bytes: frame(message), message: PhantomData }
+        Frame { bytes: frame(message).into(), message: PhantomData }
     }
 }
 
@@ -238,10 +239,11 @@ impl<M: Message> Writer<M> {
         if state.finishing || state.gone {
             return Err(SendError::Gone);
         }
-        if state.waiting.len() + state.being_written + bytes.len() > QUEUE_BYTES_MAX {
+        if state.waiting_bytes + state.being_written + bytes.len() > QUEUE_BYTES_MAX {
             return Err(SendError::Full);
         }
-        state.waiting.extend_from_slice(bytes);
+        state.waiting_bytes += bytes.len();
+        state.waiting.push(bytes.clone());
         drop(state);
         queue.wake.notify_one();
         Ok(bytes.len())
@@ -267,7 +269,7 @@ impl<M> Clone for Writer<M> {
 impl<M> fmt::Debug for Writer<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.shared.0.lock();
-        f.debug_struct("Writer").field("waiting", &(state.waiting.len() + state.being_written)).finish()
+        f.debug_struct("Writer").field("waiting", &(state.waiting_bytes + state.being_written)).finish()
     }
 }
 
@@ -293,8 +295,10 @@ struct Queue {
 
 #[derive(Default)]
 struct State {
-    /// Whole frames, one after the other.
-    waiting: Vec<u8>,
+    /// Whole frames, oldest first.
+    waiting: Vec<Bytes>,
+    /// Bytes of all of them.
+    waiting_bytes: usize,
     /// Bytes of the batch that the task holds and the connection has not taken.
     being_written: usize,
     /// No further messages are taken.
@@ -316,14 +320,13 @@ impl Queue {
     }
 
     /// All that waits, once something does; `None` when finishing and nothing waits.
-    async fn next_batch(&self) -> Option<Vec<u8>> {
+    async fn next_batch(&self) -> Option<Vec<Bytes>> {
         loop {
             {
                 let mut state = self.lock();
                 if !state.waiting.is_empty() {
-                    let batch = std::mem::take(&mut state.waiting);
-                    state.being_written = batch.len();
-                    return Some(batch);
+                    state.being_written = std::mem::take(&mut state.waiting_bytes);
+                    return Some(std::mem::take(&mut state.waiting));
                 }
                 if state.finishing {
                     return None;
@@ -336,13 +339,14 @@ impl Queue {
 
 async fn write_all(mut stream: SendStream, queue: Arc<Queue>, mut on_drained: impl FnMut(usize) + Send) {
     let writing = async {
-        while let Some(batch) = queue.next_batch().await {
-            let mut rest = batch.as_slice();
+        while let Some(mut batch) = queue.next_batch().await {
+            let mut rest = batch.as_mut_slice();
             while !rest.is_empty() {
-                let taken = stream.write(rest).await?;
-                rest = &rest[taken..];
-                queue.lock().being_written = rest.len();
-                on_drained(taken);
+                // What was taken of a frame is cut off its beginning.
+                let taken = stream.write_chunks(rest).await?;
+                rest = &mut rest[taken.chunks..];
+                queue.lock().being_written -= taken.bytes;
+                on_drained(taken.bytes);
             }
         }
         if stream.finish().is_ok() {
@@ -361,6 +365,7 @@ async fn write_all(mut stream: SendStream, queue: Arc<Queue>, mut on_drained: im
     let mut state = queue.lock();
     state.gone = true;
     state.waiting = Vec::new();
+    state.waiting_bytes = 0;
     drop(state);
     queue.ended.send_replace(true);
 }

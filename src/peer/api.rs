@@ -14,6 +14,7 @@ pub use super::lan::{OnLan, find_on_lan};
 pub use super::membership::{Audited, Evidence, Flaw, FlawKind, MembershipError, audit, held};
 pub use super::quota::Quota;
 pub use super::read_marks::ReadMarks;
+pub use super::told::{Events, Teller};
 pub use crate::core::event::*;
 pub use crate::core::log::Place;
 pub use crate::core::mentions::mentions;
@@ -66,14 +67,14 @@ pub struct Chat {
     /// What the user asks for. When it is dropped, the chat quits as if asked to.
     pub commands: mpsc::Sender<Command>,
     /// What happens; [`Event::Ended`] is the last. A face that stops reading stops the chat, never the other members.
-    pub events: mpsc::Receiver<Event>,
+    pub events: Events,
     /// Told when [`Command::Quit`] stands in line: what stands before it is taken without waiting for others to read.
     pub leaving: Arc<Notify>,
 }
 
 impl Chat {
     /// A chat with these two ends.
-    pub fn new(commands: mpsc::Sender<Command>, events: mpsc::Receiver<Event>) -> Self {
+    pub fn new(commands: mpsc::Sender<Command>, events: Events) -> Self {
         Chat { commands, events, leaving: Arc::default() }
     }
 }

@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -17,6 +16,7 @@ use super::guests::Guests;
 use super::keeping::{Keeping, Question};
 use super::quota::Space;
 use super::server_task::Aim;
+use super::told::Teller;
 use super::watch::Watch;
 use super::wires::{LINGER, Wire, close, read_peer, say_together, weight};
 use crate::core::event::{Command, Ending, Event, Failure};
@@ -87,7 +87,9 @@ pub(super) struct Driver {
     /// Told when the face wants to end.
     pub leaving: Arc<Notify>,
     /// To the face.
-    pub events: mpsc::Sender<Event>,
+    events: Arc<Teller>,
+    /// What this step has told so far: the face is given it all at once.
+    told: VecDeque<Event>,
     /// From the tasks.
     pub arrivals: mpsc::Receiver<Arrival>,
     /// For new tasks.
@@ -153,7 +155,7 @@ pub(super) struct Parts {
     /// Told when the face wants to end.
     pub leaving: Arc<Notify>,
     /// To the face.
-    pub events: mpsc::Sender<Event>,
+    pub events: Teller,
     /// From the tasks.
     pub arrivals: mpsc::Receiver<Arrival>,
     /// For new tasks.
@@ -182,7 +184,8 @@ impl Driver {
             commands: parts.commands,
             leaving: parts.leaving,
             in_haste: false,
-            events: parts.events,
+            events: Arc::new(parts.events),
+            told: VecDeque::new(),
             arrivals: parts.arrivals,
             to_self: parts.to_self,
             pin_answers: parts.pin_answers,
@@ -243,7 +246,7 @@ impl Driver {
                 self.index_some().await;
             }
         }
-        let (events, ending) = (self.events.clone(), self.ending);
+        let (events, ending) = (Arc::clone(&self.events), self.ending);
         let undone = async {
             if let Some(mapping) = mapping {
                 mapping.undo().await;
@@ -251,7 +254,7 @@ impl Driver {
         };
         tokio::join!(self.close_all(), undone);
         if let Some(ending) = ending {
-            let _ = events.send(Event::Ended(ending)).await;
+            events.tell(Event::Ended(ending)).await;
         }
     }
 
@@ -400,10 +403,11 @@ impl Driver {
                 match output {
                     Output::LookUp { room, ids, numbers } => questions.entry(room).or_default().add(ids, numbers),
                     // Most of what there is; what is told of it is nothing that this side knows better.
-                    Output::Tell(event @ Event::Message { .. }) => self.pass_to_face(event).await,
+                    Output::Tell(event @ Event::Message { .. }) => self.told.push_back(event),
                     output => answers.extend(self.carry_out(output).await),
                 }
             }
+            self.events.tell_all(&mut self.told).await;
             for (room, question) in questions {
                 answers.push(self.look_up_for(room, question).await);
             }
@@ -554,14 +558,9 @@ impl Driver {
             self.ending = Some(ending);
             return;
         }
-        self.pass_to_face(event).await;
-    }
-
-    async fn pass_to_face(&mut self, event: Event) {
-        // A face that is gone has dropped its commands too, which is a quit.
-        if let Err(TrySendError::Full(event)) = self.events.try_send(event) {
-            let _ = self.events.send(event).await;
-        }
+        // Behind what was told before. A face that is gone has dropped its commands too, which is a quit.
+        self.told.push_back(event);
+        self.events.tell_all(&mut self.told).await;
     }
 
     /// Says the last words and waits, a little, until they were read.

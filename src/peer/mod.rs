@@ -17,6 +17,7 @@ mod port;
 pub mod quota;
 pub mod read_marks;
 mod server_task;
+mod told;
 mod watch;
 mod wires;
 
@@ -27,7 +28,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc};
 
-use self::api::{Chat, Event, Options, StartError};
+use self::api::{Chat, Event, Events, Options, StartError};
 use self::driver::{Arrival, Driver, Parts};
 use self::pins::Pins;
 use self::server_task::{Aim, ServerTask};
@@ -104,7 +105,7 @@ async fn start_on(
     let node = Node::new(config, Arc::new(identity), Arc::new(Ed25519), Kept { newborn, ..kept });
 
     let (commands_in, commands) = mpsc::channel(WAITING_MAX);
-    let (events, events_out) = mpsc::channel(WAITING_MAX);
+    let (events, events_out) = Events::channel();
     let chat = Chat::new(commands_in, events_out);
     let leaving = Arc::clone(&chat.leaving);
     let (to_self, arrivals) = mpsc::channel(WAITING_MAX);
@@ -113,9 +114,9 @@ async fn start_on(
 
     let (name, ephemeral, data_dir) = (options.name.clone(), options.ephemeral, options.data_dir.clone());
     let ready = Event::Ready { name, fingerprint, ephemeral, data_dir };
-    let _ = events.send(ready).await;
+    events.tell(ready).await;
     if let Some(salvaged) = damaged {
-        let _ = events.send(keeping::damaged(salvaged)).await;
+        events.tell(keeping::damaged(salvaged)).await;
     }
     let server = (!options.serverless).then(|| options.server.clone());
     let (aim, aims) = tokio::sync::watch::channel(Aim { server, hosts: Vec::new() });

@@ -117,18 +117,18 @@ pub async fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peer::api::{Ending, Entrance};
+    use crate::peer::api::{Ending, Entrance, Events};
     use crate::ui::corpus::{self, EVIL, lobby, name};
 
     /// Runs a carrier that follows `whom` over these events, and returns what it asked for and what it logged.
     async fn carry(whom: &[&str], told: Vec<Event>) -> (Vec<Command>, String) {
         let (commands, mut taken) = mpsc::channel(16);
-        let (tell, events) = mpsc::channel(16);
+        let (tell, events) = Events::channel();
         let (_halt, stop) = mpsc::channel(1);
         for event in told {
-            tell.send(event).await.unwrap();
+            tell.tell(event).await;
         }
-        tell.send(Event::Ended(Ending::Done)).await.unwrap();
+        tell.tell(Event::Ended(Ending::Done)).await;
         let opening = Opening::Join { room: lobby(), create: None, offer: None };
         let mut log = Vec::new();
         run(Chat::new(commands, events), opening, whom.iter().map(|it| name(it)).collect(), &mut log, stop).await;

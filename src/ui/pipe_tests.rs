@@ -1,7 +1,7 @@
 use tokio::io::{AsyncWriteExt as _, BufReader};
 
 use super::*;
-use crate::peer::api::{Ending, Entrance, KnockRef, Leaving, ProposalHash, ReformState, Refusal};
+use crate::peer::api::{Ending, Entrance, Events, KnockRef, Leaving, ProposalHash, ReformState, Refusal, Teller};
 use crate::ui::corpus::{self, lobby};
 
 /// Runs a pipe over a chat that takes commands one at a time and does what `script` says.
@@ -24,7 +24,7 @@ where
     F: Future<Output = ()>,
 {
     let (commands, taken) = mpsc::channel(1);
-    let (tell, events) = mpsc::channel(1);
+    let (tell, events) = Events::channel();
     let (halt, stop) = mpsc::channel(1);
     let opening = Opening::Join { room: lobby(), create: None, offer: None };
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
@@ -36,13 +36,13 @@ where
 
 struct Hand {
     taken: mpsc::Receiver<Command>,
-    tell: mpsc::Sender<Event>,
+    tell: Teller,
     halt: mpsc::Sender<()>,
 }
 
 impl Hand {
     async fn tell(&self, event: Event) {
-        self.tell.send(event).await.unwrap();
+        self.tell.tell(event).await;
     }
 
     async fn expect(&mut self, command: Command) {
@@ -191,7 +191,7 @@ async fn a_reader_that_goes_away_ends_it_quietly() {
         }
     }
     let (commands, mut taken) = mpsc::channel(1);
-    let (tell, events) = mpsc::channel(1);
+    let (tell, events) = Events::channel();
     let (_stay, stop) = mpsc::channel(1);
     let opening = Opening::Join { room: lobby(), create: None, offer: None };
     let mut stderr = Vec::new();
@@ -199,9 +199,9 @@ async fn a_reader_that_goes_away_ends_it_quietly() {
     let chat = Chat::new(commands, events);
     let face = run(chat, opening, Choices::default(), stdin, Closed, &mut stderr, stop);
     let script = async {
-        tell.send(corpus::message(2, "bob", "text")).await.unwrap();
+        tell.tell(corpus::message(2, "bob", "text")).await;
         assert_eq!(taken.recv().await, Some(Command::Quit));
-        tell.send(Event::Ended(Ending::Done)).await.unwrap();
+        tell.tell(Event::Ended(Ending::Done)).await;
     };
     let (exit, ()) = tokio::join!(face, script);
     assert_eq!(exit, Exit::Done);

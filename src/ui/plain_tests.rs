@@ -2,13 +2,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::peer::api::{Answer, Creation, Entrance, Failure, ProposalHash, Recall, ReformState, Refusal};
+use crate::peer::api::{
+    Answer, Creation, Entrance, Events, Failure, ProposalHash, Recall, ReformState, Refusal, Teller,
+};
 use crate::ui::corpus::{self, lobby};
 
 /// The other side of both the chat and the terminal.
 struct Hand {
     taken: mpsc::Receiver<Command>,
-    tell: mpsc::Sender<Event>,
+    tell: Teller,
     keys: mpsc::Sender<Typed>,
     screen: mpsc::Receiver<String>,
     halt: mpsc::Sender<()>,
@@ -16,7 +18,7 @@ struct Hand {
 
 impl Hand {
     async fn tell(&self, event: Event) {
-        self.tell.send(event).await.unwrap();
+        self.tell.tell(event).await;
     }
 
     async fn expect(&mut self, command: Command) {
@@ -62,7 +64,7 @@ where
     F: Future<Output = ()>,
 {
     let (commands, taken) = mpsc::channel(4);
-    let (tell, events) = mpsc::channel(4);
+    let (tell, events) = Events::channel();
     let (keys, typed) = mpsc::channel(1);
     let (screen, shown) = mpsc::channel(64);
     let (halt, stop) = mpsc::channel(1);

@@ -81,16 +81,16 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::peer::api::Ending;
+    use crate::peer::api::{Ending, Events};
 
     #[tokio::test]
     async fn events_are_read_while_the_chat_takes_no_command() {
         let (commands, mut taken) = mpsc::channel(1);
-        let (tell, events) = mpsc::channel(1);
+        let (tell, events) = Events::channel();
         let mut port = Port::new(Chat::new(commands, events));
         port.send(Command::List);
         port.send(Command::Quit);
-        tell.send(Event::Ended(Ending::Done)).await.unwrap();
+        tell.tell(Event::Ended(Ending::Done)).await;
         assert_eq!(port.next().await, Turn::Event(Event::Ended(Ending::Done)));
         assert!(!port.is_idle());
         assert_eq!(taken.recv().await, Some(Command::List));
@@ -103,7 +103,7 @@ mod tests {
     #[tokio::test]
     async fn the_chat_hears_of_a_quit_that_stands_behind_all_that_it_has_not_taken() {
         let (commands, mut taken) = mpsc::channel(1);
-        let (_tell, events) = mpsc::channel(1);
+        let (_tell, events) = Events::channel();
         let chat = Chat::new(commands, events);
         let leaving = std::sync::Arc::clone(&chat.leaving);
         let mut port = Port::new(chat);

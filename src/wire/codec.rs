@@ -39,6 +39,8 @@ pub enum DecodeError {
 pub trait Message: Sized {
     /// Appends `kind` and body.
     fn encode_into(&self, bytes: &mut Vec<u8>);
+    /// How many bytes that are.
+    fn encoded_len(&self) -> usize;
     /// Decodes kind and body; `Ok(None)` for a kind this version does not know, which is to be passed over.
     ///
     /// # Errors
@@ -51,7 +53,9 @@ pub trait Message: Sized {
 /// # Panics
 /// When the message is longer than any receiver takes: the bounds of its parts make that a bug of ours.
 pub fn frame<M: Message>(message: &M) -> Vec<u8> {
-    let mut bytes = vec![0; FRAME_HEADER_BYTES];
+    // A long frame that grew as it was written would be copied again at each turn.
+    let mut bytes = Vec::with_capacity(FRAME_HEADER_BYTES + message.encoded_len());
+    bytes.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
     message.encode_into(&mut bytes);
     let length = bytes.len() - FRAME_HEADER_BYTES;
     assert!(length <= FRAME_BYTES_MAX, "the bounds of wire types keep a frame within its limit");
@@ -114,6 +118,12 @@ macro_rules! messages {
                         bytes.push($kind::$variant as u8);
                         $crate::identity::encode_into(body, bytes);
                     })+
+                }
+            }
+
+            fn encoded_len(&self) -> usize {
+                match self {
+                    $($message::$variant(body) => 1 + $crate::identity::encoded_len(body),)+
                 }
             }
 

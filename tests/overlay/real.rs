@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use p2pchat::core::io::Change;
 use p2pchat::identity::{Identity, Signer as _, Verified};
-use p2pchat::peer::api::{Chat, Command, Event, Keep, Options, Path, Person, Quota, RoomId, RoomName, Settings};
+use p2pchat::peer::api::{
+    Chat, Command, Event, Events, Keep, Options, Path, Person, Quota, RoomId, RoomName, Settings,
+};
 use p2pchat::peer::{self, identity_file};
 use p2pchat::store::peer::PeerStore;
 use p2pchat::wire::{Few, Genesis, Member, ProposalHash, Roster, RosterHash};
@@ -53,7 +55,7 @@ fn room_of(identities: &[Identity]) -> (Change, RoomId) {
     (Change::Entered { genesis: genesis.into_signed(), base }, room)
 }
 
-async fn watch(mut chat: mpsc::Receiver<Event>, face: Arc<Mutex<Face>>) {
+async fn watch(mut chat: Events, face: Arc<Mutex<Face>>) {
     while let Some(event) = chat.recv().await {
         let mut face = face.lock().unwrap();
         match event {

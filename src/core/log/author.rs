@@ -205,7 +205,12 @@ impl AuthorLog {
         self.keep_recent(RECENT_BYTES_MAX);
     }
 
-    /// Bytes that the entries after this number take in memory, about.
+    /// Bytes that what is in memory takes, about.
+    pub fn bytes(&self) -> usize {
+        self.recent_bytes
+    }
+
+    /// Bytes that the entries after this number take of it, about.
     pub fn bytes_after(&self, seq: u64) -> usize {
         let after = self.recent.len() - self.recent.partition_point(|kept| kept.entry.seq <= seq);
         self.recent_bytes / self.recent.len().max(1) * after

@@ -22,6 +22,9 @@ pub(super) struct Held {
     waits_on: BTreeMap<EntryId, EntryId>,
     /// The same, the other way round.
     waits_for: BTreeMap<EntryId, BTreeSet<EntryId>>,
+    /// Those of them that do not wait here themselves, or wait for what the store says of themselves: few, where a busy room has
+    /// thousands that wait each for the one before.
+    missing: BTreeSet<EntryId>,
 }
 
 /// What waits of one author.
@@ -54,6 +57,7 @@ impl Held {
             if waiting.entries.insert((seq, id), kept).is_none() {
                 waiting.bytes += bytes;
                 self.by_id.insert(id, (author, seq));
+                note_missing(&mut self.missing, &self.by_id, &self.waits_for, id);
             }
         }
         true
@@ -63,6 +67,7 @@ impl Held {
     pub(super) fn wait(&mut self, id: EntryId, on: EntryId) {
         self.waits_for.entry(on).or_default().insert(id);
         self.waits_on.insert(id, on);
+        note_missing(&mut self.missing, &self.by_id, &self.waits_for, on);
     }
 
     /// What keeps this from being taken, in the end: what it waits for, or what that waits for, and so on. `None` if that is too far away.
@@ -81,6 +86,7 @@ impl Held {
     /// What waited for this: it may go on, or wait for something else.
     pub(super) fn released_by(&mut self, id: &EntryId) -> BTreeSet<EntryId> {
         let released = self.waits_for.remove(id).unwrap_or_default();
+        self.missing.remove(id);
         released.iter().for_each(|id| _ = self.waits_on.remove(id));
         released
     }
@@ -104,10 +110,7 @@ impl Held {
 
     /// What is waited for and does not wait here itself, but for the store.
     pub(super) fn missing(&self) -> impl Iterator<Item = &EntryId> {
-        self.waits_for
-            .iter()
-            .filter(|(on, waiting)| !self.by_id.contains_key(*on) || waiting.contains(*on))
-            .map(|(on, _)| on)
+        self.missing.iter()
     }
 
     /// Whether anything of an author waits.
@@ -127,9 +130,11 @@ impl Held {
             && let Some(waiting) = self.waits_for.get_mut(on)
         {
             waiting.remove(id);
+            let on = *on;
             if waiting.is_empty() {
-                self.waits_for.remove(on);
+                self.waits_for.remove(&on);
             }
+            note_missing(&mut self.missing, &self.by_id, &self.waits_for, on);
         }
         self.remove(id);
     }
@@ -138,6 +143,7 @@ impl Held {
     pub(super) fn remove(&mut self, id: &EntryId) -> Option<KeptEntry> {
         self.waits_on.remove(id);
         let (author, seq) = self.by_id.remove(id)?;
+        note_missing(&mut self.missing, &self.by_id, &self.waits_for, *id);
         let waiting = self.authors.get_mut(&author)?;
         let kept = waiting.entries.remove(&(seq, *id))?;
         waiting.bytes -= kept.entry.encoded_bytes();
@@ -145,5 +151,86 @@ impl Held {
             self.authors.remove(&author);
         }
         Some(kept)
+    }
+}
+
+/// Notes whether this is waited for and missing, after anything about it has changed.
+fn note_missing(
+    missing: &mut BTreeSet<EntryId>,
+    by_id: &BTreeMap<EntryId, (PeerId, u64)>,
+    waits_for: &BTreeMap<EntryId, BTreeSet<EntryId>>,
+    id: EntryId,
+) {
+    if waits_for.get(&id).is_some_and(|waiting| waiting.contains(&id) || !by_id.contains_key(&id)) {
+        missing.insert(id);
+    } else {
+        missing.remove(&id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::core::log::Place;
+    use crate::wire::{Body, Entry, Few, RoomId, RosterHash};
+
+    const ANN: PeerId = PeerId([1; 32]);
+
+    fn id(number: u8) -> EntryId {
+        EntryId([number; 32])
+    }
+
+    fn kept(number: u8) -> KeptEntry {
+        let (room, none, text) = (RoomId([9; 32]), RosterHash([0; 32]), vec![b'x'; crate::limits::TEXT_BYTES_MAX]);
+        let entry = Entry {
+            room,
+            author: ANN,
+            seq: u64::from(number),
+            previous: id(number - 1),
+            audience: none,
+            previous_audience: none,
+            seen: Few::default(),
+            wall_ms: 0,
+            salt: [0; 16],
+            body: Body { kind: 1, bytes: text.try_into().unwrap() },
+        };
+        KeptEntry { entry: Arc::new(entry), id: id(number), signature: None, place: Place { epoch: 0, depth: 0 } }
+    }
+
+    /// What is missing, found out from nothing but what waits for what.
+    fn missing(held: &Held) -> Vec<EntryId> {
+        let all = held.waits_for.iter();
+        let missing = all.filter(|(on, waiting)| !held.by_id.contains_key(*on) || waiting.contains(*on));
+        missing.map(|(on, _)| *on).collect()
+    }
+
+    #[test]
+    fn what_is_missing_is_what_is_waited_for_and_does_not_wait_itself() {
+        let mut held = Held::default();
+        // Every order of a few steps, told by a number: hold, wait for another or for the store, come, go.
+        let mut steps = 1_u32;
+        let mut seen = BTreeSet::new();
+        for _ in 0..20_000 {
+            steps = steps.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (what, one, other) = (steps >> 30, (steps >> 20) as u8 % 200 + 1, (steps >> 10) as u8 % 200 + 1);
+            match what {
+                0 => _ = held.hold(ANN, VecDeque::from([kept(one)])),
+                1 if held.get(&id(one)).is_some() => {
+                    // Each waits for one thing at a time.
+                    if held.waits_on.get(&id(one)).is_none() {
+                        held.wait(id(one), if other % 8 == 0 { id(one) } else { id(other) });
+                    }
+                }
+                2 => _ = held.released_by(&id(other)),
+                3 if steps & 64 == 0 => held.let_go(&id(one)),
+                _ => {}
+            }
+            let found: Vec<EntryId> = held.missing().copied().collect();
+            assert_eq!(found, missing(&held));
+            seen.insert(found.len());
+        }
+        assert!(seen.len() > 5, "{seen:?}");
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn chain_of(size: u8) -> (Vec<Identity>, Chain) {
 
 pub(super) fn write(log: &mut Log, chain: &Chain, who: &Identity, texts: &[&str]) -> Vec<KeptEntry> {
     let mut salt = 0u8;
-    let bodies = texts.iter().map(|text| Body::text(text).unwrap());
+    let bodies = texts.iter().map(|text| Body::text(*text).unwrap());
     log.write(bodies, chain, who, 1_000, || {
         salt += 1;
         [salt; 16]

@@ -94,7 +94,7 @@ impl Node {
         };
         let mut ctx = ctx!(self, now, out);
         if let Some(room) = self.rooms.get_mut(&id) {
-            room.say(&mut ctx, texts.iter().filter_map(|text| Body::text(text)).collect());
+            room.say(&mut ctx, texts.into_iter().filter_map(Body::text).collect());
         }
     }
 

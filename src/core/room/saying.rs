@@ -47,7 +47,7 @@ impl Room {
 
     /// Whether more was said than those who are being given it have taken, so much that the next text should wait for them.
     pub fn is_ahead(&self, me: &PeerId) -> bool {
-        let Some(log) = self.log.author(me).filter(|log| log.bytes_after(0) > AHEAD_BYTES_MAX) else { return false };
+        let Some(log) = self.log.author(me).filter(|log| log.bytes() > AHEAD_BYTES_MAX) else { return false };
         let given = self.readers.values().filter_map(|reader| reader.keeps_up_from(me)).min();
         given.is_some_and(|given| log.bytes_after(given) > AHEAD_BYTES_MAX)
     }

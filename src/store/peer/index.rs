@@ -53,7 +53,10 @@ impl Behind {
 
     /// Adds to `places` where any of these stand.
     fn find(&self, places: &mut BTreeMap<i64, Vec<i64>>) {
-        for (short, at) in &self.0 {
+        // Nearly all are others, as their last bits tell: there may be a hundred thousand to go through.
+        let bit = |short: i64| 1_u64 << (short & 63);
+        let sought = places.keys().fold(0, |bits, short| bits | bit(*short));
+        for (short, at) in self.0.iter().filter(|(short, _)| sought & bit(*short) != 0) {
             if let Some(found) = places.get_mut(short) {
                 found.push(*at);
             }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::{as_stored, is_only_place, number, only_place, seal};
 use crate::core::log::{KeptEntry, Place};
-use crate::identity::{PeerId, Signature};
+use crate::identity::{PeerId, Signature, encode_into};
 use crate::limits::{RUN_ENTRIES_MAX, SEEN_HEADS_MAX};
 use crate::store::sqlite::StoreError;
 use crate::wire::{Body, Entry, EntryId, Few, RoomId, RosterHash, Run};
@@ -199,8 +199,10 @@ fn blob(row: &[KeptEntry]) -> Option<Vec<u8>> {
         })
         .collect();
     let Entry { previous, previous_audience, .. } = *first.entry;
-    // Writing to memory can't fail; an empty blob is told from an entry when it is read.
-    Some(postcard::to_stdvec(&Blob { previous, previous_audience, lines }).unwrap_or_default())
+    // More than it will be: what the entries share stands in it once.
+    let mut blob = Vec::with_capacity(row.iter().map(|kept| kept.entry.encoded_bytes()).sum());
+    encode_into(&Blob { previous, previous_audience, lines }, &mut blob);
+    Some(blob)
 }
 
 /// The seal of a row. What the entries themselves say is sealed by the id of the last.

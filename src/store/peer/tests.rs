@@ -104,7 +104,7 @@ pub(super) fn say(
     depth: u64,
     texts: &[&str],
 ) -> Vec<KeptEntry> {
-    put(store, base, author, depth, texts.iter().map(|text| Body::text(text).unwrap()))
+    put(store, base, author, depth, texts.iter().map(|text| Body::text(*text).unwrap()))
 }
 
 /// The same of what may be more than texts.
@@ -450,7 +450,7 @@ fn texts_that_wait_come_back_in_order_until_nothing_waits() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("peer.db");
     let [lobby, cellar] = [1, 2].map(|room| RoomId([room; 32]));
-    let texts = |texts: &[&str]| texts.iter().map(|text| Body::text(text).unwrap()).collect::<Vec<_>>();
+    let texts = |texts: &[&str]| texts.iter().map(|text| Body::text(*text).unwrap()).collect::<Vec<_>>();
     let waits = |room, said: &[&str]| Change::Outbox { room, texts: texts(said) };
     let mut store = PeerStore::open(&file).unwrap();
     store

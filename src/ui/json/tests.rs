@@ -176,12 +176,12 @@ fn bad_input_is_told_by_its_code() {
 struct Fake {
     chat: Chat,
     taken: mpsc::Receiver<Command>,
-    tell: mpsc::Sender<Event>,
+    tell: Teller,
 }
 
 fn fake() -> Fake {
     let (commands, taken) = mpsc::channel(1);
-    let (tell, events) = mpsc::channel(8);
+    let (tell, events) = Events::channel();
     Fake { chat: Chat::new(commands, events), taken, tell }
 }
 
@@ -195,7 +195,7 @@ async fn the_program_goes_on_after_bad_input_and_quits_at_the_end() {
     let script = async {
         assert_eq!(taken.recv().await, Some(Command::List));
         assert_eq!(taken.recv().await, Some(Command::Quit));
-        tell.send(Event::Ended(Ending::Done)).await.unwrap();
+        tell.tell(Event::Ended(Ending::Done)).await;
     };
     let (exit, ()) = tokio::join!(face, script);
     assert_eq!(exit, Exit::Done);
@@ -213,11 +213,11 @@ async fn a_refusal_of_the_first_room_ends_with_its_code() {
     let opening = Opening::Join { room: corpus::lobby(), create: None, offer: None };
     let face = run(chat, opening, Creation::default(), BufReader::new(b"".as_slice()), &mut output, stop);
     let script = async {
-        tell.send(Event::ServerUp { server: "here".into(), member: false }).await.unwrap();
+        tell.tell(Event::ServerUp { server: "here".into(), member: false }).await;
         assert_eq!(taken.recv().await, Some(Command::Join(corpus::lobby())));
-        tell.send(Event::Refused { room: corpus::lobby(), reason: Refusal::Expired }).await.unwrap();
+        tell.tell(Event::Refused { room: corpus::lobby(), reason: Refusal::Expired }).await;
         assert_eq!(taken.recv().await, Some(Command::Quit));
-        tell.send(Event::Ended(Ending::Done)).await.unwrap();
+        tell.tell(Event::Ended(Ending::Done)).await;
     };
     let (exit, ()) = tokio::join!(face, script);
     assert_eq!(exit, Exit::Refused);
@@ -233,7 +233,7 @@ async fn a_stop_from_outside_leaves_well() {
     let script = async {
         halt.send(()).await.unwrap();
         assert_eq!(taken.recv().await, Some(Command::Quit));
-        tell.send(Event::Ended(Ending::Undelivered)).await.unwrap();
+        tell.tell(Event::Ended(Ending::Undelivered)).await;
     };
     let (exit, ()) = tokio::join!(face, script);
     assert_eq!(exit, Exit::Failed);
@@ -242,7 +242,7 @@ async fn a_stop_from_outside_leaves_well() {
 #[tokio::test]
 async fn a_room_that_is_made_on_the_way_in_is_no_refusal() {
     let Fake { chat, mut taken, tell } = fake();
-    tell.send(Event::Refused { room: corpus::lobby(), reason: Refusal::NoSuchRoom }).await.unwrap();
+    tell.tell(Event::Refused { room: corpus::lobby(), reason: Refusal::NoSuchRoom }).await;
     let mut output = Vec::new();
     let (_stay, stop) = mpsc::channel(1);
     let creation = Creation { size: 3, ..Creation::default() };
@@ -252,7 +252,7 @@ async fn a_room_that_is_made_on_the_way_in_is_no_refusal() {
         let create = Command::Create { room: corpus::lobby(), size: 3, settings: creation.settings() };
         assert_eq!(taken.recv().await, Some(create));
         assert_eq!(taken.recv().await, Some(Command::Quit));
-        tell.send(Event::Ended(Ending::Done)).await.unwrap();
+        tell.tell(Event::Ended(Ending::Done)).await;
     };
     let (exit, ()) = tokio::join!(face, script);
     assert_eq!(exit, Exit::Done);
