@@ -44,8 +44,15 @@ impl Room {
     /// The members we reach: over our own links, or over any number of others' that both their ends state.
     fn reachable(&self, ctx: &Ctx<'_>) -> BTreeSet<PeerId> {
         let direct = self.linked().filter(|peer| ctx.links.contains_key(*peer));
-        let relayed = self.web.ways(&ctx.me()).keys();
-        direct.chain(relayed).copied().filter(|key| self.has(key)).collect()
+        let mut reached: BTreeSet<PeerId> = direct.copied().collect();
+        if self.seat.left().is_empty() {
+            reached.extend(self.web.ways(&ctx.me()).keys().copied());
+        } else {
+            // Whoever left carries nothing on for us, and what they stated of their links stands for ever.
+            reached.extend(self.web.graph().ways_over(&ctx.me(), |key| !self.has_left(key)).into_keys());
+        }
+        reached.retain(|key| self.has(key));
+        reached
     }
 
     /// The members who have told us over a link of ours which roster they are on. A bare connection is no member: whoever
@@ -60,6 +67,12 @@ impl Room {
         if !self.linked().eq(stated.into_iter().flatten()) {
             self.links_changed(ctx);
         }
+        self.note_absences(ctx);
+        self.weigh_drops(ctx);
+    }
+
+    /// Starts and ends absences.
+    fn note_absences(&mut self, ctx: &mut Ctx<'_>) {
         let reachable = self.reachable(ctx);
         self.note_detours(ctx, &reachable);
         for key in self.others(&ctx.me()) {
@@ -73,7 +86,6 @@ impl Room {
                 self.absent.entry(key).or_insert(Absence { since, told: false });
             }
         }
-        self.weigh_drops(ctx);
     }
 
     fn tell_path(&self, ctx: &mut Ctx<'_>, key: &PeerId, grace_s: Option<u64>) {
@@ -120,6 +132,10 @@ impl Room {
     pub(super) fn weigh_drops(&mut self, ctx: &mut Ctx<'_>) {
         if self.fate() != Fate::On {
             return;
+        }
+        if !self.seat.left().is_empty() {
+            // Those who left may have been the way to others.
+            self.note_absences(ctx);
         }
         let grace = self.grace_ms();
         let lapses = |absence: &Absence| absence.since + grace;
