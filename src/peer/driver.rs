@@ -276,6 +276,7 @@ impl Driver {
     /// Takes what else waits already, so that it shares a transaction.
     async fn gather(&mut self, inputs: &mut VecDeque<Input>, commands: bool) {
         let mut gathered = inputs.iter().map(weight).sum::<usize>();
+        let mut waited = false;
         while gathered < BATCH_MAX {
             // A text may have joined the input before it.
             let (known, last) = (inputs.len(), inputs.back().map_or(0, weight));
@@ -283,6 +284,10 @@ impl Driver {
                 self.on_arrival(arrival, inputs).await;
             } else if let Some(command) = commands.then(|| self.commands.try_recv().ok()).flatten() {
                 self.on_command(command, inputs).await;
+            } else if gathered > 1 && !std::mem::replace(&mut waited, true) {
+                // Where more is said than the machine has time for, those who bring it wait for this processor: what they have shares the
+                // transaction, which costs more than they do. A line alone is not kept waiting.
+                std::thread::yield_now();
             } else {
                 return;
             }

@@ -172,7 +172,7 @@ mod tests {
                     seen: Few::first_of((0..seen).map(|id| EntryId([id; 32]))),
                     wall_ms: *wall_ms,
                     salt: [6; 16],
-                    body: Body::text(&"x".repeat(text)).unwrap(),
+                    body: Body::text("x".repeat(text)).unwrap(),
                 };
                 assert_eq!(entry.signing_bytes(), signing_bytes("entry", &entry), "{seq}, {wall_ms}, {seen}, {text}");
                 assert_eq!(entry.encoded_bytes(), encoded_len(&entry), "{seq}, {wall_ms}, {seen}, {text}");

@@ -217,11 +217,9 @@ mod tests {
             let (what, one, other) = (steps >> 30, (steps >> 20) as u8 % 200 + 1, (steps >> 10) as u8 % 200 + 1);
             match what {
                 0 => _ = held.hold(ANN, VecDeque::from([kept(one)])),
-                1 if held.get(&id(one)).is_some() => {
-                    // Each waits for one thing at a time.
-                    if held.waits_on.get(&id(one)).is_none() {
-                        held.wait(id(one), if other % 8 == 0 { id(one) } else { id(other) });
-                    }
+                // Each waits for one thing at a time.
+                1 if held.get(&id(one)).is_some() && !held.waits_on.contains_key(&id(one)) => {
+                    held.wait(id(one), if other % 8 == 0 { id(one) } else { id(other) });
                 }
                 2 => _ = held.released_by(&id(other)),
                 3 if steps & 64 == 0 => held.let_go(&id(one)),

@@ -67,7 +67,7 @@ fn leaving_forgets_the_room_but_not_what_was_said() {
     let (people, genesis, base) = room_of(1);
     let mut store = PeerStore::in_memory().unwrap();
     let chain = Chain::found(genesis.clone());
-    let texts = (0..700).map(|n| crate::wire::Body::text(&n.to_string()).unwrap());
+    let texts = (0..700).map(|n| crate::wire::Body::text(n.to_string()).unwrap());
     let entries = Log::default().write(texts, &chain, &people[0], 0, || [0; 16]);
     store
         .apply(&[
@@ -500,7 +500,7 @@ fn a_power_cut_at_any_byte_of_the_journal_leaves_whole_batches_and_no_hole() {
     // Each batch is three entries and a counter, and where the journal ends when it is kept.
     let mut ends = Vec::new();
     for batch in 1..=BATCHES {
-        let texts = (0..3).map(|n| crate::wire::Body::text(&format!("{batch} {n}")).unwrap());
+        let texts = (0..3).map(|n| crate::wire::Body::text(format!("{batch} {n}")).unwrap());
         let entries = log.write(texts, &chain, &people[0], 0, || [0; 16]);
         let changes = [Change::Entries { room, entries }, Change::HeadCounter { room, counter: batch }];
         store.apply(&changes).unwrap();
