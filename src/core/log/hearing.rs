@@ -199,6 +199,12 @@ impl Log {
 
     /// Nobody who can be asked has this entry: it is not waited for, until somebody comes ([`Log::hope_again`]).
     pub fn give_up_on(&mut self, id: EntryId, chain: &Chain, me: &PeerId) -> Heard {
+        // What comes right after it in its log begins behind a hole, which others may be asked about later.
+        let after = self.held.waiting_for(&id).find(|kept| kept.entry.previous == id);
+        let hole = after.map(|kept| (kept.entry.author, kept.entry.seq.saturating_sub(1)));
+        if let Some((author, last)) = hole {
+            self.places.give_up(id, author, last);
+        }
         self.places.lose(id);
         let mut heard = Heard::default();
         let open = self.held.released_by(&id).into_iter().collect();
