@@ -23,9 +23,10 @@ impl Room {
         }
         // The hole may go less far than this: then what is offered behind it comes first.
         let me = ctx.me();
-        // What is asked for by name comes in any order, if it waits then for what is before it.
+        // What is asked for by name comes in any order, if it waits then for what is before it, or nobody came with that for minutes.
         let waits = self.audience(&run.first().previous_audience).is_some_and(|roster| is_member(roster, &me));
-        let named = waits && run.ids().iter().any(|id| self.wanted.contains_key(id));
+        let named =
+            run.ids().iter().any(|id| self.wanted.contains_key(id)) && (waits || self.has_old_gap(ctx.now, &author));
         let jumps = |room: &Self| room.jumps_over_ours(ctx.now, &run) || room.skips_too_far(&me, &from, &run);
         let too_far = !named && jumps(self) && (!self.takes_hole(ctx, &from, &run) || jumps(self));
         if too_far {

@@ -151,6 +151,12 @@ impl Room {
         true
     }
 
+    /// Whether something has been missing in an author's log for longer than anybody is waited for.
+    pub(super) fn has_old_gap(&self, now: Now, author: &PeerId) -> bool {
+        let gap = self.gaps.get(author).filter(|gap| gap.head == self.log.head_seq(author));
+        gap.is_some_and(|gap| now.mono_ms >= gap.since.saturating_add(SILENT_MS))
+    }
+
     /// Whether a run is what it says, and for us.
     fn is_ours(&self, ctx: &Ctx<'_>, run: &Run) -> bool {
         let readable = self.audience(&run.first().audience).is_some_and(|roster| is_member(roster, &ctx.me()));
@@ -163,7 +169,7 @@ impl Room {
     pub(super) fn jumps_over_ours(&self, now: Now, run: &Run) -> bool {
         let first = run.first();
         let Some(gap) = self.gaps.get(&first.author) else { return false };
-        if self.log.is_accused(&first.author) || now.mono_ms >= gap.since.saturating_add(SILENT_MS) {
+        if self.log.is_accused(&first.author) || self.has_old_gap(now, &first.author) {
             return false;
         }
         let log = self.log.author(&first.author);
