@@ -105,6 +105,8 @@ pub enum Input {
         reader: PeerId,
         /// Whose log.
         author: PeerId,
+        /// From which number on they were asked for.
+        from: u64,
         /// Entries in a row, oldest first.
         entries: Vec<KeptEntry>,
     },

@@ -121,7 +121,7 @@ impl Driver {
     pub(super) async fn fetch(&mut self, room: RoomId, reader: PeerId, author: PeerId, from: u64) -> Input {
         let fetched = self.store.fetch(&room, &author, from);
         let entries = self.or_none(fetched).await;
-        Input::Fetched { room, reader, author, entries }
+        Input::Fetched { room, reader, author, from, entries }
     }
 
     /// Where entries stand that the core did not remember when it asked; some may have come since.

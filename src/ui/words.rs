@@ -539,7 +539,7 @@ pub fn dropped(room: &RoomName) -> Said {
 /// The server keeps the room for a half of it that we are not in.
 pub fn apart(room: &RoomName) -> String {
     format!(
-        "{} has split: the server keeps it for others, who went on without you. You stay with those who are here; /rejoin goes \
+        "{} has split: the server says that it keeps it for others, who went on without you. You stay with those who are here; /rejoin goes \
          over, where all members must let you in",
         shown(room)
     )

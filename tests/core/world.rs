@@ -637,7 +637,7 @@ impl World {
             }
             Output::Fetch { room, reader, author, from } => {
                 let entries = self.people[who].store.fetch(&room, &author, from).unwrap();
-                self.give(who, Input::Fetched { room, reader, author, entries });
+                self.give(who, Input::Fetched { room, reader, author, from, entries });
             }
             Output::LookUp { room, ids, numbers } => {
                 let found = self.people[who].store.look_up(&room, &ids, &numbers).unwrap();

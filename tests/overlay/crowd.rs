@@ -213,8 +213,8 @@ impl Crowd {
                     self.give(other, HOP_MS, Input::LinkDown { link: theirs });
                 }
             }
-            Output::Fetch { room, reader, author, .. } => {
-                self.give(who, 0, Input::Fetched { room, reader, author, entries: Vec::new() });
+            Output::Fetch { room, reader, author, from } => {
+                self.give(who, 0, Input::Fetched { room, reader, author, from, entries: Vec::new() });
             }
             Output::LookUp { room, ids, .. } => {
                 self.give(who, 0, Input::LookedUp { room, asked: ids, found: Vec::new() });

@@ -123,12 +123,15 @@ pub struct Ballots {
     signed: Vec<ProposalHash>,
     /// Refused proposals that made room for others: what was answered once is never asked again.
     forgotten: BTreeSet<ProposalHash>,
+    /// Drops that made room for others, which another member refused and this one never answered: they would come back without that no.
+    decided: BTreeSet<ProposalHash>,
 }
 
 impl Ballots {
     /// Nothing is being decided yet.
     pub fn new(me: PeerId) -> Self {
-        Ballots { me, open: BTreeMap::new(), live: None, signed: Vec::new(), forgotten: BTreeSet::new() }
+        let (forgotten, decided) = Default::default();
+        Ballots { me, open: BTreeMap::new(), live: None, signed: Vec::new(), forgotten, decided }
     }
 
     /// Takes a proposal over `roster`, unless it is known. `true` when it is new.
@@ -145,7 +148,7 @@ impl Ballots {
         scheme: &dyn Scheme,
     ) -> Result<bool, Misdeed> {
         let hash = proposal.hash();
-        if self.open.contains_key(&hash) || self.forgotten.contains(&hash) {
+        if self.open.contains_key(&hash) || self.is_past(&hash) {
             return Ok(false);
         }
         successor(roster, &proposal, size, scheme)?;
@@ -174,14 +177,22 @@ impl Ballots {
             of_others.or(open().find(|(_, ballot)| made_up(ballot))).or(open().find(|(_, ballot)| over(ballot)));
         let found = found.or(open().find(|(hash, ballot)| decided(ballot) && !self.signed.contains(hash)));
         let (hash, answered) = found.map(|(hash, ballot)| (*hash, ballot.answer(&self.me).is_some()))?;
-        if answered && self.forgotten.len() >= PROPOSALS_FORGOTTEN_MAX {
+        let refused = self.open.get(&hash)?.refused().is_some();
+        if (answered || refused) && self.forgotten.len() + self.decided.len() >= PROPOSALS_FORGOTTEN_MAX {
             return None;
         }
         self.open.remove(&hash)?;
         if answered {
             self.forgotten.insert(hash);
+        } else if refused {
+            self.decided.insert(hash);
         }
         Some(())
+    }
+
+    /// Whether a proposal was decided, and made room for others.
+    fn is_past(&self, hash: &ProposalHash) -> bool {
+        self.forgotten.contains(hash) || self.decided.contains(hash)
     }
 
     /// One proposal.
@@ -314,7 +325,7 @@ impl Ballots {
         let tried = answered().filter_map(Ballot::drop).filter(same);
         let nonce = tried.map(|drop| drop.nonce.saturating_add(1)).max().unwrap_or(0);
         let mut drop = Drop { room: roster.room, roster: roster.hash(), dropped, why, nonce };
-        while self.forgotten.contains(&drop.hash()) {
+        while self.is_past(&drop.hash()) {
             drop.nonce = drop.nonce.saturating_add(1);
         }
         drop
@@ -480,6 +491,12 @@ mod tests {
             assert!(room.ballots.get(&drop.hash()).is_some(), "number {nonce} finds a place");
             room.answer(2, &drop, Decision::No);
         }
+        // What made room does not come back without the no that decided it.
+        let (dropped, why) = (Few::try_from(vec![room.people[1].id()]).unwrap(), DropReason::Gone);
+        let again = Drop { room: room.roster.room, roster: room.roster.hash(), dropped, why, nonce: 0 };
+        let again = Proposal::Drop(again);
+        let open = room.ballots.open(&room.roster, again.clone(), 8, None, &Ed25519).unwrap();
+        assert!(!open && (room.ballots.get(&again.hash()).is_none_or(|ballot| ballot.refused().is_some())));
         let due = room.ballots.drop_of(&room.roster, third, DropReason::Gone);
         assert!(room.ballots.open(&room.roster, Proposal::Drop(due), 8, None, &Ed25519).unwrap());
     }

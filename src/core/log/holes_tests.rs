@@ -109,3 +109,23 @@ fn nobody_makes_us_forget_the_holes_in_anothers_log() {
     assert_eq!(places.holes_of(&honest, (0, 4)).count(), 0);
     assert_eq!(places.holes_of(&honest, (4, 5)).count(), 1);
 }
+
+#[test]
+fn of_two_entries_whose_ids_begin_alike_both_are_known() {
+    let mut places = Places::default();
+    let id = |last: u8| {
+        let mut id = [7; 32];
+        id[31] = last;
+        EntryId(id)
+    };
+    let known = |seq| Known {
+        author: PeerId([1; 32]),
+        seq,
+        audience: RosterHash([2; 32]),
+        place: Place { epoch: 1, depth: seq },
+    };
+    places.insert(id(1), known(1));
+    places.insert(id(2), known(2));
+    // Whoever names both would be kept looking up one after the other for ever, if the second hid the first.
+    assert_eq!([id(1), id(2)].map(|id| places.get(&id).map(|known| known.seq)), [Some(1), Some(2)]);
+}

@@ -36,9 +36,9 @@ impl Known {
 /// The newest entries by id, and what was found out about others.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Places {
-    /// Where each is in `order`, by the beginning of its id, counted from the first that ever came. Of two with one beginning the
-    /// earlier is no longer found here, but in the store.
-    by_id: Beginnings,
+    /// Where each is in `order`, counted from the first that ever came. By the whole id: two that begin alike can be made, and an entry that
+    /// names both would be looked up in turn for ever.
+    by_id: Parts,
     /// In the order they came; the oldest goes first.
     order: VecDeque<(EntryId, Known)>,
     /// How many have gone from the front of it.
@@ -59,7 +59,7 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn get(&self, id: &EntryId) -> Option<&Known> {
-        let at = self.by_id.part(id)?.get(&beginning(id))?.checked_sub(self.gone)?;
+        let at = self.by_id.part(id)?.get(id)?.checked_sub(self.gone)?;
         self.order.get(usize::try_from(at).ok()?).filter(|(found, _)| found == id).map(|(_, known)| known)
     }
 
@@ -74,7 +74,7 @@ impl Places {
         self.come(&id);
         // One walk down the tree for each entry, and one for the entry that goes: there are many.
         let at = self.gone + self.order.len() as u64;
-        match self.by_id.part_mut(&id).entry(beginning(&id)) {
+        match self.by_id.part_mut(&id).entry(id) {
             Slot::Vacant(slot) => _ = slot.insert(at),
             Slot::Occupied(mut slot) => {
                 let there = slot.get().checked_sub(self.gone).and_then(|at| usize::try_from(at).ok());
@@ -88,7 +88,7 @@ impl Places {
         if self.order.len() > PLACES_KEPT_MAX
             && let Some((oldest, _)) = self.order.pop_front()
         {
-            if let Slot::Occupied(slot) = self.by_id.part_mut(&oldest).entry(beginning(&oldest))
+            if let Slot::Occupied(slot) = self.by_id.part_mut(&oldest).entry(oldest)
                 && *slot.get() == self.gone
             {
                 slot.remove();
@@ -172,30 +172,24 @@ impl Places {
     }
 }
 
-/// A map from the beginnings of ids, in as many parts as their first byte has values: one with some sixty entries is gone through in half
-/// the time that one with all of them takes. Whoever makes ids that all begin alike gets the one map that this would be otherwise.
+/// A map from ids, in as many parts as their first byte has values: one with some sixty entries is gone through in half the time that one
+/// with all of them takes. Whoever makes ids that all begin alike gets the one map that this would be otherwise.
 #[derive(Debug, Clone, Default)]
-struct Beginnings(Vec<BTreeMap<u64, u64>>);
+struct Parts(Vec<BTreeMap<EntryId, u64>>);
 
-impl Beginnings {
+impl Parts {
     /// The part in which an id is, if it is in any.
-    fn part(&self, id: &EntryId) -> Option<&BTreeMap<u64, u64>> {
+    fn part(&self, id: &EntryId) -> Option<&BTreeMap<EntryId, u64>> {
         self.0.get(usize::from(id.0[0]))
     }
 
     /// The part in which an id is to be.
-    fn part_mut(&mut self, id: &EntryId) -> &mut BTreeMap<u64, u64> {
+    fn part_mut(&mut self, id: &EntryId) -> &mut BTreeMap<EntryId, u64> {
         if self.0.is_empty() {
             self.0.resize_with(usize::from(u8::MAX) + 1, BTreeMap::new);
         }
         &mut self.0[usize::from(id.0[0])]
     }
-}
-
-/// The first bytes of an id, which are as good as random.
-fn beginning(id: &EntryId) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = id.0;
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 fn remember(ids: &mut BTreeSet<EntryId>, id: EntryId) {

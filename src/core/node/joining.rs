@@ -225,7 +225,6 @@ impl Node {
     /// Takes our seat.
     fn enter(&mut self, now: Now, chain: Chain, how: Entrance, notes: Vec<StepNote>, out: &mut Vec<Output>) {
         let (id, me) = (chain.room(), self.id());
-        self.give_up_seat_named(now, &chain.genesis().name.clone(), out);
         // A room we were in before goes on with the log we had: no number of ours may ever be used twice.
         let log = Log::reopen(self.logs.remove(&id).unwrap_or_default(), &me);
         let mut room = Room::new(chain, log, me);

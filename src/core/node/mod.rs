@@ -284,10 +284,10 @@ impl Node {
             Input::Addresses(addresses) => self.own_addresses(now, addresses, out),
             Input::NetworkChanged => self.network_changed(now),
             Input::LinkSilent { link } => self.link_silent(now, link, out),
-            Input::Fetched { room, reader, author, entries } => {
+            Input::Fetched { room, reader, author, from, entries } => {
                 let mut ctx = ctx!(self, now, out);
                 if let Some(room) = self.rooms.get_mut(&room) {
-                    room.on_fetched(&mut ctx, reader, author, &entries);
+                    room.on_fetched(&mut ctx, reader, (author, from), &entries);
                 }
             }
             Input::LookedUp { room, asked, found } => {
@@ -440,17 +440,6 @@ impl Node {
     /// Whether we have a seat in a room of this name that nobody has gone back to since the start.
     fn dormant_named(&self, name: &RoomName) -> Option<RoomId> {
         self.dormant.iter().find(|(_, room)| room.name == *name).map(|(id, _)| *id)
-    }
-
-    /// We come into a room of this name: people couldn't tell another one of it from this, so a seat there that was not taken up is
-    /// given up.
-    fn give_up_seat_named(&mut self, now: Now, name: &RoomName, out: &mut Vec<Output>) {
-        let Some(id) = self.dormant_named(name) else { return };
-        let mut ctx = ctx!(self, now, out);
-        if let Some(mut room) = self.dormant.remove(&id) {
-            room.leave(&mut ctx);
-            self.put_away(id, room, out);
-        }
     }
 
     /// The room of a name that we are in.

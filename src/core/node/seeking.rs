@@ -122,13 +122,14 @@ impl Node {
             let addresses = host.addresses.iter().copied().collect();
             Way { seek: Seek { key: host.key, addresses }, pass: ticket.pass_of(host), said_no: false }
         });
-        self.seeking.ways.insert(name.clone(), (ticket.room, ways.collect()));
+        let ways = ways.collect();
+        // People could not tell two rooms of one name apart, and a seat is given up by nobody but its owner.
         let another = |room: &RoomId| RoomTag::of(room) != ticket.room;
-        match self.dormant_named(&name) {
-            // Another room of that name, in which we have a seat: the ticket's is the one that is asked for.
-            Some(id) if another(&id) => self.knock_anew(name, out),
-            _ => self.join(now, name, out)?,
+        if self.dormant_named(&name).is_some_and(|id| another(&id)) {
+            return Err(Failure::SeatThere(name));
         }
+        self.seeking.ways.insert(name.clone(), (ticket.room, ways));
+        self.join(now, name, out)?;
         Ok(())
     }
 

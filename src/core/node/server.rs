@@ -159,7 +159,7 @@ impl Node {
             (RefusalCode::RoomExists, Some(id)) if !self.seeking.has_host() => {
                 let Some(room) = self.rooms.get_mut(&id) else { return };
                 room.ask_server_at = Some(now.after_ms(NAME_AGAIN_MS));
-                if !std::mem::replace(&mut room.apart.elsewhere, true) {
+                if room.name_is_anothers() {
                     let why = why.escape_debug().to_string();
                     out.push(Output::Tell(Event::Failed(Failure::ServerRefused { why })));
                 }

@@ -32,6 +32,11 @@ impl Room {
         std::mem::take(&mut self.apart).elsewhere
     }
 
+    /// The server keeps another room of this name; whether that is news.
+    pub fn name_is_anothers(&mut self) -> bool {
+        !std::mem::replace(&mut self.apart, Apart { elsewhere: true, ..Apart::default() }).elsewhere
+    }
+
     /// The server is on a roster of our own way.
     pub fn server_follows(&mut self) {
         (self.apart.since, self.apart.told) = (None, false);

@@ -225,21 +225,23 @@ impl Room {
         }
     }
 
-    /// Entries that the store was asked for.
-    pub fn on_fetched(&mut self, ctx: &mut Ctx<'_>, reader: PeerId, author: PeerId, entries: &[KeptEntry]) {
+    /// Entries that the store was asked for, of a log from a number on.
+    pub fn on_fetched(&mut self, ctx: &mut Ctx<'_>, reader: PeerId, asked: (PeerId, u64), entries: &[KeptEntry]) {
         if reader == ctx.me() {
             return self.on_recalled(ctx, entries);
         }
         let Some(state) = self.readers.get_mut(&reader) else { return };
-        let first = entries.first().map(|kept| (author, kept.entry.seq));
-        if first.is_some_and(|first| state.looking.remove(&first)) {
+        let (author, from) = asked;
+        if state.looking.remove(&asked) {
             if let Some(run) = run_of(entries) {
                 self.show(ctx, &reader, &run);
             }
             return;
         }
         // The answer to a question of an earlier link, which this one did not ask.
-        let Some((_, from)) = state.fetching.take_if(|(whose, _)| *whose == author) else { return };
+        if state.fetching.take_if(|fetching| *fetching == asked).is_none() {
+            return;
+        }
         if let Some(begins) = entries.first().map(|kept| kept.entry.seq).filter(|seq| *seq > from) {
             // What was asked for has been removed from the store, or never came; what is before it may well be there.
             self.log.note_missing(&author, from, begins);

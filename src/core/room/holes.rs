@@ -7,7 +7,7 @@ use crate::core::consent::roster::is_member;
 use crate::core::log::{AuthorLog, Heard, KeptEntry, Next, run_of};
 use crate::core::time::Now;
 use crate::identity::PeerId;
-use crate::limits::{HOLES_ASKED_MAX, LATE_BYTES_PER_SECOND_MAX};
+use crate::limits::{HOLES_ASKED_MAX, LATE_BYTES_PER_SECOND_MAX, RUN_BYTES_MAX};
 use crate::wire::{Few, PeerMessage, Roster, Run};
 
 /// Milliseconds that members who have a seat and no link with us have to come with what is missing.
@@ -18,6 +18,9 @@ const ASK_AGAIN_MS: u64 = 5_000;
 
 /// Milliseconds after which members that have more, by their own word, and give nothing are not waited for.
 const SILENT_MS: u64 = 300_000;
+
+/// Members who are asked about a hole when it is taken.
+const ASKED_ABOUT_HOLE: usize = 4;
 
 /// The number of a floor that says that nothing is there, whatever the frontier says: no entry has it.
 const NOTHING: u64 = u64::MAX;
@@ -212,19 +215,21 @@ impl Room {
     }
 
     /// We just went on without something: members who are past it may have come by it since they said that they lack it.
-    pub(super) fn ask_about_hole(&self, ctx: &mut Ctx<'_>, hole: (PeerId, u64, u64)) {
+    pub(super) fn ask_about_hole(&mut self, ctx: &mut Ctx<'_>, hole: (PeerId, u64, u64)) {
         let (author, first, last) = hole;
-        if first > last {
+        // Whoever makes us take many has each of them answered from all sides.
+        if first > last || !self.holes_asked.takes(ctx.now, 1, HOLES_ASKED_MAX, 1_000) {
             return;
         }
         let question = PeerMessage::Holes((self.id(), Few::first_of([hole])));
-        for (peer, _) in self.readers.iter().filter(|(_, reader)| reader.has(&author) >= last) {
+        let past_it = self.readers.iter().filter(|(_, reader)| reader.has(&author) >= last);
+        for (peer, _) in past_it.take(ASKED_ABOUT_HOLE) {
             ctx.tell_peer(peer, question.clone());
         }
     }
 
     /// Something came into holes here: whoever gave it is asked for what is missing behind it.
-    fn ask_for_rest(&self, ctx: &mut Ctx<'_>, peer: &PeerId, heard: &Heard) {
+    pub(super) fn ask_for_rest(&self, ctx: &mut Ctx<'_>, peer: &PeerId, heard: &Heard) {
         let mut newest: BTreeMap<PeerId, u64> = BTreeMap::new();
         for taken in heard.taken.iter().filter(|taken| taken.late) {
             newest.insert(taken.kept.entry.author, taken.kept.entry.seq);
@@ -242,6 +247,11 @@ impl Room {
     /// A member went on without these numbers: they are given the first run of each that we have and they may have.
     pub fn on_holes(&mut self, ctx: &mut Ctx<'_>, from: PeerId, holes: &[(PeerId, u64, u64)]) {
         for (author, first, last) in holes {
+            // Each may be answered by a whole run, which goes beside what they are fed and its window.
+            let Some(reader) = self.readers.get_mut(&from) else { return };
+            if !reader.holes_answered.takes(ctx.now, RUN_BYTES_MAX, LATE_BYTES_PER_SECOND_MAX, 1_000) {
+                return;
+            }
             let log = self.log.author(author);
             let next = log.map(|log| log.next_for(&from, first.saturating_sub(1), &self.audiences()));
             match next {

@@ -199,6 +199,8 @@ pub(super) struct Room {
     gaps: BTreeMap<PeerId, holes::Gap>,
     /// How much of what came late was given on just now.
     late_passed: Allowance,
+    /// How many holes were asked about as they were taken.
+    holes_asked: Allowance,
     /// At which number, and when, those who have more of a log were asked for what is missing.
     gaps_asked: BTreeMap<PeerId, (u64, u64)>,
     /// Who told us last of something that waits.
@@ -287,6 +289,7 @@ impl Room {
             wanted: BTreeMap::new(),
             gaps: BTreeMap::new(),
             late_passed: Allowance::default(),
+            holes_asked: Allowance::default(),
             gaps_asked: BTreeMap::new(),
             wanted_from: me,
             traced: None,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::web::Turn;
-use crate::core::time::Now;
+use crate::core::time::{Allowance, Now};
 use crate::identity::PeerId;
 use crate::limits::{HELD_BYTES_MAX, ROOM_SIZE_MAX, RUN_BYTES_MAX};
 use crate::wire::{EntryId, Run};
@@ -36,6 +36,8 @@ pub(super) struct Reader {
     pub strangers: BTreeMap<PeerId, (u64, u64)>,
     /// Before which number we told them that we have nothing.
     pub told_floors: BTreeMap<PeerId, u64>,
+    /// What they are given of holes they asked about.
+    pub holes_answered: Allowance,
     /// Entries they asked for by id that the store was asked for: whose, and which number.
     pub looking: BTreeSet<(PeerId, u64)>,
     /// Entries they asked for by id that the store is to say where they stand.

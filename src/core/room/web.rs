@@ -126,6 +126,9 @@ impl Web {
 
     /// Keeps what may count later.
     fn hold_early(&mut self, from: PeerId, state: Signed<LinkState>) {
+        // The newest of each, so that none of them crowds out the others.
+        let by = state.unverified().by;
+        self.early.retain(|(_, other)| other.unverified().by != by);
         self.early.push_back((from, state));
         if self.early.len() > LINK_STATES_EARLY_MAX {
             self.early.pop_front();
@@ -214,7 +217,7 @@ impl Room {
             return;
         }
         if !self.has(&by) {
-            return self.web.hold_early(from, state);
+            return self.hold_state_early(ctx, from, state);
         }
         // Counters begin anew with each admission: what was stated in an earlier seat would hide what is stated now.
         let chain = self.seat.chain();
@@ -226,7 +229,7 @@ impl Room {
         // So would what was stated in a half of the room that is none any more; where they are ahead of us, it counts when we are there.
         let before = self.web.stated.get(&by).map(|before| (is_ours(before), turn(before)));
         if before.is_some_and(|(ours, _)| ours) && stated_in.is_none() {
-            return self.web.hold_early(from, state);
+            return self.hold_state_early(ctx, from, state);
         }
         if let Some(reader) = self.readers.get_mut(&from) {
             let known = reader.states.entry(by).or_default();
@@ -251,6 +254,14 @@ impl Room {
             self.feed(ctx, from);
             // What they said before it was known whom they have no link with has yet to go its way.
             self.pass_on(ctx, by);
+        }
+    }
+
+    /// Keeps what may count later, if it is its signer's.
+    fn hold_state_early(&mut self, ctx: &mut Ctx<'_>, from: PeerId, state: Signed<LinkState>) {
+        match state.verify(ctx.scheme) {
+            Ok(state) => self.web.hold_early(from, state.into_signed()),
+            Err(_) => self.blame(ctx, Some(from), Misdeed::BadSignature),
         }
     }
 

@@ -313,7 +313,7 @@ impl World {
             }
             Output::Fetch { room, reader, author, from } => {
                 let entries = self.people[who].disk.fetch(&room, &author, from);
-                self.people[who].inbox.push_back(Input::Fetched { room, reader, author, entries });
+                self.people[who].inbox.push_back(Input::Fetched { room, reader, author, from, entries });
             }
             Output::LookUp { room, ids, numbers } => {
                 let found = self.people[who].disk.look_up(&room, &ids, &numbers);
