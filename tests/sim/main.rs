@@ -14,7 +14,7 @@ use engine::run::{self, Mode};
 const OPEN: [&str; 3] = ["an entry has one place", "everybody has the same transcript", "silence when idle"];
 
 /// Seeds that showed a bug once, and which.
-const FOUND: [(u64, &str); 52] = [
+const FOUND: [(u64, &str); 56] = [
     (5, "members who had each heard another made-up drop signed different ones, and nobody was ever dropped"),
     (9, "somebody in doubt about their seat was woken for ever for a drop they may not sign"),
     (13, "a hole was taken in the log of somebody who was about to come back with what was missing"),
@@ -49,6 +49,7 @@ const FOUND: [(u64, &str); 52] = [
     (3217, "a jump in a log was trusted to somebody who came to the room after what it left out"),
     (3342, "whoever was alone stayed so beside those who had company, and kept the room's name"),
     (3711, "a no that was given while a link was down was never said again"),
+    (3826, "what was asked for by name behind a liar's lost entry was given and refused for ever"),
     (
         7181,
         "a server that was restarted could not tell which half hosts, and whoever gave way came back to who didn't know",
@@ -63,16 +64,19 @@ const FOUND: [(u64, &str); 52] = [
     (9253, "whoever was alone in a room whose name others had taken stayed there"),
     (14584, "what nobody could say whom it was for kept waiting what came after it"),
     (14947, "what came into a hole was given on to nobody who had gone on without it"),
+    (15346, "of a hole that was answered in parts the rest was asked of somebody who lacks it"),
     (20132, "what nobody could say whom it was for, and came first, kept waiting what came after it"),
     (21591, "an entry that others had named was refused, since what came before it on that branch was not there"),
     (22661, "what a liar said on a branch was asked for, given and refused for ever"),
     (28740, "whoever had gone on without an entry never asked those who came to have it"),
+    (41037, "what was offered before, and could not be taken, was jumped over by what came later"),
     (58698, "somebody out of reach was taken for reached, over somebody who had left"),
     (61483, "what a member had stated of its links in a half that is none any more hid what it stated since"),
     (142274, "whoever founded a room of the name of one that they had a seat in was in both"),
     (301412, "a server did not follow a step that members had taken, since one who had signed it said no later"),
     (348579, "a liar's drops that others had refused took every place among what is decided"),
     (401251, "whoever could not move on yet when they were told what is decided was never told again"),
+    (423285, "a hole that ends with something for others was never asked about"),
 ];
 
 /// And in rooms without a server.

@@ -42,6 +42,7 @@ impl Room {
                     reader.acknowledge(author, last, false, ctx.now);
                 }
                 self.givers.insert(from);
+                self.note_late_giver(from, &run);
                 if let Some(hole) = heard.hole {
                     self.ask_about_hole(ctx, hole);
                 }

@@ -228,8 +228,16 @@ impl Room {
         }
     }
 
+    /// Somebody gives us what our log has passed: if it belongs into a hole, it waits for the store to say so.
+    pub(super) fn note_late_giver(&mut self, from: PeerId, run: &Run) {
+        let author = run.last().author;
+        if run.last().seq < self.log.head_seq(&author) {
+            self.late_from.insert(author, from);
+        }
+    }
+
     /// Something came into holes here: whoever gave it is asked for what is missing behind it.
-    pub(super) fn ask_for_rest(&self, ctx: &mut Ctx<'_>, peer: &PeerId, heard: &Heard) {
+    fn ask_for_rest(&self, ctx: &mut Ctx<'_>, heard: &Heard) {
         let mut newest: BTreeMap<PeerId, u64> = BTreeMap::new();
         for taken in heard.taken.iter().filter(|taken| taken.late) {
             newest.insert(taken.kept.entry.author, taken.kept.entry.seq);
@@ -237,7 +245,8 @@ impl Room {
         for (author, seq) in newest {
             let behind = seq.saturating_add(1);
             let rest = self.log.holes(&author, (seq, u64::MAX)).find(|(first, _)| *first == behind);
-            if let Some((first, last)) = rest {
+            let giver = self.late_from.get(&author).filter(|giver| self.readers.contains_key(*giver));
+            if let (Some((first, last)), Some(peer)) = (rest, giver) {
                 let rest = Few::first_of([(author, first, last)]);
                 ctx.tell_peer(peer, PeerMessage::Holes((self.id(), rest)));
             }
@@ -265,9 +274,7 @@ impl Room {
     /// What came into a hole here is given on to those who have more of that log: they may have gone on without it as we had, and
     /// nothing else would bring it to them.
     pub(super) fn pass_late_on(&mut self, ctx: &mut Ctx<'_>, from: Option<PeerId>, heard: &Heard) {
-        if let Some(from) = from {
-            self.ask_for_rest(ctx, &from, heard);
-        }
+        self.ask_for_rest(ctx, heard);
         let late: Vec<&KeptEntry> = heard.taken.iter().filter(|taken| taken.late).map(|taken| &taken.kept).collect();
         let mut rest = &late[..];
         while let Some(first) = rest.first() {

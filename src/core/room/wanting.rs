@@ -96,11 +96,6 @@ impl Room {
     /// The store says which entries it has.
     pub fn on_looked_up(&mut self, ctx: &mut Ctx<'_>, asked: &[EntryId], found: &[(EntryId, Known)]) {
         let heard = self.log.looked_up(asked, found, self.seat.chain(), &ctx.me());
-        // What came into a hole waited for this; whoever told us something last gave it, most often.
-        let giver = self.wanted_from;
-        if self.readers.contains_key(&giver) {
-            self.ask_for_rest(ctx, &giver, &heard);
-        }
         self.on_heard(ctx, None, heard);
         self.frontier_soon(ctx);
         self.seek(ctx, self.wanted_from);
