@@ -1,6 +1,8 @@
 //! Text into cells. The one place that writes what may have come from others, after it was escaped: it keeps each row
 //! within its columns, and the direction of a right-to-left row to itself.
 
+use std::borrow::Cow;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -9,6 +11,12 @@ use unicode_width::UnicodeWidthStr as _;
 
 /// Opens a run of text whose direction concerns nobody outside (UAX 9, FSI), and closes it (PDI).
 const ISOLATE: (char, char) = ('\u{2068}', '\u{2069}');
+
+/// Joins pictures into one (U+200D).
+const JOINER: char = '\u{200d}';
+
+/// The first of the 26 halves of flags.
+const FLAG_A: u32 = 0x1_f1e6;
 
 /// Writes parts one after the other into the first row of `area`; gives back the columns that they took.
 pub fn row<'a>(buffer: &mut Buffer, area: Rect, parts: impl Iterator<Item = (&'a str, Style)>) -> u16 {
@@ -36,6 +44,7 @@ fn part(buffer: &mut Buffer, from: u16, area: Rect, text: &str, style: Style) ->
         if cluster.chars().any(char::is_control) {
             continue;
         }
+        let cluster = &*agreed(cluster);
         let width = u16::try_from(cluster.width()).unwrap_or(u16::MAX);
         if width == 0 {
             pending.push_str(cluster);
@@ -58,6 +67,21 @@ fn part(buffer: &mut Buffer, from: u16, area: Rect, text: &str, style: Style) ->
         buffer[(last, area.y)].set_symbol(&closed);
     }
     x
+}
+
+/// A cluster as terminals agree about its columns. Many draw the parts of a joined one side by side, and each half of a flag by itself: what
+/// is drawn beyond the columns reckoned with stays on the screen, among what others say. So of a joined one the first part is shown, and a
+/// flag as its letters.
+fn agreed(cluster: &str) -> Cow<'_, str> {
+    let first = cluster.split(JOINER).next().unwrap_or(cluster);
+    let letter = |c: char| match u32::from(c).checked_sub(FLAG_A).and_then(|nth| u8::try_from(nth).ok()) {
+        Some(nth) if nth < 26 => char::from(b'A' + nth),
+        _ => c,
+    };
+    match first.chars().any(|c| letter(c) != c) {
+        true => first.chars().map(letter).collect::<String>().into(),
+        false => first.into(),
+    }
 }
 
 /// Fills the first row of `area` with a style, then writes `text`.
@@ -106,5 +130,18 @@ mod tests {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 9, 1));
         row(&mut buffer, Rect::new(0, 0, 9, 1), [("a\u{1b}[2Jb\n", Style::default())].into_iter());
         assert!(buffer.content.iter().all(|cell| !cell.symbol().chars().any(char::is_control)));
+    }
+
+    #[test]
+    fn what_terminals_draw_in_different_columns_is_drawn_in_those_that_all_agree_about() {
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+        assert_eq!(agreed(family), "\u{1f468}");
+        assert_eq!(agreed("\u{1f1e9}\u{1f1ea}"), "DE");
+        assert_eq!(agreed("e\u{301}"), "e\u{301}");
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 1));
+        let text = format!("{family}\u{1f1e9}\u{1f1ea} ok");
+        let columns = row(&mut buffer, Rect::new(0, 0, 12, 1), std::iter::once((text.as_str(), Style::new())));
+        assert_eq!(columns, 7);
+        assert_eq!(buffer[(2, 0)].symbol(), "DE");
     }
 }
