@@ -174,7 +174,9 @@ fn a_membership_history_is_checked_from_the_file_alone_and_a_changed_one_is_refu
     // The last 64 bytes of a step are its last signature.
     let cut = |it: &mut Value| {
         let step = it["steps"][1]["step"].as_str().unwrap().to_owned();
-        it["steps"][1]["step"] = json!(step[..step.len() - 2].to_owned() + "00");
+        // One signature in sixteen ends so by itself: its last number is below 2^252.
+        let other = if step.ends_with("00") { "01" } else { "00" };
+        it["steps"][1]["step"] = json!(step[..step.len() - 2].to_owned() + other);
     };
     refused_at(&cut, 2);
     refused_at(&|it| it["steps"].as_array_mut().unwrap().swap(0, 2), 1);
