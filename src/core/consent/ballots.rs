@@ -161,7 +161,8 @@ impl Ballots {
     }
 
     /// Makes room by forgetting what needs no attention: a proposal that was refused and waits for nothing from this
-    /// member, or a drop that nobody has signed, which anybody can make up, or one that another member refused. Whatever this member answered stays answered.
+    /// member, or a drop that nobody has signed, which anybody can make up, or one that another member refused. Whatever this member answered
+    /// stays answered.
     fn forget_one(&mut self) -> Option<()> {
         let over = |ballot: &Ballot| {
             ballot.refused().is_some() && (ballot.answer(&self.me).is_some() || !ballot.signers.contains(&self.me))
@@ -175,10 +176,10 @@ impl Ballots {
         let of_others = open().find(|(hash, ballot)| over(ballot) && !self.signed.contains(hash));
         let found =
             of_others.or(open().find(|(_, ballot)| made_up(ballot))).or(open().find(|(_, ballot)| over(ballot)));
-        let found = found.or(open().find(|(hash, ballot)| decided(ballot) && !self.signed.contains(hash)));
-        let (hash, answered) = found.map(|(hash, ballot)| (*hash, ballot.answer(&self.me).is_some()))?;
-        let refused = self.open.get(&hash)?.refused().is_some();
-        if (answered || refused) && self.forgotten.len() + self.decided.len() >= PROPOSALS_FORGOTTEN_MAX {
+        // What this member answered was found by then.
+        let (hash, ballot) = found.or(open().find(|(_, ballot)| decided(ballot)))?;
+        let (hash, answered, refused) = (*hash, ballot.answer(&self.me).is_some(), ballot.refused().is_some());
+        if refused && self.forgotten.len() + self.decided.len() >= PROPOSALS_FORGOTTEN_MAX {
             return None;
         }
         self.open.remove(&hash)?;

@@ -49,7 +49,7 @@ pub(super) struct Places {
     waived: BTreeSet<EntryId>,
     /// Entries before a hole that was taken: nobody waits for them, but they are taken if they come.
     given_up: BTreeMap<EntryId, (PeerId, u64)>,
-    /// The same, by author and number, with those they are for.
+    /// The same, by author and number.
     holes: BTreeMap<(PeerId, u64), EntryId>,
     /// Entries that nobody who could be asked had: the same, until somebody comes.
     lost: BTreeSet<EntryId>,
@@ -60,7 +60,7 @@ pub(super) struct Places {
 impl Places {
     pub(super) fn get(&self, id: &EntryId) -> Option<&Known> {
         let at = self.by_id.part(id)?.get(id)?.checked_sub(self.gone)?;
-        self.order.get(usize::try_from(at).ok()?).filter(|(found, _)| found == id).map(|(_, known)| known)
+        self.order.get(usize::try_from(at).ok()?).map(|(_, known)| known)
     }
 
     /// Whether another entry of this author and number is known.
@@ -74,25 +74,13 @@ impl Places {
         self.come(&id);
         // One walk down the tree for each entry, and one for the entry that goes: there are many.
         let at = self.gone + self.order.len() as u64;
-        match self.by_id.part_mut(&id).entry(id) {
-            Slot::Vacant(slot) => _ = slot.insert(at),
-            Slot::Occupied(mut slot) => {
-                let there = slot.get().checked_sub(self.gone).and_then(|at| usize::try_from(at).ok());
-                if there.and_then(|at| self.order.get(at)).is_some_and(|(found, _)| *found == id) {
-                    return;
-                }
-                slot.insert(at);
-            }
-        }
+        let Slot::Vacant(slot) = self.by_id.part_mut(&id).entry(id) else { return };
+        slot.insert(at);
         self.order.push_back((id, known));
         if self.order.len() > PLACES_KEPT_MAX
             && let Some((oldest, _)) = self.order.pop_front()
         {
-            if let Slot::Occupied(slot) = self.by_id.part_mut(&oldest).entry(oldest)
-                && *slot.get() == self.gone
-            {
-                slot.remove();
-            }
+            self.by_id.part_mut(&oldest).remove(&oldest);
             self.gone += 1;
         }
     }

@@ -418,26 +418,21 @@ impl Node {
     /// Takes a room off the list; its logs stay, since our own must go on where it ended.
     fn forget(&mut self, id: RoomId, why: Leaving, out: &mut Vec<Output>) -> Option<RoomName> {
         let room = self.rooms.remove(&id)?;
-        let name = room.name.clone();
-        self.put_away(id, room, out);
-        out.push(Output::Tell(Event::Left { room: name.clone(), why }));
-        Some(name)
-    }
-
-    /// Keeps of a room what outlives our seat in it.
-    fn put_away(&mut self, id: RoomId, room: Room, out: &mut Vec<Output>) {
         // What we may still be given, and still have to give, of the time of this seat needs its rosters.
         let rosters = room.chain().rosters().cloned().collect();
         out.push(Output::Persist(Change::Past { room: id, rosters }));
         out.push(Output::Persist(Change::Gone { room: id }));
+        out.push(Output::Tell(Event::Left { room: room.name.clone(), why }));
+        let name = room.name.clone();
         let (memory, rules, privates, outbox) = room.into_memory();
         self.outbox.extend(outbox.map(|texts| (id, texts)));
         self.rules.insert(id, rules);
         self.privates.insert(id, privates);
         self.logs.insert(id, memory);
+        Some(name)
     }
 
-    /// Whether we have a seat in a room of this name that nobody has gone back to since the start.
+    /// The seat in a room of this name that nobody has gone back to since the start.
     fn dormant_named(&self, name: &RoomName) -> Option<RoomId> {
         self.dormant.iter().find(|(_, room)| room.name == *name).map(|(id, _)| *id)
     }

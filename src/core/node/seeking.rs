@@ -129,8 +129,7 @@ impl Node {
             return Err(Failure::SeatThere(name));
         }
         self.seeking.ways.insert(name.clone(), (ticket.room, ways));
-        self.join(now, name, out)?;
-        Ok(())
+        self.join(now, name, out)
     }
 
     /// Whether this isn't the room that a wish must lead to: the one of its ticket; and that of a host that was looked for

@@ -167,8 +167,7 @@ impl Room {
     }
 
     /// Whether a run jumps over something that was offered before, and could not be taken for what is missing before it. That something
-    /// directly before the run is for others says nothing of what was said before that. Nobody is
-    /// made to wait for it for ever.
+    /// directly before the run is for others says nothing of what was said before that. Nobody is made to wait for it for ever.
     pub(super) fn jumps_over_ours(&self, now: Now, run: &Run) -> bool {
         let first = run.first();
         let Some(gap) = self.gaps.get(&first.author) else { return false };
