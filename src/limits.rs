@@ -85,6 +85,10 @@ pub const RUN_BYTES_MAX: usize = 48 * 1024;
 /// Highest number of an entry in its author's log: exact in SQLite and in JSON, and 285 years of a million a second away.
 pub const SEQ_MAX: u64 = 1 << 53;
 
+/// Greatest depth of an entry that is taken from its author's word: more than a room ever has entries, and as far again from what is
+/// exact in SQLite and in JSON, so that what names it, and what names that, has a depth too.
+pub const DEPTH_STATED_MAX: u64 = 1 << 52;
+
 /// Highest number of a roster in its room's chain: exact in SQLite and in JSON. Newcomers take the roster they knocked at
 /// with its number on trust, so a liar could begin anywhere.
 pub const EPOCH_MAX: u64 = 1 << 53;

@@ -20,6 +20,10 @@ pub enum Bug {
     SentBeforeSynced,
     /// A client forgets at its restart what it had received.
     DedupeForgotten,
+    /// What an entry had seen is not waited for.
+    SeenNotAwaited,
+    /// How deep an entry stands is believed, whatever it names.
+    DepthBelieved,
     /// Whoever signed a step was who had to.
     VotersFromMessage,
     /// The signature under a consent is not looked at.
@@ -36,7 +40,7 @@ pub enum Bug {
 
 impl Bug {
     /// Those that the simulator has to catch; the model check has its own.
-    pub const ALL: [Bug; 9] = [
+    pub const ALL: [Bug; 11] = [
         Bug::ConsentForAnyKnock,
         Bug::TwoAdmissions,
         Bug::AdoptedAgainstLater,
@@ -44,6 +48,8 @@ impl Bug {
         Bug::AudienceIgnored,
         Bug::SentBeforeSynced,
         Bug::DedupeForgotten,
+        Bug::SeenNotAwaited,
+        Bug::DepthBelieved,
         Bug::VotersFromMessage,
         Bug::ConsentUnchecked,
     ];

@@ -187,6 +187,7 @@ mod tests {
             audience: RosterHash([0; 32]),
             previous_audience: RosterHash([0; 32]),
             seen: Few::default(),
+            depth,
             wall_ms: 0,
             salt: [0; 16],
             body: content.body().unwrap(),

@@ -174,6 +174,7 @@ fn messages_between_peers_have_these_bytes() {
          lines: 01
          seen: 01
          seen entry: 66*32
+         depth: 07
          wall: 80d0f7bf8732
          salt: 55*16
          body, text: 01
@@ -541,6 +542,7 @@ fn entry() -> Entry {
         audience: roster_hash(),
         previous_audience: RosterHash([0; 32]),
         seen: vec![EntryId([0x66; 32])].try_into().unwrap(),
+        depth: 7,
         wall_ms: 1_720_000_047_104,
         salt: [0x55; 16],
         body: Body::text("hi").unwrap(),

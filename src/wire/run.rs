@@ -147,6 +147,7 @@ struct Form<Lines> {
 #[derive(Deserialize)]
 struct Line {
     seen: Few<EntryId, SEEN_HEADS_MAX>,
+    depth: u64,
     wall_ms: u64,
     salt: [u8; 16],
     body: Body,
@@ -156,6 +157,7 @@ struct Line {
 #[derive(Serialize)]
 struct LineRef<'e> {
     seen: &'e Few<EntryId, SEEN_HEADS_MAX>,
+    depth: u64,
     wall_ms: u64,
     salt: &'e [u8; 16],
     body: &'e Body,
@@ -167,8 +169,8 @@ struct Lines<'e>(&'e [Arc<Entry>]);
 impl Serialize for Lines<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(|entry| {
-            let Entry { seen, wall_ms, salt, body, .. } = &**entry;
-            LineRef { seen, wall_ms: *wall_ms, salt, body }
+            let Entry { seen, depth, wall_ms, salt, body, .. } = &**entry;
+            LineRef { seen, depth: *depth, wall_ms: *wall_ms, salt, body }
         }))
     }
 }
@@ -195,8 +197,9 @@ impl Form<Few<Line, RUN_ENTRIES_MAX>> {
         let lines = lines.into_vec();
         first.checked_add(lines.len() as u64)?;
         let (mut entries, mut ids) = (Vec::with_capacity(lines.len()), Vec::with_capacity(lines.len()));
-        for (Line { seen, wall_ms, salt, body }, seq) in lines.into_iter().zip(first..) {
-            let entry = Entry { room, author, seq, previous, audience, previous_audience, seen, wall_ms, salt, body };
+        for (Line { seen, depth, wall_ms, salt, body }, seq) in lines.into_iter().zip(first..) {
+            let entry =
+                Entry { room, author, seq, previous, audience, previous_audience, seen, depth, wall_ms, salt, body };
             (previous, previous_audience) = (entry.id(), audience);
             entries.push(Arc::new(entry));
             ids.push(previous);
@@ -219,6 +222,7 @@ mod tests {
             audience: RosterHash([3; 32]),
             previous_audience,
             seen: Few::first_of([EntryId([4; 32])]),
+            depth: seq + 100,
             wall_ms: seq * 1000,
             salt: [5; 16],
             body: Body::text("words").unwrap(),

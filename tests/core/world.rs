@@ -402,6 +402,7 @@ impl World {
             audience,
             previous_audience: log.as_ref().map_or(p2pchat::wire::RosterHash([0; 32]), |log| log.entry.audience),
             seen: Default::default(),
+            depth: 1,
             wall_ms: 0,
             salt: [1; 16],
             body,

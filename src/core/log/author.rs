@@ -33,7 +33,10 @@ pub struct KeptEntry {
 pub struct Place {
     /// The number of the roster it was written under.
     pub epoch: u64,
-    /// One more than the deepest entry of the same audience that it follows or had seen.
+    /// One more than the deepest entry of the same audience that it follows or had seen, which its author states. Who states less is not
+    /// believed as far as what it names is here, and of who states more than any room has entries
+    /// ([`crate::limits::DEPTH_STATED_MAX`]) only what is here counts. Anything between does no harm: it stands behind what it names, and
+    /// before what names it.
     pub depth: u64,
 }
 

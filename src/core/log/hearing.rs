@@ -1,7 +1,7 @@
 //! Taking in what others wrote: a run is verified as a whole, its entries are taken one by one, each after all that it
 //! names.
 //!
-//! An entry's depth follows from the entries that it names, so it can be taken only when those are here. What waits is
+//! An entry is shown behind all that it names, so it can be taken only when those are here. What waits is
 //! held, within bounds, and counts for nothing until it is taken: it is not acknowledged, so it comes again if dropped.
 
 use std::collections::VecDeque;
@@ -15,7 +15,8 @@ use crate::core::consent::chain::Chain;
 use crate::core::consent::roster::is_member;
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme};
-use crate::limits::SEQ_MAX;
+use crate::limits::{DEPTH_STATED_MAX, SEQ_MAX};
+use crate::planted::{self, Bug};
 use crate::wire::{Entry, EntryId, RosterHash, Run};
 
 /// Why a run was not taken.
@@ -381,7 +382,7 @@ impl Log {
                 return Stand::Waits(skipped);
             }
         }
-        let depth = self.depth(entry).saturating_add(1);
+        let depth = self.depth(entry);
         if next {
             return Stand::Next(depth);
         }
@@ -423,14 +424,20 @@ impl Log {
         }
         let unknown = |id: &&EntryId| self.places.get(id).is_none() && !self.places.is_excused(id);
         // Of an audience that we have no record of, we know nothing that was said.
-        entry.seen.iter().find(unknown).filter(|_| self.may_have(eyes, &entry.audience)).copied()
+        let awaited = self.may_have(eyes, &entry.audience) && !planted::is(Bug::SeenNotAwaited);
+        entry.seen.iter().find(unknown).filter(|_| awaited).copied()
     }
 
-    /// The depth of the deepest entry of the same audience that an entry names.
+    /// How deep an entry stands: as its author says, but below all of the same audience that it names and that is here.
     fn depth(&self, entry: &Entry) -> u64 {
         let seen = entry.seen.iter().filter_map(|id| self.places.get(id).copied());
         let named = seen.chain(self.before(entry)).filter(|known| known.audience == entry.audience);
-        named.map(|known| known.place.depth).max().unwrap_or(0)
+        let deepest = named.map(|known| known.place.depth).max().unwrap_or(0);
+        let stated = if entry.depth <= DEPTH_STATED_MAX { entry.depth } else { 0 };
+        if planted::is(Bug::DepthBelieved) {
+            return stated;
+        }
+        stated.max(deepest.saturating_add(1))
     }
 }
 

@@ -192,6 +192,7 @@ mod tests {
             audience: none,
             previous_audience: none,
             seen: Few::default(),
+            depth: 0,
             wall_ms: 0,
             salt: [0; 16],
             body: Body { kind: 1, bytes: text.try_into().unwrap() },

@@ -17,6 +17,7 @@ fn entries_for(author: PeerId, audiences: &[RosterHash], body: &str) -> Vec<Kept
             audience: *audience,
             previous_audience: *audience,
             seen: Few::default(),
+            depth: seq,
             wall_ms: 0,
             salt: [0; 16],
             body: Body::text(body).unwrap(),

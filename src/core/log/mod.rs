@@ -196,6 +196,7 @@ impl Log {
         let audience = chain.head();
         let (seen, deepest) = self.ends.take(&audience);
         let before = head.filter(|kept| kept.entry.audience == audience).map_or(0, |kept| kept.place.depth);
+        let depth = deepest.max(before).saturating_add(1);
         let entry = Entry {
             room: chain.room(),
             author: me,
@@ -205,11 +206,12 @@ impl Log {
             audience,
             previous_audience: head.map_or(RosterHash([0; 32]), |kept| kept.entry.audience),
             seen: Few::first_of(seen),
+            depth,
             wall_ms,
             salt,
             body,
         };
-        let place = Place { epoch: chain.current().epoch, depth: deepest.max(before).saturating_add(1) };
+        let place = Place { epoch: chain.current().epoch, depth };
         KeptEntry { id: entry.id(), entry: Arc::new(entry), signature: None, place }
     }
 

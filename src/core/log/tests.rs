@@ -4,6 +4,7 @@ use super::*;
 use crate::core::consent::testing::*;
 use crate::core::event::Misdeed;
 use crate::identity::{Ed25519, Identity};
+use crate::limits::DEPTH_STATED_MAX;
 use crate::wire::{Run, decode, encode};
 
 /// The chain of a room founded by person 1 into which person 2 and then person 3 came, as each member holds it.
@@ -232,6 +233,46 @@ fn an_answer_waits_for_what_it_answers_and_has_the_same_depth_everywhere() {
     let both = carol.receive(&run, &chain, &me, &Ed25519).unwrap();
     assert_eq!(texts(&both), ["question", "answer"]);
     assert_eq!(both.taken[1].kept.place, answer[0].place);
+}
+
+#[test]
+fn what_names_a_lost_entry_stands_where_it_stands_for_those_who_have_it() {
+    let (people, chain) = chain_of(3);
+    let (mut alice, mut bob, mut carol) = (Log::default(), Log::default(), Log::default());
+    let question = write(&mut alice, &chain, &people[0], &["one", "two", "question"]);
+    bob.receive(&sent_after(&alice, &people[0], &people[1], 0, &chain), &chain, &people[1].id(), &Ed25519).unwrap();
+    let answer = write(&mut bob, &chain, &people[1], &["answer"]);
+    let me = people[2].id();
+    carol.receive(&sent_after(&bob, &people[1], &people[2], 0, &chain), &chain, &me, &Ed25519).unwrap();
+    not_in_the_store(&mut carol, &chain, &people[2]);
+    let taken = carol.give_up_on(question[2].id, &chain, &me).taken;
+    assert_eq!(taken[0].kept.place, answer[0].place);
+    assert_eq!(answer[0].place.depth, 4);
+}
+
+#[test]
+fn an_entry_stands_below_what_it_names_whatever_its_author_says() {
+    let (people, chain) = chain_of(2);
+    let mut alice = Log::default();
+    write(&mut alice, &chain, &people[0], &["one"]);
+    let first = sent_after(&alice, &people[0], &people[1], 0, &chain);
+    let mut second = write(&mut alice, &chain, &people[0], &["two"]).remove(0).entry;
+    let mut placed = |depth| {
+        let mut bob = Log::default();
+        bob.receive(&first, &chain, &people[1].id(), &Ed25519).unwrap();
+        let entry = Arc::make_mut(&mut second);
+        entry.depth = depth;
+        let tip = Tip { room: entry.room, author: entry.author, id: entry.id() };
+        let signature = Verified::sign(tip, &people[0]).as_signed().signature();
+        let run = Run::of_one(entry.clone(), signature);
+        let heard = bob.receive(&run, &chain, &people[1].id(), &Ed25519).unwrap();
+        assert_eq!(heard.blamed, [], "whoever lacks something may be wrong");
+        let next = write(&mut bob, &chain, &people[1], &["three"]);
+        (heard.taken[0].kept.place.depth, next[0].place.depth)
+    };
+    assert_eq!([0, 1, 2, 9].map(&mut placed), [(2, 3), (2, 3), (2, 3), (9, 10)]);
+    // There is always a number left for what comes after.
+    assert_eq!([DEPTH_STATED_MAX + 1, u64::MAX].map(placed), [(2, 3); 2]);
 }
 
 #[test]

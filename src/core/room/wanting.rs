@@ -1,7 +1,7 @@
 //! Wanting: entries that something here names and that are missing, asked for until they come, or until it is clear that
 //! nobody has them any more (DESIGN.md §5).
 //!
-//! An entry given up changes where those stand that name it, so it takes proof: every linked member says that they lack it,
+//! What names an entry that is given up is shown without it, so it takes proof: every linked member says that they lack it,
 //! and one of them has taken what names it, which they can't have done before they had it or knew it to be lost. Members who are away
 //! are waited for a while, longest those who gave us what names it.
 

@@ -332,6 +332,7 @@ pub(super) fn only_place(
         audience,
         previous_audience: RosterHash([0; 32]),
         seen: Few::default(),
+        depth: 0,
         wall_ms: 0,
         salt: [0; 16],
         body: Body { kind: 0, bytes: Bytes::default() },

@@ -55,22 +55,26 @@ struct Blob<Lines> {
 #[derive(Serialize)]
 struct LineRef<'k> {
     seen: &'k Few<EntryId, SEEN_HEADS_MAX>,
+    depth: u64,
     wall_ms: u64,
     salt: &'k [u8; 16],
     body: &'k Body,
-    depth: u64,
     signature: Option<Signature>,
+    /// Where it stands, which its author may have stated otherwise.
+    placed: u64,
 }
 
 /// The same, read.
 #[derive(Deserialize)]
 struct Line {
     seen: Few<EntryId, SEEN_HEADS_MAX>,
+    depth: u64,
     wall_ms: u64,
     salt: [u8; 16],
     body: Body,
-    depth: u64,
     signature: Option<Signature>,
+    /// Where it stands, which its author may have stated otherwise.
+    placed: u64,
 }
 
 /// Keeps entries of one author that were just written or heard, and hands each row's number to `each`. Behind a hole they may be
@@ -191,11 +195,12 @@ fn blob(row: &[KeptEntry]) -> Option<Vec<u8>> {
         .iter()
         .map(|kept| LineRef {
             seen: &kept.entry.seen,
+            depth: kept.entry.depth,
             wall_ms: kept.entry.wall_ms,
             salt: &kept.entry.salt,
             body: &kept.entry.body,
-            depth: kept.place.depth,
             signature: kept.signature,
+            placed: kept.place.depth,
         })
         .collect();
     let Entry { previous, previous_audience, .. } = *first.entry;
@@ -247,11 +252,12 @@ pub(super) fn kept_run(row: &Row<'_>) -> Result<KeptRun, StoreError> {
         }
         let (mut previous, mut previous_audience) = (found.previous, found.previous_audience);
         for (line, seq) in lines.into_iter().zip(first..) {
-            let Line { seen, wall_ms, salt, body, depth, signature } = line;
-            let entry = Entry { room, author, seq, previous, audience, previous_audience, seen, wall_ms, salt, body };
+            let Line { seen, depth, wall_ms, salt, body, signature, placed } = line;
+            let entry =
+                Entry { room, author, seq, previous, audience, previous_audience, seen, depth, wall_ms, salt, body };
             let id = entry.id();
             (previous, previous_audience) = (id, audience);
-            entries.push(KeptEntry { entry: Arc::new(entry), id, signature, place: Place { epoch, depth } });
+            entries.push(KeptEntry { entry: Arc::new(entry), id, signature, place: Place { epoch, depth: placed } });
         }
     } else {
         entries.push(only_place(room, author, last, audience, id, Place { epoch, depth }));

@@ -4,8 +4,8 @@
 
 use crate::store::sqlite::Schema;
 
-/// Format 6: indexes by short ids, texts that wait. None before it was released.
-pub(super) const SCHEMA: Schema = Schema { format: 6, create: TABLES };
+/// Format 7: indexes by short ids, texts that wait, depths that authors state. None before it was released.
+pub(super) const SCHEMA: Schema = Schema { format: 7, create: TABLES };
 
 /// A `seal` is a checksum of its row ([`super::rows::seal`]). A `run` is entries of one author in a row; its `id` and `depth` are those of the
 /// last, and one whose `entries` are gone stands for the place of its last. A `forked` one is on another branch than its author's log

@@ -128,6 +128,7 @@ pub(super) fn put(
             audience: base.hash(),
             previous_audience: before.map_or(RosterHash([0; 32]), |kept| kept.entry.audience),
             seen: Default::default(),
+            depth,
             wall_ms: 1_000 * depth,
             salt: [3; 16],
             body,

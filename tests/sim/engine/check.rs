@@ -66,6 +66,16 @@ struct Seen {
     prompts: VecDeque<(u64, PeerId)>,
 }
 
+/// An entry that somebody went on without.
+#[derive(Debug)]
+struct Skipped {
+    /// The rule that this breaks, if it could have been had.
+    rule: &'static str,
+    who: usize,
+    room: RoomId,
+    id: EntryId,
+}
+
 /// The one who knows everything.
 #[derive(Debug)]
 pub struct Checks {
@@ -86,7 +96,7 @@ pub struct Checks {
     /// For whom each entry is, and where in which log it stands.
     audiences: BTreeMap<EntryId, (RosterHash, (RoomId, PeerId, u64))>,
     /// Entries that somebody went on without, to be judged.
-    skipped: Vec<(usize, RoomId, EntryId)>,
+    skipped: Vec<Skipped>,
     /// When something was last put on a disk.
     now: u64,
     /// What was broken first.
@@ -356,7 +366,13 @@ impl Checks {
                 })
         });
         if let (Some(missing), true) = (missing, self.is_honest(&kept.entry.author)) {
-            let what = format!("p{who} has {} of {:?} and not {missing:?}", kept.entry.seq, kept.entry.author);
+            // Those who have it may be gone, as may those with what is in a hole.
+            let (rule, id) = ("parents come before their children", *missing);
+            self.skipped.push(Skipped { rule, who, room, id });
+        }
+        let behind = |id: &&EntryId| self.places.get(id).is_some_and(|(place, at)| *at == room && *place >= kept.place);
+        if let Some(parent) = kept.entry.seen.iter().find(|id| seen.kept.contains_key(id) && behind(id)) {
+            let what = format!("p{who} has {:?} at {:?}, before {parent:?}", kept.id, kept.place);
             self.fail("parents come before their children", what);
         }
         self.seen[who].kept.insert(kept.id, self.now);
@@ -394,7 +410,7 @@ impl Checks {
             let mine = chain.is_some_and(|chain| chain.contains(audience))
                 && self.rosters.get(audience).is_some_and(|roster| is_member(roster, &me));
             if self.is_honest(&entry.author) && mine {
-                self.skipped.push((who, room, *id));
+                self.skipped.push(Skipped { rule: "an author's log has no holes", who, room, id: *id });
             }
         }
     }
@@ -402,7 +418,7 @@ impl Checks {
     /// Entries that somebody went on without just now, which is wrong if anybody they hear has had one for long enough, since `then`, to
     /// have said so.
     pub fn judge_skipped(&mut self, then: u64, hears: impl Fn(usize, usize) -> bool) {
-        for (who, room, id) in std::mem::take(&mut self.skipped) {
+        for Skipped { rule, who, room, id } in std::mem::take(&mut self.skipped) {
             let roster = self.roster_of(who, &room);
             let could_give = |(key, other): (&PeerId, &usize)| {
                 self.honest[*other]
@@ -412,7 +428,7 @@ impl Checks {
             };
             let giver = self.keys.iter().find(|giver| could_give(*giver)).map(|(_, other)| *other);
             if let Some(giver) = giver {
-                self.fail("an author's log has no holes", format!("p{who} goes on without {id:?}, which p{giver} has"));
+                self.fail(rule, format!("p{who} goes on without {id:?}, which p{giver} has"));
             }
         }
     }

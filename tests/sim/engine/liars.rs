@@ -373,6 +373,13 @@ fn twisted(signer: &dyn Signer, rng: &mut Rng, message: PeerMessage) -> PeerMess
             // Another entry under the same number, backdated.
             last.wall_ms = last.wall_ms.saturating_sub(86_400_000);
             last.salt = rng.bytes();
+            // And not where it belongs: before what it names, far behind everything, or beyond all numbers.
+            last.depth = match last.salt[0] % 4 {
+                0 => last.depth,
+                1 => 0,
+                2 => last.depth.saturating_add(1_000),
+                _ => u64::MAX,
+            };
             let tip = Tip { room: last.room, author: last.author, id: last.id() };
             let signature = Verified::sign(tip, signer).as_signed().signature();
             let before = run.entries().iter().cloned().zip(run.ids().iter().copied()).take(run.entries().len() - 1);
