@@ -1,6 +1,6 @@
 //! Holes: members that no longer have the beginning of a log, or something in its middle, say so, and who lacks it goes on without once nobody has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Ctx, Reader, Room};
 use crate::core::consent::roster::is_member;
@@ -22,11 +22,14 @@ const SILENT_MS: u64 = 300_000;
 /// Members who are asked about a hole when it is taken.
 const ASKED_ABOUT_HOLE: usize = 4;
 
+/// Runs behind a gap whose beginnings are remembered.
+const OFFERS_REMEMBERED_MAX: usize = 16;
+
 /// The number of a floor that says that nothing is there, whatever the frontier says: no entry has it.
 const NOTHING: u64 = u64::MAX;
 
 /// What is missing in an author's log, and since when.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Gap {
     /// Behind which number.
     head: u64,
@@ -34,8 +37,30 @@ pub(super) struct Gap {
     since: u64,
     /// The lowest number behind it that was offered, by whom, and when last: that much of it is not missing everywhere.
     offered: Option<(u64, PeerId, u64)>,
-    /// The lowest number behind it that is known to be for us: that much is nothing that can be jumped over.
-    ours: Option<u64>,
+    /// Numbers behind it that are known to be for us, the lowest: these are nothing that can be jumped over, also once the gap is shorter.
+    ours: BTreeSet<u64>,
+}
+
+impl Gap {
+    /// What is missing behind a number, after what was missing before.
+    fn behind(head: u64, before: Option<&Gap>, now: u64) -> Self {
+        match before {
+            Some(gap) if gap.head == head => gap.clone(),
+            _ => {
+                let beyond = |seq: &u64| *seq > head;
+                let ours = before.map(|gap| gap.ours.iter().copied().filter(beyond).collect()).unwrap_or_default();
+                Gap { head, since: now, offered: None, ours }
+            }
+        }
+    }
+
+    /// Something behind it is known to be for us.
+    fn note_ours(&mut self, seq: u64) {
+        self.ours.insert(seq);
+        if self.ours.len() > OFFERS_REMEMBERED_MAX {
+            self.ours.pop_last();
+        }
+    }
 }
 
 impl Room {
@@ -102,16 +127,15 @@ impl Room {
     pub(super) fn takes_hole(&mut self, ctx: &Ctx<'_>, from: &PeerId, run: &Run) -> bool {
         let (author, goes_on_at) = (&run.first().author, run.first().seq);
         let (head, now) = (self.log.head_seq(author), ctx.now.mono_ms);
-        let known = self.gaps.get(author).filter(|gap| gap.head == head).copied();
-        let mut gap = known.unwrap_or(Gap { head, since: now, offered: None, ours: None });
+        let mut gap = Gap::behind(head, self.gaps.get(author), now);
         if goes_on_at > head && gap.offered.is_none_or(|(lowest, ..)| goes_on_at <= lowest) {
             gap.offered = Some((goes_on_at, *from, now));
         }
-        if goes_on_at > head && gap.ours.is_none_or(|ours| goes_on_at < ours) && self.is_ours(ctx, run) {
-            gap.ours = Some(goes_on_at);
+        if goes_on_at > head && !gap.ours.contains(&goes_on_at) && self.is_ours(ctx, run) {
+            gap.note_ours(goes_on_at);
         }
-        self.gaps.insert(*author, gap);
         let Gap { since, offered, .. } = gap;
+        self.gaps.insert(*author, gap);
         // Whoever has a seat may come, or be about to say what they have.
         let tells = |key: &PeerId| self.readers.get(key).is_some_and(|reader| reader.asked);
         let all_told = self.others(&ctx.me()).iter().all(tells);
@@ -176,7 +200,8 @@ impl Room {
         }
         let log = self.log.author(&first.author);
         let taken = log.is_some_and(|log| log.has_hole_before(first.seq)) || self.log.known(&first.previous).is_some();
-        !taken && gap.head == self.log.head_seq(&first.author) && gap.ours.is_some_and(|ours| ours < first.seq)
+        let behind = self.log.head_seq(&first.author).saturating_add(1);
+        !taken && behind < first.seq && gap.ours.range(behind..first.seq).next().is_some()
     }
 
     /// Whoever gave us this can't give what is before it: members that say they have it are asked, since they leave the

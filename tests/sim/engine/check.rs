@@ -415,7 +415,7 @@ impl Checks {
         }
     }
 
-    /// Entries that somebody went on without just now, which is wrong if anybody they hear has had one for long enough, since `then`, to
+    /// Entries that somebody went on without just now, which is wrong if anybody they hear, and who could speak, has had one for long enough, since `then`, to
     /// have said so.
     pub fn judge_skipped(&mut self, then: u64, hears: impl Fn(usize, usize) -> bool) {
         for Skipped { rule, who, room, id } in std::mem::take(&mut self.skipped) {

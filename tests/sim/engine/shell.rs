@@ -257,7 +257,9 @@ impl World {
         for change in &changes {
             self.checks.kept(self.now, who, me, change);
             let (net, people, then) = (&self.net, &self.people, self.now.saturating_sub(TOLD_WITHIN_MS));
-            let hears = |one: usize, other| people[one].busy_until <= then && net.have_heard_since(one, other, then);
+            // Of two whose disks refuse neither says anything.
+            let speaks = |who: usize| people[who].busy_until <= then;
+            let hears = |one, other| speaks(one) && speaks(other) && net.have_heard_since(one, other, then);
             self.checks.judge_skipped(then, hears);
             if let Change::Moved { epoch, .. } = change {
                 let roster = self.checks.roster_of(who, &change.room()).map(|roster| {
