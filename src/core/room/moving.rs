@@ -75,6 +75,10 @@ impl Room {
         gone.for_each(|key| ctx.tell_peer(key, PeerMessage::Step((self.id(), step.clone()))));
         let new = after.members.iter().map(|member| member.key).filter(|key| !is_member(&adopted.before, key));
         self.fresh.extend(new);
+        if after.members.len() > adopted.before.members.len() {
+            // Who has come in may be who was elsewhere.
+            self.not_called_away();
+        }
         // A server that has followed by now needs not be waited for; one that has not passes this over, and is told again.
         self.offer_addresses(ctx);
         self.seats_changed(ctx, &after);
