@@ -24,6 +24,8 @@ const GOES_OVER: u64 = 300;
 pub struct User {
     /// Whether their client says that they are in.
     pub in_room: bool,
+    /// Since when, in milliseconds.
+    pub in_since: u64,
     /// Whether they wait to be let in.
     pub joining: bool,
     /// Whether their client says that the server keeps the room for others.
@@ -202,7 +204,7 @@ impl World {
             Event::Failed(Failure::TicketExpired(_) | Failure::NoServer | Failure::SeatThere(_)) => {
                 user.joining = false
             }
-            Event::Joined { .. } => (user.in_room, user.joining) = (true, false),
+            Event::Joined { .. } => (user.in_room, user.in_since, user.joining) = (true, self.now, false),
             Event::Apart { .. } => user.apart = true,
             Event::Left { why, .. } => {
                 (user.in_room, user.apart) = (false, false);
