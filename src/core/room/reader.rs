@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::web::Turn;
+use super::web::Age;
 use crate::core::time::{Allowance, Now};
 use crate::identity::PeerId;
 use crate::limits::{HELD_BYTES_MAX, ROOM_SIZE_MAX, RUN_BYTES_MAX};
@@ -45,7 +45,7 @@ pub(super) struct Reader {
     /// What we last told them of each author's log.
     pub told: BTreeMap<PeerId, u64>,
     /// How new the statements of others' links are that they have: they sent them to us, or we to them.
-    pub states: BTreeMap<PeerId, Turn>,
+    pub states: BTreeMap<PeerId, Age>,
     /// When they are sent those that they seem to lack.
     pub catch_up_at: Option<u64>,
     /// Up to where we asked them for each author's log, beyond what they are to give.

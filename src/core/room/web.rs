@@ -26,8 +26,12 @@ const CATCH_UP_AFTER_MS: u64 = 500;
 /// The beginning of a key.
 type KeyStart = [u8; KEY_START_BYTES];
 
-/// By which a newer statement of a member is told from an older one.
-pub(super) type Turn = (u64, u32);
+/// By which a newer statement of a member is told from an older one of the same stay.
+type Turn = (u64, u32);
+
+/// The same, of whatever stay: whether it was stated on a roster of ours, which counts before all else, and when. Whoever was let in anew counts
+/// from the beginning, and what they stated before, on a roster that is none of ours, must not hide it.
+pub(super) type Age = (bool, Turn);
 
 /// What is known of the links of a room.
 #[derive(Debug, Default)]
@@ -231,12 +235,13 @@ impl Room {
         if before.is_some_and(|(ours, _)| ours) && stated_in.is_none() {
             return self.hold_state_early(ctx, from, state);
         }
+        let age = (stated_in.is_some(), new);
         if let Some(reader) = self.readers.get_mut(&from) {
             let known = reader.states.entry(by).or_default();
-            *known = new.max(*known);
+            *known = age.max(*known);
         }
         // Removing duplicates costs less than verifying them.
-        if before >= Some((stated_in.is_some(), new)) {
+        if before >= Some(age) {
             return;
         }
         let Ok(state) = state.verify(ctx.scheme) else { return self.blame(ctx, Some(from), Misdeed::BadSignature) };
@@ -317,9 +322,11 @@ impl Room {
     /// Passes on to a linked member what these stated, as far as they don't have it, nor hear it from themselves.
     fn pass_states<'k>(&mut self, ctx: &mut Ctx<'_>, peer: &PeerId, of: impl Iterator<Item = &'k PeerId>) {
         let Some(reader) = self.readers.get_mut(peer) else { return };
+        let chain = self.seat.chain();
         for state in of.filter_map(|by| self.web.stated.get(by)).filter(|state| !Web::tells(state, peer)) {
-            if reader.states.get(&state.by).is_none_or(|known| *known < turn(state)) {
-                reader.states.insert(state.by, turn(state));
+            let age = (chain.roster(&state.roster).is_some(), turn(state));
+            if reader.states.get(&state.by).is_none_or(|known| *known < age) {
+                reader.states.insert(state.by, age);
                 ctx.tell_peer(peer, PeerMessage::LinkState(state.as_signed().clone()));
             }
         }
