@@ -71,7 +71,10 @@ impl AuthorLog {
     pub fn reopen(audiences: Vec<(u64, RosterHash)>, recent: Vec<KeptEntry>, forks: Vec<KeptEntry>) -> Self {
         let recent_bytes = recent.iter().map(bytes_of).sum();
         let forks = Forks::reopen(forks);
-        let spans = Spans::new(audiences);
+        let mut spans = Spans::new(audiences);
+        for (before, after) in recent.iter().zip(recent.iter().skip(1)) {
+            spans.put(before.entry.seq.saturating_add(1), after.entry.seq, NOBODY);
+        }
         let mut log = AuthorLog { recent: recent.into(), recent_bytes, spans, hole_to: 0, forks };
         log.keep_recent(RECENT_BYTES_MAX);
         log

@@ -68,6 +68,14 @@ impl Log {
         let ends = Ends::among(all.clone(), me);
         let mut places = Places::default();
         all.for_each(|kept| places.insert(kept.id, Known::of(kept)));
+        // Holes that were taken before the start, beside numbers that were left out since they are for others.
+        for (author, log) in &authors {
+            for (before, after) in log.newest().zip(log.newest().skip(1)) {
+                if before.entry.seq.saturating_add(1) < after.entry.seq {
+                    places.give_up(after.entry.previous, *author, after.entry.seq - 1);
+                }
+            }
+        }
         let forked = authors.iter().filter(|(_, log)| !log.forks().is_empty());
         let accused = forked.map(|(author, _)| *author).collect();
         Log { authors, accused, held: Held::default(), places, ends, past, own_anyway: false }

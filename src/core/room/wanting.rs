@@ -236,6 +236,10 @@ impl Room {
         if let Some(run) = log.forks().run_with(id) {
             return self.show(ctx, &peer, &run);
         }
+        if log.forks().get(id).is_some() {
+            // What its author signed after it on that branch waited here at the end of an earlier run: nobody would take it unsigned.
+            return ctx.tell_peer(&peer, PeerMessage::Lacks((self.id(), Few::first_of([*id]))));
+        }
         let Some(reader) = self.readers.get_mut(&peer) else { return };
         if known.seq > reader.has(&known.author) && !self.log.is_accused(&known.author) {
             reader.ask_up_to(known.author, known.seq);

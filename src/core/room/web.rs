@@ -294,6 +294,8 @@ impl Room {
     pub(super) fn catch_up_soon(&mut self, now: Now, peer: &PeerId) {
         if let Some(reader) = self.readers.get_mut(peer) {
             reader.catch_up_at = Some(now.after_ms(CATCH_UP_AFTER_MS));
+            // What came over the link before their user had gone to the room was dropped.
+            reader.states.clear();
         }
     }
 

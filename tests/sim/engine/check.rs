@@ -57,6 +57,8 @@ struct Seen {
     filled: BTreeSet<EntryId>,
     /// Entries it keeps, and since when.
     kept: BTreeMap<EntryId, u64>,
+    /// Entries on liars' branches among them that it can prove to nobody, since nothing that follows is signed, and what each follows.
+    unproven: BTreeMap<EntryId, EntryId>,
     /// Entries its user was shown.
     told: BTreeSet<EntryId>,
     /// How often it came into each room.
@@ -348,7 +350,18 @@ impl Checks {
             self.fail("an entry is kept by its audience only", format!("p{who} keeps a branch of {:?}", entry.author));
         }
         self.places.entry(kept.id).or_insert((kept.place, room));
-        self.seen[who].kept.insert(kept.id, self.now);
+        let seen = &mut self.seen[who];
+        seen.kept.insert(kept.id, self.now);
+        match kept.signature {
+            None => _ = seen.unproven.insert(kept.id, entry.previous),
+            // It proves all that it follows.
+            Some(_) => {
+                let mut before = Some(entry.previous);
+                while let Some(id) = before {
+                    before = seen.unproven.remove(&id);
+                }
+            }
+        }
     }
 
     /// What an entry names as seen is there before it, as far as it is for this client.
@@ -423,6 +436,7 @@ impl Checks {
             let could_give = |(key, other): (&PeerId, &usize)| {
                 self.honest[*other]
                     && self.seen[*other].kept.get(&id).is_some_and(|since| *since <= then)
+                    && !self.seen[*other].unproven.contains_key(&id)
                     && roster.is_some_and(|roster| is_member(roster, key))
                     && hears(who, *other)
             };

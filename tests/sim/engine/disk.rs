@@ -149,7 +149,7 @@ impl Disk {
             let mut audiences: Vec<(u64, RosterHash)> = Vec::new();
             for kept in log.values() {
                 let audience = kept.entry.audience;
-                if audiences.iter().all(|(_, known)| *known != audience) {
+                if audiences.last().is_none_or(|(_, last)| *last != audience) {
                     audiences.push((kept.entry.seq, audience));
                 }
             }
