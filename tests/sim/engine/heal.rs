@@ -152,7 +152,8 @@ impl World {
         for who in 0..self.people.len() {
             let person = &mut self.people[who];
             // A client takes the knocks of somebody whose clock differs by more than minutes for past ones.
-            (person.full_until, person.still_until, person.wall_off_ms) = (0, 0, 0);
+            (person.still_until, person.wall_off_ms) = (0, 0);
+            person.full_until = person.full_until.min(self.now);
             person.busy_until = person.busy_until.min(self.now);
             if person.liar || person.gave_up {
                 self.crash(who);

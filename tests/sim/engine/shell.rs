@@ -344,7 +344,7 @@ impl World {
             self.note(|| format!("p{who} is told {event:?}"));
         }
         let now = self.now;
-        if self.people[who].full_until + 60_000 > now {
+        if (1..=now).contains(&self.people[who].full_until) && self.people[who].full_until + 60_000 > now {
             // What waited for its disk is told at once, however long ago it was asked.
             self.checks.prompts_are_late(who);
         }
