@@ -35,8 +35,9 @@ pub struct Place {
     pub epoch: u64,
     /// One more than the deepest entry of the same audience that it follows or had seen, which its author states. Who states less is not
     /// believed as far as what it names is here, and of who states more than any room has entries
-    /// ([`crate::limits::DEPTH_STATED_MAX`]) only what is here counts. Anything between does no harm: it stands behind what it names, and
-    /// before what names it.
+    /// ([`crate::limits::DEPTH_STATED_MAX`]) only what is here counts. Anything between stands behind what it names, and before what
+    /// names it. A liar who states just that much takes what all the others state out of the reckoning until there is another roster: those
+    /// who lack something may have another order then.
     pub depth: u64,
 }
 

@@ -57,11 +57,9 @@ impl Forks {
     /// of a branch most often lacks those before it too.
     pub fn run_with(&self, id: &EntryId) -> Option<Run> {
         let wanted = self.entries.get(id)?;
-        let mut after = vec![wanted];
-        while after[after.len() - 1].signature.is_none() && after.len() < RUN_ENTRIES_MAX {
-            let last = after[after.len() - 1];
-            after.push(self.entries.values().find(|kept| kept.entry.previous == last.id)?);
-        }
+        // Several may follow it, of which one is signed.
+        let signed = self.entries.values().filter(|kept| kept.signature.is_some());
+        let after = signed.filter_map(|end| self.way_back(end, id)).min_by_key(Vec::len)?;
         let mut before = Vec::new();
         let mut first = wanted;
         while before.len() + after.len() < RUN_ENTRIES_MAX
@@ -75,6 +73,16 @@ impl Forks {
             let entries = before[..length].iter().rev().chain(&after);
             run_of(entries.copied()).filter(|run| run.entries().iter().any(|entry| entry.seq == wanted.entry.seq))
         })
+    }
+
+    /// What leads from one entry to a later one on its branch, both included, in that order.
+    fn way_back<'k>(&'k self, end: &'k KeptEntry, to: &EntryId) -> Option<Vec<&'k KeptEntry>> {
+        let mut way = vec![end];
+        while way[way.len() - 1].id != *to {
+            way.push(self.entries.get(&way[way.len() - 1].entry.previous).filter(|_| way.len() < RUN_ENTRIES_MAX)?);
+        }
+        way.reverse();
+        Some(way)
     }
 
     /// The entries that no other one follows: one for each branch.

@@ -60,7 +60,7 @@ fn a_hole_among_entries_of_one_roster_is_filled_by_what_goes_on_into_what_is_kno
     let kept = bob.author(&author).unwrap().newest().cloned().collect();
     let after_a_start = AuthorLog::reopen(vec![(1, chain.head())], kept, Vec::new());
     let memory = Memory { authors: BTreeMap::from([(author, after_a_start)]), past: Past::default() };
-    assert_eq!(Log::reopen(memory, &me).holes(&author, (1, 3)).collect::<Vec<_>>(), [(2, 2)]);
+    assert_eq!(Log::reopen(memory, &chain, &me).holes(&author, (1, 3)).collect::<Vec<_>>(), [(2, 2)]);
     // Whoever is asked for the second gives it with the third behind it.
     let mut heard = bob.receive(&after(1), &chain, &me, &Ed25519).unwrap();
     if heard.taken.is_empty() {

@@ -28,6 +28,7 @@ use held::Held;
 use places::{Ends, Places};
 
 use crate::core::consent::chain::Chain;
+use crate::core::consent::roster::is_member;
 use crate::identity::{PeerId, Signer, Verified};
 use crate::limits::{RUN_BYTES_MAX, RUN_ENTRIES_MAX};
 use crate::wire::{Body, Entry, EntryId, Few, Roster, RosterHash, Tip};
@@ -62,16 +63,19 @@ pub struct Memory {
 
 impl Log {
     /// From what the store kept.
-    pub fn reopen(memory: Memory, me: &PeerId) -> Self {
+    pub fn reopen(memory: Memory, chain: &Chain, me: &PeerId) -> Self {
         let Memory { authors, past } = memory;
         let all = authors.values().flat_map(|log| log.newest().chain(log.forks().iter()));
         let ends = Ends::among(all.clone(), me);
         let mut places = Places::default();
         all.for_each(|kept| places.insert(kept.id, Known::of(kept)));
-        // Holes that were taken before the start, beside numbers that were left out since they are for others.
+        // Holes that were taken before the start: what was left out because it is for others is none.
+        let audiences = Audiences { chain, past: &past };
+        let is_ours = |hash: &RosterHash| audiences.find(hash).is_some_and(|roster| is_member(roster, me));
         for (author, log) in &authors {
             for (before, after) in log.newest().zip(log.newest().skip(1)) {
-                if before.entry.seq.saturating_add(1) < after.entry.seq {
+                let behind_hole = before.entry.seq.saturating_add(1) < after.entry.seq;
+                if behind_hole && is_ours(&after.entry.previous_audience) {
                     places.give_up(after.entry.previous, *author, after.entry.seq - 1);
                 }
             }

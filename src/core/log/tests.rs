@@ -385,7 +385,7 @@ fn ends_and_places_survive_a_restart() {
     for run in [one, sent_after(&bob, &people[1], &people[2], 0, &chain)] {
         carol.receive(&run, &chain, &people[2].id(), &Ed25519).unwrap();
     }
-    let mut carol = Log::reopen(carol.into_memory(&chain), &people[2].id());
+    let mut carol = Log::reopen(carol.into_memory(&chain), &chain, &people[2].id());
     let three = write(&mut carol, &chain, &people[2], &["three"]);
     assert_eq!(three[0].entry.seen.to_vec(), [two[0].id]);
     assert_eq!(three[0].place.depth, 3);
@@ -400,7 +400,8 @@ fn a_log_that_begins_later_is_given_from_there_and_taken_where_nobody_has_more()
     let (author, me) = (people[0].id(), people[1].id());
     let kept = written[90..].to_vec();
     let later = AuthorLog::reopen(vec![(91, kept[0].entry.audience)], kept, Vec::new());
-    let mut alice = Log::reopen(Memory { authors: BTreeMap::from([(author, later)]), past: Past::default() }, &author);
+    let mut alice =
+        Log::reopen(Memory { authors: BTreeMap::from([(author, later)]), past: Past::default() }, &chain, &author);
     let run = sent_after(&alice, &people[0], &people[1], 3, &chain);
     assert_eq!(run.first().seq, 91);
     assert_eq!(bob.receive(&run, &chain, &me, &Ed25519), Err(Rejected::Gap));

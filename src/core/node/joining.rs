@@ -226,7 +226,7 @@ impl Node {
     fn enter(&mut self, now: Now, chain: Chain, how: Entrance, notes: Vec<StepNote>, out: &mut Vec<Output>) {
         let (id, me) = (chain.room(), self.id());
         // A room we were in before goes on with the log we had: no number of ours may ever be used twice.
-        let log = Log::reopen(self.logs.remove(&id).unwrap_or_default(), &me);
+        let log = Log::reopen(self.logs.remove(&id).unwrap_or_default(), &chain, &me);
         let mut room = Room::new(chain, log, me);
         room.recall_notes(notes);
         room.rules = self.rules.remove(&id).unwrap_or_default();

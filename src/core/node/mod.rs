@@ -188,7 +188,7 @@ impl Node {
             let Ok(genesis) = room.genesis.verify(&*scheme) else { continue };
             let (steps, notes): (Vec<_>, Vec<_>) = room.steps.into_iter().unzip();
             let Ok(chain) = Chain::reopen(genesis, room.base, steps, &*scheme) else { continue };
-            let log = Log::reopen(logs.remove(&chain.room()).unwrap_or_default(), &me);
+            let log = Log::reopen(logs.remove(&chain.room()).unwrap_or_default(), &chain, &me);
             let mut reopened = Room::new(chain, log, me);
             reopened.recall_notes(notes);
             reopened.rules = rules.remove(&reopened.id()).unwrap_or_default();

@@ -22,6 +22,9 @@ const SILENT_MS: u64 = 300_000;
 /// Members who are asked about a hole when it is taken.
 const ASKED_ABOUT_HOLE: usize = 4;
 
+/// Bytes for which a question about a hole counts of which there is nothing: it took a look.
+const NOTHING_COSTS_BYTES: usize = 1024;
+
 /// Runs behind a gap whose beginnings are remembered.
 const OFFERS_REMEMBERED_MAX: usize = 16;
 
@@ -39,6 +42,9 @@ pub(super) struct Gap {
     offered: Option<(u64, PeerId, u64)>,
     /// Numbers behind it that are known to be for us, the lowest: these are nothing that can be jumped over, also once the gap is shorter.
     ours: BTreeSet<u64>,
+    /// Since when there were such, in milliseconds: an author who says the rest of it line by line holds nobody up for longer than anybody
+    /// is waited for.
+    ours_since: u64,
 }
 
 impl Gap {
@@ -49,13 +55,17 @@ impl Gap {
             _ => {
                 let beyond = |seq: &u64| *seq > head;
                 let ours = before.map(|gap| gap.ours.iter().copied().filter(beyond).collect()).unwrap_or_default();
-                Gap { head, since: now, offered: None, ours }
+                let ours_since = before.map_or(now, |gap| gap.ours_since);
+                Gap { head, since: now, offered: None, ours, ours_since }
             }
         }
     }
 
     /// Something behind it is known to be for us.
-    fn note_ours(&mut self, seq: u64) {
+    fn note_ours(&mut self, seq: u64, now: u64) {
+        if self.ours.is_empty() {
+            self.ours_since = now;
+        }
         self.ours.insert(seq);
         if self.ours.len() > OFFERS_REMEMBERED_MAX {
             self.ours.pop_last();
@@ -132,7 +142,7 @@ impl Room {
             gap.offered = Some((goes_on_at, *from, now));
         }
         if goes_on_at > head && !gap.ours.contains(&goes_on_at) && self.is_ours(ctx, run) {
-            gap.note_ours(goes_on_at);
+            gap.note_ours(goes_on_at, now);
         }
         let Gap { since, offered, .. } = gap;
         self.gaps.insert(*author, gap);
@@ -201,7 +211,8 @@ impl Room {
         let log = self.log.author(&first.author);
         let taken = log.is_some_and(|log| log.has_hole_before(first.seq)) || self.log.known(&first.previous).is_some();
         let behind = self.log.head_seq(&first.author).saturating_add(1);
-        !taken && behind < first.seq && gap.ours.range(behind..first.seq).next().is_some()
+        let waited = now.mono_ms >= gap.ours_since.saturating_add(SILENT_MS);
+        !taken && !waited && behind < first.seq && gap.ours.range(behind..first.seq).next().is_some()
     }
 
     /// Whoever gave us this can't give what is before it: members that say they have it are asked, since they leave the
@@ -280,17 +291,23 @@ impl Room {
     /// A member went on without these numbers: they are given the first run of each that we have and they may have.
     pub fn on_holes(&mut self, ctx: &mut Ctx<'_>, from: PeerId, holes: &[(PeerId, u64, u64)]) {
         for (author, first, last) in holes {
-            // Each may be answered by a whole run, which goes beside what they are fed and its window.
-            let Some(reader) = self.readers.get_mut(&from) else { return };
-            if !reader.holes_answered.takes(ctx.now, RUN_BYTES_MAX, LATE_BYTES_PER_SECOND_MAX, 1_000) {
-                return;
-            }
             let log = self.log.author(author);
             let next = log.map(|log| log.next_for(&from, first.saturating_sub(1), &self.audiences()));
+            let next = next.filter(|next| match next {
+                Next::Run(run) => run.first().seq <= *last,
+                Next::Fetch(seq) => seq <= last,
+                Next::Nothing => false,
+            });
+            // Each may be answered by a whole run, which goes beside what they are fed and its window; of what was for others there is nothing.
+            let costs = if next.is_some() { RUN_BYTES_MAX } else { NOTHING_COSTS_BYTES };
+            let Some(reader) = self.readers.get_mut(&from) else { return };
+            if !reader.holes_answered.takes(ctx.now, costs, LATE_BYTES_PER_SECOND_MAX, 1_000) {
+                return;
+            }
             match next {
-                Some(Next::Run(run)) if run.first().seq <= *last => self.show(ctx, &from, &run),
-                Some(Next::Fetch(seq)) if seq <= *last => self.look_for(ctx, from, *author, seq),
-                _ => {}
+                Some(Next::Run(run)) => self.show(ctx, &from, &run),
+                Some(Next::Fetch(seq)) => self.look_for(ctx, from, *author, seq),
+                Some(Next::Nothing) | None => {}
             }
         }
     }

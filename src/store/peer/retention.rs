@@ -3,7 +3,7 @@
 //! Of each author's log it is always the beginning that goes. The end stays: our own newest entry whole, another's at least as
 //! its number and id, so that the log goes on where it was and nothing forgotten is asked for again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, params};
 
@@ -100,7 +100,11 @@ impl PeerStore {
         let transaction = self.all.transaction()?;
         let mut forgotten = 0;
         let mut done = true;
+        let mut gone = BTreeSet::new();
         for (mut run, newest) in oldest_of(&transaction, &room, me)? {
+            if gone.contains(&run.number) {
+                continue;
+            }
             if run.kept_ms >= forgetting.older_than_ms && over <= 0 {
                 done = true;
                 break;
@@ -108,6 +112,14 @@ impl PeerStore {
             forgotten += run.entries.len();
             done = forgotten < FORGOTTEN_AT_ONCE_MAX;
             over -= size_of(&run);
+            // What came late into a log stands in a later row than what follows it. Were it left, what goes now would be a hole, and asked for.
+            for earlier in before(&transaction, &room, &run)? {
+                forgotten += earlier.entries.len();
+                over -= size_of(&earlier);
+                index::forget_run(&transaction, &earlier)?;
+                transaction.prepare_cached("DELETE FROM run WHERE number = ?")?.execute([earlier.number])?;
+                gone.insert(earlier.number);
+            }
             index::forget_run(&transaction, &run)?;
             if newest {
                 let ours = run.entries.last().is_some_and(|kept| kept.entry.author == *me);
@@ -168,6 +180,13 @@ fn oldest_of(from: &Connection, room: &RoomId, me: &PeerId) -> Result<Vec<(KeptR
         oldest.push((run, row.get("newest")?));
     }
     Ok(oldest)
+}
+
+/// What is before a row in its author's log.
+fn before(from: &Connection, room: &RoomId, run: &KeptRun) -> Result<Vec<KeptRun>, StoreError> {
+    let Some(first) = run.entries.first().filter(|_| !run.forked) else { return Ok(Vec::new()) };
+    let query = "SELECT * FROM run WHERE room = ? AND author = ? AND forked = 0 AND first < ? AND entries IS NOT NULL";
+    super::rows_of(from, query, params![room.0, first.entry.author.0, rows::as_stored(first.entry.seq)], kept_run)
 }
 
 /// A place that is no longer the end of its log goes too.

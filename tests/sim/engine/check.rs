@@ -76,6 +76,8 @@ struct Skipped {
     who: usize,
     room: RoomId,
     id: EntryId,
+    /// Who wrote what names it, and so had it before.
+    named_by: Option<PeerId>,
 }
 
 /// The one who knows everything.
@@ -381,7 +383,8 @@ impl Checks {
         if let (Some(missing), true) = (missing, self.is_honest(&kept.entry.author)) {
             // Those who have it may be gone, as may those with what is in a hole.
             let (rule, id) = ("parents come before their children", *missing);
-            self.skipped.push(Skipped { rule, who, room, id });
+            let named_by = Some(kept.entry.author);
+            self.skipped.push(Skipped { rule, who, room, id, named_by });
         }
         let behind = |id: &&EntryId| self.places.get(id).is_some_and(|(place, at)| *at == room && *place >= kept.place);
         if let Some(parent) = kept.entry.seen.iter().find(|id| seen.kept.contains_key(id) && behind(id)) {
@@ -423,7 +426,8 @@ impl Checks {
             let mine = chain.is_some_and(|chain| chain.contains(audience))
                 && self.rosters.get(audience).is_some_and(|roster| is_member(roster, &me));
             if self.is_honest(&entry.author) && mine {
-                self.skipped.push(Skipped { rule: "an author's log has no holes", who, room, id: *id });
+                let rule = "an author's log has no holes";
+                self.skipped.push(Skipped { rule, who, room, id: *id, named_by: None });
             }
         }
     }
@@ -431,11 +435,11 @@ impl Checks {
     /// Entries that somebody went on without just now, which is wrong if anybody they hear, and who could speak, has had one for long enough, since `then`, to
     /// have said so.
     pub fn judge_skipped(&mut self, then: u64, hears: impl Fn(usize, usize) -> bool) {
-        for Skipped { rule, who, room, id } in std::mem::take(&mut self.skipped) {
+        for Skipped { rule, who, room, id, named_by } in std::mem::take(&mut self.skipped) {
             let roster = self.roster_of(who, &room);
             let could_give = |(key, other): (&PeerId, &usize)| {
                 self.honest[*other]
-                    && self.seen[*other].kept.get(&id).is_some_and(|since| *since <= then)
+                    && self.seen[*other].kept.get(&id).is_some_and(|since| *since <= then || named_by == Some(*key))
                     && !self.seen[*other].unproven.contains_key(&id)
                     && roster.is_some_and(|roster| is_member(roster, key))
                     && hears(who, *other)

@@ -260,7 +260,8 @@ impl World {
             // Whose disk refuses says nothing, nor who is not back in the room.
             let here = |user: &User| user.in_room && user.in_since <= then;
             let speaks = |who: usize| people[who].busy_until <= then && here(&people[who].user);
-            let hears = |one, other| speaks(one) && speaks(other) && net.have_heard_since(one, other, then);
+            let takes = |who: usize| people[who].busy_until <= then;
+            let hears = |one, other| takes(one) && speaks(other) && net.have_heard_since(one, other, then);
             self.checks.judge_skipped(then, hears);
             if let Change::Moved { epoch, .. } = change {
                 let roster = self.checks.roster_of(who, &change.room()).map(|roster| {
