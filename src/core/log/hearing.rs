@@ -422,7 +422,10 @@ impl Log {
         if !has_before && self.may_have(eyes, &entry.previous_audience) {
             return Some(entry.previous);
         }
-        let unknown = |id: &&EntryId| self.places.get(id).is_none() && !self.places.is_excused(id);
+        // What waits here itself is waited for, also if it was given up before it came.
+        let unknown = |id: &&EntryId| {
+            self.places.get(id).is_none() && (self.held.get(id).is_some() || !self.places.is_excused(id))
+        };
         // Of an audience that we have no record of, we know nothing that was said.
         let awaited = self.may_have(eyes, &entry.audience) && !planted::is(Bug::SeenNotAwaited);
         entry.seen.iter().find(unknown).filter(|_| awaited).copied()

@@ -79,7 +79,9 @@ impl Room {
         self.log.known(id).copied()
     }
 
-    fn hold_early(&mut self, ctx: &Ctx<'_>, from: PeerId, run: Run) {
+    fn hold_early(&mut self, ctx: &mut Ctx<'_>, from: PeerId, run: Run) {
+        // Whom it is for may never be found out, and is not waited for where it was the answer to a question about a hole.
+        self.ask_behind(ctx, &from, run.last().author, run.last().seq);
         // Our own must not be crowded out: they say which numbers are used.
         if self.early.len() >= EARLY_RUNS_MAX
             && run.first().author == ctx.me()

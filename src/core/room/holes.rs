@@ -61,6 +61,12 @@ impl Gap {
         }
     }
 
+    /// The first number after this one that is known to be for us, unless it has been waited for for as long as anybody is.
+    fn first_of_ours(&self, after: u64, now: u64) -> Option<u64> {
+        let waited = now >= self.ours_since.saturating_add(SILENT_MS);
+        self.ours.range(after.saturating_add(1)..).next().copied().filter(|_| !waited)
+    }
+
     /// Something behind it is known to be for us.
     fn note_ours(&mut self, seq: u64, now: u64) {
         if self.ours.is_empty() {
@@ -145,6 +151,7 @@ impl Room {
             gap.note_ours(goes_on_at, now);
         }
         let Gap { since, offered, .. } = gap;
+        let ours = gap.first_of_ours(head, now);
         self.gaps.insert(*author, gap);
         // Whoever has a seat may come, or be about to say what they have.
         let tells = |key: &PeerId| self.readers.get(key).is_some_and(|reader| reader.asked);
@@ -167,7 +174,8 @@ impl Room {
             let floor = reader.floor_beyond(author, head);
             match floor {
                 _ if strange && self.offers_strange(peer, author, floor) => {
-                    lowest = lowest.into_iter().chain(readable.then_some(goes_on_at)).min();
+                    // The hole goes as far as what comes next and can be taken.
+                    lowest = lowest.into_iter().chain(readable.then_some(goes_on_at)).chain(ours).min();
                 }
                 Some(floor) => lowest = lowest.into_iter().chain([floor]).min(),
                 None if ctx.now.mono_ms < since.saturating_add(SILENT_MS) => return false,
@@ -210,9 +218,8 @@ impl Room {
         }
         let log = self.log.author(&first.author);
         let taken = log.is_some_and(|log| log.has_hole_before(first.seq)) || self.log.known(&first.previous).is_some();
-        let behind = self.log.head_seq(&first.author).saturating_add(1);
-        let waited = now.mono_ms >= gap.ours_since.saturating_add(SILENT_MS);
-        !taken && !waited && behind < first.seq && gap.ours.range(behind..first.seq).next().is_some()
+        let ours = gap.first_of_ours(self.log.head_seq(&first.author), now.mono_ms);
+        !taken && ours.is_some_and(|ours| ours < first.seq)
     }
 
     /// Whoever gave us this can't give what is before it: members that say they have it are asked, since they leave the
@@ -278,13 +285,19 @@ impl Room {
             newest.insert(taken.kept.entry.author, taken.kept.entry.seq);
         }
         for (author, seq) in newest {
-            let behind = seq.saturating_add(1);
-            let rest = self.log.holes(&author, (seq, u64::MAX)).find(|(first, _)| *first == behind);
-            let giver = self.late_from.get(&author).filter(|giver| self.readers.contains_key(*giver));
-            if let (Some((first, last)), Some(peer)) = (rest, giver) {
-                let rest = Few::first_of([(author, first, last)]);
-                ctx.tell_peer(peer, PeerMessage::Holes((self.id(), rest)));
+            if let Some(giver) = self.late_from.get(&author) {
+                self.ask_behind(ctx, giver, author, seq);
             }
+        }
+    }
+
+    /// Somebody gave us something out of a hole: they are asked for what is missing behind this number, as far as the hole goes.
+    pub(super) fn ask_behind(&self, ctx: &mut Ctx<'_>, giver: &PeerId, author: PeerId, seq: u64) {
+        let behind = seq.saturating_add(1);
+        let rest = self.log.holes(&author, (seq, u64::MAX)).find(|(first, last)| (*first..=*last).contains(&behind));
+        if let Some((_, last)) = rest.filter(|_| self.readers.contains_key(giver)) {
+            let rest = Few::first_of([(author, behind, last)]);
+            ctx.tell_peer(giver, PeerMessage::Holes((self.id(), rest)));
         }
     }
 
