@@ -168,6 +168,30 @@ fn two_entries_under_one_number_are_both_kept_and_their_author_accused_once() {
 }
 
 #[test]
+fn a_branch_that_divides_again_is_proved_by_whichever_end_is_signed() {
+    let (people, chain) = chain_of(2);
+    let (mut one, mut other, mut bob) = (Log::default(), Log::default(), Log::default());
+    write(&mut one, &chain, &people[0], &["yes"]);
+    let first = write(&mut other, &chain, &people[0], &["no", "a"]).remove(0);
+    let me = people[1].id();
+    bob.receive(&sent_after(&one, &people[0], &people[1], 0, &chain), &chain, &me, &Ed25519).unwrap();
+    bob.receive(&sent_after(&other, &people[0], &people[1], 0, &chain), &chain, &me, &Ed25519).unwrap();
+    let proved = bob.author(&people[0].id()).unwrap().forks();
+    assert_eq!(proved.run_with(&first.id).unwrap().entries().len(), 2);
+    // Others follow the same first one, of which the signed end was lost; whichever id is lower.
+    let mut kept: Vec<KeptEntry> = proved.iter().cloned().collect();
+    for salt in 100..108 {
+        let mut entry = (*kept.iter().find(|kept| kept.entry.seq == 2).unwrap().entry).clone();
+        entry.salt = [salt; 16];
+        kept.push(KeptEntry { id: entry.id(), entry: entry.into(), signature: None, place: first.place });
+    }
+    let forks = Forks::reopen(kept.clone());
+    assert!(forks.run_with(&first.id).is_some_and(|run| run.entries().len() == 2));
+    let unsigned = kept.into_iter().map(|kept| KeptEntry { signature: None, ..kept }).collect();
+    assert_eq!(Forks::reopen(unsigned).run_with(&first.id), None);
+}
+
+#[test]
 fn a_branch_whose_root_is_missing_accuses_at_once_and_asks_for_it() {
     let (people, chain) = chain_of(2);
     let (mut one, mut other, mut bob) = (Log::default(), Log::default(), Log::default());

@@ -1,7 +1,8 @@
 //! Holes: members that no longer have the beginning of a log, or something in its middle, say so, and who lacks it goes on without once nobody has it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::gap::{Gap, SILENT_MS};
 use super::{Ctx, Reader, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::log::{AuthorLog, Heard, KeptEntry, Next, run_of};
@@ -16,68 +17,14 @@ const COMES_WITHIN_MS: u64 = 60_000;
 /// Milliseconds before those who have what is missing are asked again.
 const ASK_AGAIN_MS: u64 = 5_000;
 
-/// Milliseconds after which members that have more, by their own word, and give nothing are not waited for.
-const SILENT_MS: u64 = 300_000;
-
 /// Members who are asked about a hole when it is taken.
 const ASKED_ABOUT_HOLE: usize = 4;
 
 /// Bytes for which a question about a hole counts of which there is nothing: it took a look.
 const NOTHING_COSTS_BYTES: usize = 1024;
 
-/// Runs behind a gap whose beginnings are remembered.
-const OFFERS_REMEMBERED_MAX: usize = 16;
-
 /// The number of a floor that says that nothing is there, whatever the frontier says: no entry has it.
 const NOTHING: u64 = u64::MAX;
-
-/// What is missing in an author's log, and since when.
-#[derive(Debug, Clone)]
-pub(super) struct Gap {
-    /// Behind which number.
-    head: u64,
-    /// Since when, in milliseconds.
-    since: u64,
-    /// The lowest number behind it that was offered, by whom, and when last: that much of it is not missing everywhere.
-    offered: Option<(u64, PeerId, u64)>,
-    /// Numbers behind it that are known to be for us, the lowest: these are nothing that can be jumped over, also once the gap is shorter.
-    ours: BTreeSet<u64>,
-    /// Since when there were such, in milliseconds: an author who says the rest of it line by line holds nobody up for longer than anybody
-    /// is waited for.
-    ours_since: u64,
-}
-
-impl Gap {
-    /// What is missing behind a number, after what was missing before.
-    fn behind(head: u64, before: Option<&Gap>, now: u64) -> Self {
-        match before {
-            Some(gap) if gap.head == head => gap.clone(),
-            _ => {
-                let beyond = |seq: &u64| *seq > head;
-                let ours = before.map(|gap| gap.ours.iter().copied().filter(beyond).collect()).unwrap_or_default();
-                let ours_since = before.map_or(now, |gap| gap.ours_since);
-                Gap { head, since: now, offered: None, ours, ours_since }
-            }
-        }
-    }
-
-    /// The first number after this one that is known to be for us, unless it has been waited for for as long as anybody is.
-    fn first_of_ours(&self, after: u64, now: u64) -> Option<u64> {
-        let waited = now >= self.ours_since.saturating_add(SILENT_MS);
-        self.ours.range(after.saturating_add(1)..).next().copied().filter(|_| !waited)
-    }
-
-    /// Something behind it is known to be for us.
-    fn note_ours(&mut self, seq: u64, now: u64) {
-        if self.ours.is_empty() {
-            self.ours_since = now;
-        }
-        self.ours.insert(seq);
-        if self.ours.len() > OFFERS_REMEMBERED_MAX {
-            self.ours.pop_last();
-        }
-    }
-}
 
 impl Room {
     /// Tells a member of which logs something is missing here beyond what they have of them, and where what is for them goes on; and
@@ -144,10 +91,8 @@ impl Room {
         let (author, goes_on_at) = (&run.first().author, run.first().seq);
         let (head, now) = (self.log.head_seq(author), ctx.now.mono_ms);
         let mut gap = Gap::behind(head, self.gaps.get(author), now);
-        if goes_on_at > head && gap.offered.is_none_or(|(lowest, ..)| goes_on_at <= lowest) {
-            gap.offered = Some((goes_on_at, *from, now));
-        }
-        if goes_on_at > head && !gap.ours.contains(&goes_on_at) && self.is_ours(ctx, run) {
+        gap.note_offer(goes_on_at, from, now);
+        if !gap.knows_as_ours(goes_on_at) && self.is_ours(ctx, run) {
             gap.note_ours(goes_on_at, now);
         }
         let Gap { since, offered, .. } = gap;
@@ -199,7 +144,7 @@ impl Room {
     /// Whether something has been missing in an author's log for longer than anybody is waited for.
     pub(super) fn has_old_gap(&self, now: Now, author: &PeerId) -> bool {
         let gap = self.gaps.get(author).filter(|gap| gap.head == self.log.head_seq(author));
-        gap.is_some_and(|gap| now.mono_ms >= gap.since.saturating_add(SILENT_MS))
+        gap.is_some_and(|gap| gap.is_old(now.mono_ms))
     }
 
     /// Whether a run is what it says, and for us.

@@ -9,6 +9,7 @@ mod answers;
 mod apart;
 mod arrivals;
 mod feeding;
+mod gap;
 mod hearing;
 mod holes;
 mod hosting;
@@ -196,7 +197,7 @@ pub(super) struct Room {
     /// Entries that something told us names, and that are missing here.
     wanted: BTreeMap<EntryId, Wanted>,
     /// What is missing in each log, and since when.
-    gaps: BTreeMap<PeerId, holes::Gap>,
+    gaps: BTreeMap<PeerId, gap::Gap>,
     /// How much of what came late was given on just now.
     late_passed: Allowance,
     /// How many holes were asked about as they were taken.

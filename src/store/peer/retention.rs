@@ -221,7 +221,7 @@ mod tests {
     use super::*;
     use crate::core::consent::testing::room_of;
     use crate::core::io::Change;
-    use crate::core::log::Next;
+    use crate::core::log::{KeptEntry, Next};
     use crate::identity::{Identity, Signer as _};
     use crate::wire::Roster;
 
@@ -259,6 +259,31 @@ mod tests {
                 row.get(0)
             })
             .unwrap()
+    }
+
+    #[test]
+    fn what_came_late_into_a_log_goes_with_what_follows_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut store, base, people) = history(&dir.path().join("history.db"), 1);
+        let mut elsewhere = PeerStore::in_memory().unwrap();
+        let all = say(&mut elsewhere, &base, &people[0], 1, &["a", "b", "c", "d", "e"]);
+        let keep = |store: &mut PeerStore, which: &[KeptEntry]| {
+            store.apply(&[Change::Entries { room: base.room, entries: which.to_vec() }]).unwrap();
+        };
+        store.all.execute("DELETE FROM run", []).unwrap();
+        keep(&mut store, &all[..1]);
+        keep(&mut store, &all[2..3]);
+        keep(&mut store, &all[3..4]);
+        store.all.execute("UPDATE run SET kept_ms = 0", []).unwrap();
+        keep(&mut store, &all[1..2]);
+        keep(&mut store, &all[4..]);
+        forget(&mut store, Keep { days: Some(30), mb: None }, &people[1].id());
+        let left = store.fetch(&base.room, &people[0].id(), 1).unwrap();
+        assert_eq!(
+            left.iter().map(|kept| kept.entry.seq).collect::<Vec<_>>(),
+            [5],
+            "no hole is left that would be asked about"
+        );
     }
 
     #[test]

@@ -1,20 +1,23 @@
 //! What must hold after every event, whatever the weather and whoever lies. The checks see what honest clients keep, send
 //! and tell, and know what no client knows: who is honest, what each user decided, and what everybody signed.
 
+mod consent;
+mod log;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use p2pchat::core::consent::roster::{is_member, signers, successor};
+use p2pchat::core::consent::roster::{is_member, successor};
 use p2pchat::core::event::Event;
 use p2pchat::core::io::Change;
-use p2pchat::core::log::{KeptEntry, Place};
+use p2pchat::core::log::Place;
 use p2pchat::identity::{PeerId, Scheme};
 use p2pchat::limits::PROMPTS_PER_MINUTE_MAX;
 use p2pchat::wire::{
-    Consent, Decision, DropReason, EntryId, FromServer, PeerMessage, Proposal, ProposalHash, RoomId, Roster,
-    RosterHash, ToServer,
+    Decision, EntryId, FromServer, PeerMessage, Proposal, ProposalHash, RoomId, Roster, RosterHash, ToServer,
 };
 
+use self::log::Skipped;
 use super::disk::Disk;
 
 /// Whether two halves of a room always meet again.
@@ -66,18 +69,6 @@ struct Seen {
     last_told: BTreeMap<(PeerId, RoomId), u64>,
     /// When its user was asked about whom, since it was started.
     prompts: VecDeque<(u64, PeerId)>,
-}
-
-/// An entry that somebody went on without.
-#[derive(Debug)]
-struct Skipped {
-    /// The rule that this breaks, if it could have been had.
-    rule: &'static str,
-    who: usize,
-    room: RoomId,
-    id: EntryId,
-    /// Who wrote what names it, and so had it before.
-    named_by: Option<PeerId>,
 }
 
 /// The one who knows everything.
@@ -251,203 +242,6 @@ impl Checks {
             }
             Change::Gone { room } => drop(self.seen[who].chains.remove(room)),
             _ => {}
-        }
-    }
-
-    fn answered(&mut self, consent: &Consent) {
-        if consent.decision != Decision::Yes {
-            self.noes.entry(consent.proposal).or_default().insert(consent.by);
-        }
-        let said_yes = self.yes.get(&(consent.by, consent.roster)).is_some_and(|all| all.contains(&consent.proposal));
-        let said_no = self.noes.get(&consent.proposal).is_some_and(|noes| noes.contains(&consent.by));
-        let yes = consent.decision == Decision::Yes;
-        if self.is_honest(&consent.by) && ((yes && said_no) || (!yes && said_yes)) {
-            self.fail("nobody says yes and no", format!("{:?} to {:?}", consent.by, consent.proposal));
-        }
-    }
-
-    /// Whether somebody whose yes a proposal needs has refused it.
-    fn is_refused(&self, proposal: &Proposal) -> bool {
-        let Some(base) = self.rosters.get(&proposal.roster()) else { return true };
-        let needed = signers(base, proposal);
-        self.noes.get(&proposal.hash()).is_some_and(|noes| noes.iter().any(|by| needed.contains(by)))
-    }
-
-    /// Whether a proposal keeps fewer of those whom an earlier one keeps.
-    fn narrows(&self, later: &Proposal, earlier: &Proposal) -> bool {
-        let Some(base) = self.rosters.get(&later.roster()) else { return true };
-        // Whoever leaves keeps nobody but itself, and may always do so.
-        if matches!(later, Proposal::Drop(drop) if drop.why == DropReason::Leave) {
-            return true;
-        }
-        let (keeps, kept) = (signers(base, later), signers(base, earlier));
-        let newcomer = usize::from(matches!(earlier, Proposal::Admit(_)));
-        matches!(later, Proposal::Drop(_))
-            && keeps.len() < kept.len() + newcomer
-            && keeps.iter().all(|key| kept.contains(key))
-    }
-
-    fn said_yes(&mut self, who: usize, me: PeerId, proposal: &Proposal, consent: &Consent) {
-        let hash = proposal.hash();
-        if let Proposal::Admit(knock) = proposal
-            && !self.seen[who].let_in.contains(&hash)
-        {
-            let newcomer = knock.unverified().key;
-            self.fail("a yes is the user's", format!("p{who} signed {newcomer:?} in by {hash:?} unasked"));
-        }
-        let earlier = self.yes.get(&(me, consent.roster)).cloned().unwrap_or_default();
-        let known: Vec<&Proposal> = earlier.iter().filter_map(|one| self.proposals.get(one)).collect();
-        let alive = |at: usize| {
-            // It dies by a no of somebody it needs, or by a later signature of one's own that keeps fewer.
-            let died = known[at + 1..].iter().any(|later| self.narrows(later, known[at]));
-            !died && !self.is_refused(known[at]) && !self.narrows(proposal, known[at])
-        };
-        if let Some(live) = (0..known.len()).find(|at| known[*at].hash() != hash && alive(*at)) {
-            let what = format!("p{who} said yes to {hash:?} while {:?} was alive", known[live].hash());
-            return self.fail("one live signature over a roster", what);
-        }
-        self.yes.entry((me, consent.roster)).or_default().push(hash);
-    }
-
-    fn moved(&mut self, who: usize, me: PeerId, room: &RoomId, proposal: &Proposal) {
-        let base = self.roster_of(who, room).cloned();
-        let Some(base) = base else { return self.fail("a step starts from a roster", format!("p{who}")) };
-        let hash = proposal.hash();
-        let next = match successor(&base, proposal, u16::MAX, &*self.scheme) {
-            Ok(next) if is_member(&next, &me) => next,
-            other => return self.fail("a step starts from a roster", format!("p{who} took {hash:?}: {other:?}")),
-        };
-        for by in signers(&base, proposal) {
-            let signed = self.yes.get(&(by, base.hash())).is_some_and(|all| all.contains(&hash));
-            if self.is_honest(&by) && !signed {
-                let by = self.keys[&by];
-                self.fail("everybody who stays has signed", format!("p{who} took {hash:?}, which p{by} never signed"));
-            }
-        }
-        let mine = self.yes.get(&(me, base.hash())).cloned().unwrap_or_default();
-        let later: Vec<&Proposal> =
-            mine.iter().skip_while(|one| **one != hash).skip(1).filter_map(|one| self.proposals.get(one)).collect();
-        for (at, later_one) in later.iter().enumerate() {
-            // It died by a no, or by an even later one that keeps fewer.
-            let died = later[at + 1..].iter().any(|last| self.narrows(last, later_one));
-            if !died && !self.is_refused(later_one) {
-                let later = later_one;
-                let what = format!("p{who} took {hash:?}, and had signed {:?} after it", later.hash());
-                return self.fail("a later signature of one's own is not adopted against", what);
-            }
-        }
-        let at = next.hash();
-        self.rosters.insert(at, next);
-        self.seen[who].chains.entry(*room).or_default().push(at);
-    }
-
-    /// An entry on another branch, which nobody honest has.
-    fn branch(&mut self, who: usize, me: PeerId, room: RoomId, kept: &KeptEntry) {
-        let entry = &kept.entry;
-        let first = self.entries.get(&(room, entry.author, entry.seq));
-        if self.is_honest(&entry.author) && first.is_some_and(|(id, _)| *id != kept.id) {
-            self.fail("an author has one entry under a number", format!("p{who} keeps a branch of {:?}", entry.author));
-        }
-        if !self.rosters.get(&entry.audience).is_some_and(|roster| is_member(roster, &me)) {
-            self.fail("an entry is kept by its audience only", format!("p{who} keeps a branch of {:?}", entry.author));
-        }
-        self.places.entry(kept.id).or_insert((kept.place, room));
-        let seen = &mut self.seen[who];
-        seen.kept.insert(kept.id, self.now);
-        match kept.signature {
-            None => _ = seen.unproven.insert(kept.id, entry.previous),
-            // It proves all that it follows.
-            Some(_) => {
-                let mut before = Some(entry.previous);
-                while let Some(id) = before {
-                    before = seen.unproven.remove(&id);
-                }
-            }
-        }
-    }
-
-    /// What an entry names as seen is there before it, as far as it is for this client.
-    fn parents(&mut self, who: usize, me: PeerId, room: RoomId, kept: &KeptEntry) {
-        self.audiences.insert(kept.id, (kept.entry.audience, (room, kept.entry.author, kept.entry.seq)));
-        let seen = &self.seen[who];
-        let chain = seen.chains.get(&room);
-        let missing = kept.entry.seen.iter().find(|id| {
-            !seen.kept.contains_key(id)
-                && self.audiences.get(id).is_some_and(|(audience, at)| {
-                    chain.is_some_and(|chain| chain.contains(audience))
-                        && self.rosters.get(audience).is_some_and(|roster| is_member(roster, &me))
-                        // Whoever went on without it, when nobody they heard had it, goes on without it here too.
-                        && !seen.holes.contains(at)
-                })
-        });
-        if let (Some(missing), true) = (missing, self.is_honest(&kept.entry.author)) {
-            // Those who have it may be gone, as may those with what is in a hole.
-            let (rule, id) = ("parents come before their children", *missing);
-            let named_by = Some(kept.entry.author);
-            self.skipped.push(Skipped { rule, who, room, id, named_by });
-        }
-        let behind = |id: &&EntryId| self.places.get(id).is_some_and(|(place, at)| *at == room && *place >= kept.place);
-        if let Some(parent) = kept.entry.seen.iter().find(|id| seen.kept.contains_key(id) && behind(id)) {
-            let what = format!("p{who} has {:?} at {:?}, before {parent:?}", kept.id, kept.place);
-            self.fail("parents come before their children", what);
-        }
-        self.seen[who].kept.insert(kept.id, self.now);
-    }
-
-    fn entry(&mut self, who: usize, me: PeerId, room: RoomId, kept: &KeptEntry) {
-        let entry = &kept.entry;
-        let at = (room, entry.author, entry.seq);
-        let first = *self.entries.entry(at).or_insert((kept.id, entry.audience));
-        if self.is_honest(&entry.author) && (first.0 != kept.id || (entry.author != me && entry.id() != kept.id)) {
-            self.fail("an author has one entry under a number", format!("p{who} keeps another {at:?}"));
-        }
-        let readable = self.rosters.get(&entry.audience).is_some_and(|roster| is_member(roster, &me));
-        if !readable {
-            self.fail("an entry is kept by its audience only", format!("p{who} keeps {at:?}"));
-        }
-        let (place, _) = *self.places.entry(kept.id).or_insert((kept.place, room));
-        if place != kept.place {
-            self.fail("an entry has one place", format!("p{who}: {at:?} at {:?}, elsewhere {place:?}", kept.place));
-        }
-        self.parents(who, me, room, kept);
-        let head = self.seen[who].heads.get(&(room, entry.author)).copied().unwrap_or(0);
-        if head >= entry.seq {
-            if !self.seen[who].holes.remove(&at) {
-                self.fail("a log grows by one", format!("p{who}: {at:?} after {head}"));
-            }
-            self.seen[who].filled.insert(kept.id);
-            return;
-        }
-        self.seen[who].heads.insert((room, entry.author), entry.seq);
-        self.seen[who].holes.extend((head + 1..entry.seq).map(|seq| (room, entry.author, seq)));
-        let chain = self.seen[who].chains.get(&room);
-        for skipped in head + 1..entry.seq {
-            let Some((id, audience)) = self.entries.get(&(room, entry.author, skipped)) else { continue };
-            let mine = chain.is_some_and(|chain| chain.contains(audience))
-                && self.rosters.get(audience).is_some_and(|roster| is_member(roster, &me));
-            if self.is_honest(&entry.author) && mine {
-                let rule = "an author's log has no holes";
-                self.skipped.push(Skipped { rule, who, room, id: *id, named_by: None });
-            }
-        }
-    }
-
-    /// Entries that somebody went on without just now, which is wrong if anybody they hear, and who could speak, has had one for long enough, since `then`, to
-    /// have said so.
-    pub fn judge_skipped(&mut self, then: u64, hears: impl Fn(usize, usize) -> bool) {
-        for Skipped { rule, who, room, id, named_by } in std::mem::take(&mut self.skipped) {
-            let roster = self.roster_of(who, &room);
-            let could_give = |(key, other): (&PeerId, &usize)| {
-                self.honest[*other]
-                    && self.seen[*other].kept.get(&id).is_some_and(|since| *since <= then || named_by == Some(*key))
-                    && !self.seen[*other].unproven.contains_key(&id)
-                    && roster.is_some_and(|roster| is_member(roster, key))
-                    && hears(who, *other)
-            };
-            let giver = self.keys.iter().find(|giver| could_give(*giver)).map(|(_, other)| *other);
-            if let Some(giver) = giver {
-                self.fail(rule, format!("p{who} goes on without {id:?}, which p{giver} has"));
-            }
         }
     }
 
