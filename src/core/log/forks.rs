@@ -79,7 +79,10 @@ impl Forks {
     fn way_back<'k>(&'k self, end: &'k KeptEntry, to: &EntryId) -> Option<Vec<&'k KeptEntry>> {
         let mut way = vec![end];
         while way[way.len() - 1].id != *to {
-            way.push(self.entries.get(&way[way.len() - 1].entry.previous).filter(|_| way.len() < RUN_ENTRIES_MAX)?);
+            let after = way[way.len() - 1];
+            let before = self.entries.get(&after.entry.previous).filter(|_| way.len() < RUN_ENTRIES_MAX)?;
+            // One run holds both.
+            way.push(Some(before).filter(|before| Run::goes_on(&before.entry, &before.id, &after.entry))?);
         }
         way.reverse();
         Some(way)

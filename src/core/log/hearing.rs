@@ -86,6 +86,8 @@ enum Stand {
     Forked(u64),
     /// This is not here, which it names; or the store has not said yet whether this, itself, is here.
     Waits(EntryId),
+    /// This waits here, which comes before it in the author's log, over what is for others: nothing that it names.
+    Behind(EntryId),
     /// It names an entry that can't be the one before it.
     Broken,
 }
@@ -293,14 +295,17 @@ impl Log {
             let stand = self.stand(kept, eyes);
             match stand {
                 Stand::Waits(on) => {
-                    self.held.wait(id, on);
+                    open.extend(self.held.wait(id, on));
+                    continue;
+                }
+                Stand::Behind(on) => {
+                    open.extend(self.held.wait_behind(id, on));
                     continue;
                 }
                 Stand::Known => drop(self.held.remove(&id)),
                 Stand::Broken => {
                     self.held.remove(&id);
                     heard.blamed.push((author, Misdeed::BrokenChain));
-                    continue;
                 }
                 Stand::Next(_) | Stand::Fills(_) | Stand::Forked(_) => {
                     if matches!(stand, Stand::Forked(_)) && self.accused.insert(author) {
@@ -376,10 +381,10 @@ impl Log {
             head.id == entry.previous || (entry.seq > head.entry.seq + 1 && self.before(entry).is_none())
         });
         // A jump over what is for others leaves out nothing that is for us and waits for something else.
-        if next && !self.accused.contains(&entry.author) {
+        if next && !self.accused.contains(&entry.author) && !self.held.is_freed(&kept.id) {
             let here = head.map_or(0, |head| head.entry.seq);
             if let Some(skipped) = self.held.between(&entry.author, here, entry.seq) {
-                return Stand::Waits(skipped);
+                return Stand::Behind(skipped);
             }
         }
         let depth = self.depth(entry);
@@ -423,9 +428,8 @@ impl Log {
             return Some(entry.previous);
         }
         // What waits here itself is waited for, also if it was given up before it came.
-        let unknown = |id: &&EntryId| {
-            self.places.get(id).is_none() && (self.held.get(id).is_some() || !self.places.is_excused(id))
-        };
+        let comes = |id: &EntryId| self.held.get(id).is_some() && !self.places.is_waived(id);
+        let unknown = |id: &&EntryId| self.places.get(id).is_none() && (comes(id) || !self.places.is_excused(id));
         // Of an audience that we have no record of, we know nothing that was said.
         let awaited = self.may_have(eyes, &entry.audience) && !planted::is(Bug::SeenNotAwaited);
         entry.seen.iter().find(unknown).filter(|_| awaited).copied()

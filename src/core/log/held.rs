@@ -25,6 +25,10 @@ pub(super) struct Held {
     /// Those of them that do not wait here themselves, or wait for what the store says of themselves: few, where a busy room has
     /// thousands that wait each for the one before.
     missing: BTreeSet<EntryId>,
+    /// Those that wait for what they don't name, since it comes before them in their author's log: few, and none in most rooms.
+    behind: BTreeSet<EntryId>,
+    /// Those of them that would have waited for themselves in the end: they don't wait for such any more.
+    freed: BTreeSet<EntryId>,
 }
 
 /// What waits of one author.
@@ -63,10 +67,63 @@ impl Held {
         true
     }
 
-    /// An entry waits for another one, or for what the store says of itself.
-    pub(super) fn wait(&mut self, id: EntryId, on: EntryId) {
+    /// An entry waits for another one, or for what the store says of itself. What an entry names never names it in turn, but what it waits
+    /// behind may, by a liar's hand, and then each would wait for the other for ever: whatever waits behind something on that way does so no
+    /// longer, and is to be looked at again.
+    #[must_use]
+    pub(super) fn wait(&mut self, id: EntryId, on: EntryId) -> Option<EntryId> {
+        let freed = self.on_the_way(&on, &id).and_then(|way| way.into_iter().find(|one| self.behind.contains(one)));
+        if let Some(freed) = &freed {
+            self.stop_waiting(freed);
+            self.freed.insert(*freed);
+        }
         self.waits_for.entry(on).or_default().insert(id);
         self.waits_on.insert(id, on);
+        note_missing(&mut self.missing, &self.by_id, &self.waits_for, on);
+        freed
+    }
+
+    /// An entry waits for another one that comes before it in their author's log, and that it doesn't name; unless that would wait for
+    /// it: then it is to be looked at again, and doesn't wait for such any more.
+    #[must_use]
+    pub(super) fn wait_behind(&mut self, id: EntryId, on: EntryId) -> Option<EntryId> {
+        self.behind.insert(id);
+        if self.on_the_way(&on, &id).is_some() {
+            self.behind.remove(&id);
+            self.freed.insert(id);
+            return Some(id);
+        }
+        self.wait(id, on)
+    }
+
+    /// Whether an entry doesn't wait behind others any more.
+    pub(super) fn is_freed(&self, id: &EntryId) -> bool {
+        self.freed.contains(id)
+    }
+
+    /// What waits for what, from one entry to another, if the one waits for the other in the end. Nothing where all wait for what they name only.
+    fn on_the_way(&self, from: &EntryId, to: &EntryId) -> Option<Vec<EntryId>> {
+        let mut way = vec![*from];
+        while !self.behind.is_empty() && way.len() <= self.by_id.len() {
+            match self.waits_on.get(&way[way.len() - 1]) {
+                Some(on) if on == to => return Some(way),
+                Some(on) => way.push(*on),
+                None => break,
+            }
+        }
+        None
+    }
+
+    /// An entry waits for nothing any more.
+    fn stop_waiting(&mut self, id: &EntryId) {
+        self.behind.remove(id);
+        let Some(on) = self.waits_on.remove(id) else { return };
+        if let Some(waiting) = self.waits_for.get_mut(&on) {
+            waiting.remove(id);
+            if waiting.is_empty() {
+                self.waits_for.remove(&on);
+            }
+        }
         note_missing(&mut self.missing, &self.by_id, &self.waits_for, on);
     }
 
@@ -87,7 +144,10 @@ impl Held {
     pub(super) fn released_by(&mut self, id: &EntryId) -> BTreeSet<EntryId> {
         let released = self.waits_for.remove(id).unwrap_or_default();
         self.missing.remove(id);
-        released.iter().for_each(|id| _ = self.waits_on.remove(id));
+        for id in &released {
+            self.waits_on.remove(id);
+            self.behind.remove(id);
+        }
         released
     }
 
@@ -126,22 +186,15 @@ impl Held {
 
     /// Holds an entry no longer: nothing is to be asked for on its account.
     fn let_go(&mut self, id: &EntryId) {
-        if let Some(on) = self.waits_on.get(id)
-            && let Some(waiting) = self.waits_for.get_mut(on)
-        {
-            waiting.remove(id);
-            let on = *on;
-            if waiting.is_empty() {
-                self.waits_for.remove(&on);
-            }
-            note_missing(&mut self.missing, &self.by_id, &self.waits_for, on);
-        }
+        self.stop_waiting(id);
         self.remove(id);
     }
 
     /// Takes an entry out.
     pub(super) fn remove(&mut self, id: &EntryId) -> Option<KeptEntry> {
         self.waits_on.remove(id);
+        self.behind.remove(id);
+        self.freed.remove(id);
         let (author, seq) = self.by_id.remove(id)?;
         note_missing(&mut self.missing, &self.by_id, &self.waits_for, *id);
         let waiting = self.authors.get_mut(&author)?;
@@ -208,6 +261,30 @@ mod tests {
     }
 
     #[test]
+    fn nothing_waits_for_itself_in_the_end() {
+        // A liar's fifth entry names another author's, which names the liar's eighth, which comes behind the fifth.
+        let (fifth, other, eighth) = (5, 100, 8);
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut held = Held::default();
+            for number in [fifth, other, eighth] {
+                assert!(held.hold(ANN, VecDeque::from([kept(number)])));
+            }
+            let mut freed = Vec::new();
+            for step in order {
+                freed.extend(match step {
+                    0 => held.wait(id(fifth), id(other)),
+                    1 => held.wait(id(other), id(eighth)),
+                    _ => held.wait_behind(id(eighth), id(fifth)),
+                });
+            }
+            assert_eq!(freed, [id(eighth)], "{order:?}");
+            assert!(held.is_freed(&id(eighth)));
+            assert_eq!(held.kept_by(&id(fifth)), Some(id(eighth)));
+            assert_eq!(held.released_by(&id(eighth)), [id(other)].into(), "it can be taken, and lets go the others");
+        }
+    }
+
+    #[test]
     fn what_is_missing_is_what_is_waited_for_and_does_not_wait_itself() {
         let mut held = Held::default();
         // Every order of a few steps, told by a number: hold, wait for another or for the store, come, go.
@@ -220,7 +297,7 @@ mod tests {
                 0 => _ = held.hold(ANN, VecDeque::from([kept(one)])),
                 // Each waits for one thing at a time.
                 1 if held.get(&id(one)).is_some() && !held.waits_on.contains_key(&id(one)) => {
-                    held.wait(id(one), if other % 8 == 0 { id(one) } else { id(other) });
+                    let _ = held.wait(id(one), if other % 8 == 0 { id(one) } else { id(other) });
                 }
                 2 => _ = held.released_by(&id(other)),
                 3 if steps & 64 == 0 => held.let_go(&id(one)),

@@ -84,7 +84,7 @@ fn what_comes_next_finds_room_though_a_log_waits_far_ahead() {
         if !held.hold(author, [kept.clone()].into()) {
             break;
         }
-        held.wait(kept.id, EntryId([7; 32]));
+        assert_eq!(held.wait(kept.id, EntryId([7; 32])), None);
         waiting += 1;
     }
     assert!(waiting > 100 && waiting < 300, "{waiting}");

@@ -144,6 +144,11 @@ impl Log {
         self.places.get(id)
     }
 
+    /// Whether an entry waits here.
+    pub fn holds(&self, id: &EntryId) -> bool {
+        self.held.get(id).is_some()
+    }
+
     /// What waits for this entry. Of authors with branches nothing, since a number does not tell which is meant.
     pub fn naming(&self, id: &EntryId) -> impl Iterator<Item = &Entry> {
         let waiting = self.held.waiting_for(id).map(|kept| &*kept.entry);

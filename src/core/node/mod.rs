@@ -372,6 +372,7 @@ impl Node {
                 room.resend_due(&mut ctx);
                 room.past_due(&mut ctx);
                 room.wants_due(&mut ctx);
+                room.holes_due(&mut ctx);
                 room.link_states_due(&mut ctx);
                 room.pulls_due(&mut ctx);
                 room.arrivals_due(&mut ctx);

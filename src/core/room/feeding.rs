@@ -280,8 +280,13 @@ impl Room {
     pub(super) fn talk_due(&self) -> Option<u64> {
         let resends = self.readers.values().filter_map(super::reader::Reader::resend_due);
         let catching_up = self.readers.values().filter_map(|reader| reader.catch_up_at);
-        let later =
-            self.wanted_due().into_iter().chain(self.unlevel_due()).chain(self.gossip_due).chain(self.private_due());
+        let later = self
+            .wanted_due()
+            .into_iter()
+            .chain(self.answers_due())
+            .chain(self.unlevel_due())
+            .chain(self.gossip_due)
+            .chain(self.private_due());
         let overlay = self.web.due().into_iter().chain(self.arrivals_at).chain(self.pulls_next()).chain(catching_up);
         resends.chain(self.frontier_due).chain(self.early_until).chain(later).chain(overlay).min()
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Ctx, Room};
+use super::{Ctx, Reader, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::event::Misdeed;
 use crate::core::io::Change;
@@ -81,7 +81,18 @@ impl Room {
 
     fn hold_early(&mut self, ctx: &mut Ctx<'_>, from: PeerId, run: Run) {
         // Whom it is for may never be found out, and is not waited for where it was the answer to a question about a hole.
-        self.ask_behind(ctx, &from, run.last().author, run.last().seq);
+        let (author, last) = (run.last().author, run.last().seq);
+        let asked = |reader: &Reader| reader.unread.get(&author).is_some_and(|seq| *seq >= last);
+        if !self.readers.get(&from).is_some_and(asked)
+            && self.ask_behind(ctx, &from, author, last)
+            && let Some(reader) = self.readers.get_mut(&from)
+        {
+            reader.unread.insert(author, last);
+        }
+        let tip = |run: &Run| run.ids()[run.ids().len() - 1];
+        if self.early.iter().any(|(giver, other)| *giver == from && tip(other) == tip(&run)) {
+            return;
+        }
         // Our own must not be crowded out: they say which numbers are used.
         if self.early.len() >= EARLY_RUNS_MAX
             && run.first().author == ctx.me()

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::gap::{Gap, SILENT_MS};
+use super::reader::Hole;
 use super::{Ctx, Reader, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::log::{AuthorLog, Heard, KeptEntry, Next, run_of};
 use crate::core::time::Now;
 use crate::identity::PeerId;
 use crate::limits::{HOLES_ASKED_MAX, LATE_BYTES_PER_SECOND_MAX, RUN_BYTES_MAX};
-use crate::wire::{Few, PeerMessage, Roster, Run};
+use crate::wire::{Entry, Few, PeerMessage, Roster, Run};
 
 /// Milliseconds that members who have a seat and no link with us have to come with what is missing.
 const COMES_WITHIN_MS: u64 = 60_000;
@@ -19,6 +20,9 @@ const ASK_AGAIN_MS: u64 = 5_000;
 
 /// Members who are asked about a hole when it is taken.
 const ASKED_ABOUT_HOLE: usize = 4;
+
+/// Milliseconds after which what was asked beyond what is given in a second is answered.
+const ANSWER_LATER_MS: u64 = 1_000;
 
 /// Bytes for which a question about a hole counts of which there is nothing: it took a look.
 const NOTHING_COSTS_BYTES: usize = 1024;
@@ -153,6 +157,11 @@ impl Room {
         readable && run.tip().verify(ctx.scheme).is_ok()
     }
 
+    /// Whether an entry goes on from something that is here, or waits here, on whichever branch: it leaves out nothing.
+    fn goes_on_here(&self, entry: &Entry) -> bool {
+        self.log.known(&entry.previous).is_some() || self.log.holds(&entry.previous)
+    }
+
     /// Whether a run jumps over something that was offered before, and could not be taken for what is missing before it. That something
     /// directly before the run is for others says nothing of what was said before that. Nobody is made to wait for it for ever.
     pub(super) fn jumps_over_ours(&self, now: Now, run: &Run) -> bool {
@@ -162,7 +171,7 @@ impl Room {
             return false;
         }
         let log = self.log.author(&first.author);
-        let taken = log.is_some_and(|log| log.has_hole_before(first.seq)) || self.log.known(&first.previous).is_some();
+        let taken = self.goes_on_here(first) || log.is_some_and(|log| log.has_hole_before(first.seq));
         let ours = gap.first_of_ours(self.log.head_seq(&first.author), now.mono_ms);
         !taken && ours.is_some_and(|ours| ours < first.seq)
     }
@@ -202,7 +211,7 @@ impl Room {
     }
 
     /// We just went on without something: members who are past it may have come by it since they said that they lack it.
-    pub(super) fn ask_about_hole(&mut self, ctx: &mut Ctx<'_>, hole: (PeerId, u64, u64)) {
+    pub(super) fn ask_about_hole(&mut self, ctx: &mut Ctx<'_>, hole: Hole) {
         let (author, first, last) = hole;
         // Whoever makes us take many has each of them answered from all sides.
         if first > last || !self.holes_asked.takes(ctx.now, 1, HOLES_ASKED_MAX, 1_000) {
@@ -231,24 +240,29 @@ impl Room {
         }
         for (author, seq) in newest {
             if let Some(giver) = self.late_from.get(&author) {
-                self.ask_behind(ctx, giver, author, seq);
+                _ = self.ask_behind(ctx, giver, author, seq);
             }
         }
     }
 
     /// Somebody gave us something out of a hole: they are asked for what is missing behind this number, as far as the hole goes.
-    pub(super) fn ask_behind(&self, ctx: &mut Ctx<'_>, giver: &PeerId, author: PeerId, seq: u64) {
+    /// Whether they were.
+    pub(super) fn ask_behind(&self, ctx: &mut Ctx<'_>, giver: &PeerId, author: PeerId, seq: u64) -> bool {
         let behind = seq.saturating_add(1);
         let rest = self.log.holes(&author, (seq, u64::MAX)).find(|(first, last)| (*first..=*last).contains(&behind));
-        if let Some((_, last)) = rest.filter(|_| self.readers.contains_key(giver)) {
-            let rest = Few::first_of([(author, behind, last)]);
-            ctx.tell_peer(giver, PeerMessage::Holes((self.id(), rest)));
-        }
+        let Some((_, last)) = rest.filter(|_| self.readers.contains_key(giver)) else { return false };
+        let rest = Few::first_of([(author, behind, last)]);
+        ctx.tell_peer(giver, PeerMessage::Holes((self.id(), rest)));
+        true
     }
 
     /// A member went on without these numbers: they are given the first run of each that we have and they may have.
-    pub fn on_holes(&mut self, ctx: &mut Ctx<'_>, from: PeerId, holes: &[(PeerId, u64, u64)]) {
-        for (author, first, last) in holes {
+    pub fn on_holes(&mut self, ctx: &mut Ctx<'_>, from: PeerId, holes: &[Hole]) {
+        for (at, (author, first, last)) in holes.iter().enumerate() {
+            // Of what was for others there is nothing, but to find that out takes a look.
+            if !self.may_answer(ctx, &from, NOTHING_COSTS_BYTES) {
+                return self.answer_later(ctx, &from, &holes[at..]);
+            }
             let log = self.log.author(author);
             let next = log.map(|log| log.next_for(&from, first.saturating_sub(1), &self.audiences()));
             let next = next.filter(|next| match next {
@@ -256,11 +270,9 @@ impl Room {
                 Next::Fetch(seq) => seq <= last,
                 Next::Nothing => false,
             });
-            // Each may be answered by a whole run, which goes beside what they are fed and its window; of what was for others there is nothing.
-            let costs = if next.is_some() { RUN_BYTES_MAX } else { NOTHING_COSTS_BYTES };
-            let Some(reader) = self.readers.get_mut(&from) else { return };
-            if !reader.holes_answered.takes(ctx.now, costs, LATE_BYTES_PER_SECOND_MAX, 1_000) {
-                return;
+            // Each may be answered by a whole run, which goes beside what they are fed and its window.
+            if next.is_some() && !self.may_answer(ctx, &from, RUN_BYTES_MAX) {
+                return self.answer_later(ctx, &from, &holes[at..]);
             }
             match next {
                 Some(Next::Run(run)) => self.show(ctx, &from, &run),
@@ -268,6 +280,35 @@ impl Room {
                 Some(Next::Nothing) | None => {}
             }
         }
+    }
+
+    /// Whether a member may be given so much of holes now.
+    fn may_answer(&mut self, ctx: &Ctx<'_>, peer: &PeerId, bytes: usize) -> bool {
+        let reader = self.readers.get_mut(peer);
+        reader.is_some_and(|reader| reader.holes_answered.takes(ctx.now, bytes, LATE_BYTES_PER_SECOND_MAX, 1_000))
+    }
+
+    /// What a member asked about holes is answered when they may be given more: who fills one asks for the rest in turn, and would stop there.
+    fn answer_later(&mut self, ctx: &Ctx<'_>, peer: &PeerId, holes: &[Hole]) {
+        let Some(reader) = self.readers.get_mut(peer) else { return };
+        let (_, later) = reader.holes_later.get_or_insert_with(|| (ctx.now.after_ms(ANSWER_LATER_MS), Vec::new()));
+        later.extend_from_slice(holes);
+        later.truncate(HOLES_ASKED_MAX);
+    }
+
+    /// Time passed: answers that had to wait.
+    pub fn holes_due(&mut self, ctx: &mut Ctx<'_>) {
+        let due = |(at, _): &mut (u64, Vec<_>)| *at <= ctx.now.mono_ms;
+        let due =
+            self.readers.iter_mut().filter_map(|(peer, reader)| Some((*peer, reader.holes_later.take_if(due)?.1)));
+        for (peer, holes) in due.collect::<Vec<_>>() {
+            self.on_holes(ctx, peer, &holes);
+        }
+    }
+
+    /// When answers that had to wait are due.
+    pub(super) fn answers_due(&self) -> Option<u64> {
+        self.readers.values().filter_map(|reader| reader.holes_later.as_ref()).map(|(at, _)| *at).min()
     }
 
     /// What came into a hole here is given on to those who have more of that log: they may have gone on without it as we had, and
@@ -304,8 +345,7 @@ impl Room {
         let next = self.log.head_seq(&first.author).saturating_add(1);
         let floor = self.readers.get(from).and_then(|reader| reader.floors.get(&first.author));
         let taken = log.is_some_and(|log| log.has_hole_before(first.seq));
-        // What goes on from something that is here leaves out nothing, on whichever branch that is.
-        let taken = taken || self.log.known(&first.previous).is_some();
+        let taken = taken || self.goes_on_here(first);
         // Where a hole is taken up to what they have, they may well leave out what comes after it: we may not know whom that was for.
         let waits_from = log.map_or(next, AuthorLog::waits_from);
         if taken || first.seq <= next || floor.is_none_or(|floor| *floor <= waits_from) {

@@ -8,6 +8,9 @@ use crate::identity::PeerId;
 use crate::limits::{HELD_BYTES_MAX, ROOM_SIZE_MAX, RUN_BYTES_MAX};
 use crate::wire::{EntryId, Run};
 
+/// Numbers of an author's log that somebody went on without: whose, from which one to which one.
+pub(super) type Hole = (PeerId, u64, u64);
+
 /// First and longest time without an acknowledgement after which what was sent is taken for lost and sent again, in
 /// milliseconds; doubled each time, since a member may have a reason not to take it.
 const RESEND_MS: (u64, u64) = (5_000, 60_000);
@@ -38,6 +41,10 @@ pub(super) struct Reader {
     pub told_floors: BTreeMap<PeerId, u64>,
     /// What they are given of holes they asked about.
     pub holes_answered: Allowance,
+    /// Holes they asked about and more was asked of us than is given at once, and when the answers are due.
+    pub holes_later: Option<(u64, Vec<Hole>)>,
+    /// Up to which number of each author's log they gave us what is for nobody we know: they were asked for what is behind that.
+    pub unread: BTreeMap<PeerId, u64>,
     /// Entries they asked for by id that the store was asked for: whose, and which number.
     pub looking: BTreeSet<(PeerId, u64)>,
     /// Entries they asked for by id that the store is to say where they stand.

@@ -109,17 +109,23 @@ impl PeerStore {
                 done = true;
                 break;
             }
-            forgotten += run.entries.len();
-            done = forgotten < FORGOTTEN_AT_ONCE_MAX;
-            over -= size_of(&run);
             // What came late into a log stands in a later row than what follows it. Were it left, what goes now would be a hole, and asked for.
-            for earlier in before(&transaction, &room, &run)? {
+            let late = before(&transaction, &room, &run)?;
+            let more_late = late.len() >= FORGOTTEN_AT_ONCE_MAX;
+            for earlier in late {
                 forgotten += earlier.entries.len();
                 over -= size_of(&earlier);
                 index::forget_run(&transaction, &earlier)?;
                 transaction.prepare_cached("DELETE FROM run WHERE number = ?")?.execute([earlier.number])?;
                 gone.insert(earlier.number);
             }
+            if more_late {
+                done = false;
+                break;
+            }
+            forgotten += run.entries.len();
+            done = forgotten < FORGOTTEN_AT_ONCE_MAX;
+            over -= size_of(&run);
             index::forget_run(&transaction, &run)?;
             if newest {
                 let ours = run.entries.last().is_some_and(|kept| kept.entry.author == *me);
@@ -182,11 +188,14 @@ fn oldest_of(from: &Connection, room: &RoomId, me: &PeerId) -> Result<Vec<(KeptR
     Ok(oldest)
 }
 
-/// What is before a row in its author's log.
+/// The first rows of what is before a row in its author's log, as many as are forgotten at once.
 fn before(from: &Connection, room: &RoomId, run: &KeptRun) -> Result<Vec<KeptRun>, StoreError> {
     let Some(first) = run.entries.first().filter(|_| !run.forked) else { return Ok(Vec::new()) };
-    let query = "SELECT * FROM run WHERE room = ? AND author = ? AND forked = 0 AND first < ? AND entries IS NOT NULL";
-    super::rows_of(from, query, params![room.0, first.entry.author.0, rows::as_stored(first.entry.seq)], kept_run)
+    let query = format!(
+        "SELECT * FROM run WHERE room = ? AND author = ? AND forked = 0 AND first < ? AND entries IS NOT NULL
+         ORDER BY first LIMIT {FORGOTTEN_AT_ONCE_MAX}"
+    );
+    super::rows_of(from, &query, params![room.0, first.entry.author.0, rows::as_stored(first.entry.seq)], kept_run)
 }
 
 /// A place that is no longer the end of its log goes too.
