@@ -39,12 +39,15 @@ fn part(buffer: &mut Buffer, from: u16, area: Rect, text: &str, style: Style) ->
     if isolated {
         pending.push(ISOLATE.0);
     }
-    for cluster in text.graphemes(true) {
-        // Whatever was escaped holds none; this is the last wall.
-        if cluster.chars().any(char::is_control) {
-            continue;
-        }
-        let cluster = &*agreed(cluster);
+    // Whatever was escaped holds no control characters; this is the last wall.
+    let clusters = text.graphemes(true).filter(|cluster| !cluster.chars().any(char::is_control));
+    // What is drawn as two letters takes two cells: what is written over the first only would leave the second.
+    let parts = clusters.flat_map(|cluster| {
+        let drawn = agreed(cluster);
+        drawn.graphemes(true).map(str::to_owned).collect::<Vec<_>>()
+    });
+    for cluster in parts {
+        let cluster = &*cluster;
         let width = u16::try_from(cluster.width()).unwrap_or(u16::MAX);
         if width == 0 {
             pending.push_str(cluster);
@@ -142,6 +145,6 @@ mod tests {
         let text = format!("{family}\u{1f1e9}\u{1f1ea} ok");
         let columns = row(&mut buffer, Rect::new(0, 0, 12, 1), std::iter::once((text.as_str(), Style::new())));
         assert_eq!(columns, 7);
-        assert_eq!(buffer[(2, 0)].symbol(), "DE");
+        assert_eq!((buffer[(2, 0)].symbol(), buffer[(3, 0)].symbol()), ("D", "E"), "a cell each");
     }
 }
