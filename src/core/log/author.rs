@@ -73,7 +73,7 @@ impl AuthorLog {
         let recent_bytes = recent.iter().map(bytes_of).sum();
         let forks = Forks::reopen(forks);
         let mut spans = Spans::new(audiences);
-        for (before, after) in recent.iter().zip(recent.iter().skip(1)) {
+        for (before, after) in jumps(recent.iter()) {
             spans.put(before.entry.seq.saturating_add(1), after.entry.seq, NOBODY);
         }
         let mut log = AuthorLog { recent: recent.into(), recent_bytes, spans, hole_to: 0, forks };
@@ -84,6 +84,11 @@ impl AuthorLog {
     /// The newest entries, oldest first.
     pub fn newest(&self) -> impl DoubleEndedIterator<Item = &KeptEntry> + Clone {
         self.recent.iter()
+    }
+
+    /// Those of the newest entries that leave out numbers before them.
+    pub(super) fn after_jumps(&self) -> impl Iterator<Item = &KeptEntry> {
+        jumps(self.recent.iter()).map(|(_, after)| after)
     }
 
     /// The number of the oldest entry; 1 for none.
@@ -273,6 +278,14 @@ impl AuthorLog {
             (last > after && may_read(rosters, audience, reader)).then_some(first.max(after.saturating_add(1)))
         })
     }
+}
+
+/// Neighbours of one log, oldest first, between which numbers are left out.
+fn jumps<'k>(
+    entries: impl Iterator<Item = &'k KeptEntry> + Clone,
+) -> impl Iterator<Item = (&'k KeptEntry, &'k KeptEntry)> {
+    let pairs = entries.clone().zip(entries.skip(1));
+    pairs.filter(|(before, after)| before.entry.seq.saturating_add(1) < after.entry.seq)
 }
 
 /// Bytes that an entry takes in memory, about: its text, and what stands around it.

@@ -431,8 +431,8 @@ impl Log {
         let comes = |id: &EntryId| self.held.get(id).is_some() && !self.places.is_waived(id);
         let unknown = |id: &&EntryId| self.places.get(id).is_none() && (comes(id) || !self.places.is_excused(id));
         // Of an audience that we have no record of, we know nothing that was said.
-        let awaited = self.may_have(eyes, &entry.audience) && !planted::is(Bug::SeenNotAwaited);
-        entry.seen.iter().find(unknown).filter(|_| awaited).copied()
+        let awaited = |_: &&EntryId| self.may_have(eyes, &entry.audience) && !planted::is(Bug::SeenNotAwaited);
+        entry.seen.iter().find(unknown).filter(awaited).copied()
     }
 
     /// How deep an entry stands: as its author says, but below all of the same audience that it names and that is here.

@@ -103,8 +103,11 @@ impl Held {
 
     /// What waits for what, from one entry to another, if the one waits for the other in the end. Nothing where all wait for what they name only.
     fn on_the_way(&self, from: &EntryId, to: &EntryId) -> Option<Vec<EntryId>> {
+        if self.behind.is_empty() {
+            return None;
+        }
         let mut way = vec![*from];
-        while !self.behind.is_empty() && way.len() <= self.by_id.len() {
+        while way.len() <= self.by_id.len() {
             match self.waits_on.get(&way[way.len() - 1]) {
                 Some(on) if on == to => return Some(way),
                 Some(on) => way.push(*on),

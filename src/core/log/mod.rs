@@ -73,11 +73,8 @@ impl Log {
         let audiences = Audiences { chain, past: &past };
         let is_ours = |hash: &RosterHash| audiences.find(hash).is_some_and(|roster| is_member(roster, me));
         for (author, log) in &authors {
-            for (before, after) in log.newest().zip(log.newest().skip(1)) {
-                let behind_hole = before.entry.seq.saturating_add(1) < after.entry.seq;
-                if behind_hole && is_ours(&after.entry.previous_audience) {
-                    places.give_up(after.entry.previous, *author, after.entry.seq - 1);
-                }
+            for after in log.after_jumps().filter(|after| is_ours(&after.entry.previous_audience)) {
+                places.give_up(after.entry.previous, *author, after.entry.seq - 1);
             }
         }
         let forked = authors.iter().filter(|(_, log)| !log.forks().is_empty());

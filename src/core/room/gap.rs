@@ -32,8 +32,8 @@ impl Gap {
         match before {
             Some(gap) if gap.head == head => gap.clone(),
             _ => {
-                let beyond = |seq: &u64| *seq > head;
-                let ours = before.map(|gap| gap.ours.iter().copied().filter(beyond).collect()).unwrap_or_default();
+                let beyond = head.saturating_add(1)..;
+                let ours = before.map(|gap| gap.ours.range(beyond).copied().collect()).unwrap_or_default();
                 let ours_since = before.map_or(now, |gap| gap.ours_since);
                 Gap { head, since: now, offered: None, ours, ours_since }
             }

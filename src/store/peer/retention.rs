@@ -115,8 +115,7 @@ impl PeerStore {
             for earlier in late {
                 forgotten += earlier.entries.len();
                 over -= size_of(&earlier);
-                index::forget_run(&transaction, &earlier)?;
-                transaction.prepare_cached("DELETE FROM run WHERE number = ?")?.execute([earlier.number])?;
+                delete(&transaction, &earlier)?;
                 gone.insert(earlier.number);
             }
             if more_late {
@@ -126,13 +125,13 @@ impl PeerStore {
             forgotten += run.entries.len();
             done = forgotten < FORGOTTEN_AT_ONCE_MAX;
             over -= size_of(&run);
-            index::forget_run(&transaction, &run)?;
             if newest {
+                index::forget_run(&transaction, &run)?;
                 let ours = run.entries.last().is_some_and(|kept| kept.entry.author == *me);
                 runs::keep_only_last(&transaction, &mut run, ours)?;
                 index::index_run(&transaction, &run)?;
             } else {
-                transaction.prepare_cached("DELETE FROM run WHERE number = ?")?.execute([run.number])?;
+                delete(&transaction, &run)?;
             }
         }
         forget_passed(&transaction, &room)?;
@@ -196,6 +195,13 @@ fn before(from: &Connection, room: &RoomId, run: &KeptRun) -> Result<Vec<KeptRun
          ORDER BY first LIMIT {FORGOTTEN_AT_ONCE_MAX}"
     );
     super::rows_of(from, &query, params![room.0, first.entry.author.0, rows::as_stored(first.entry.seq)], kept_run)
+}
+
+/// A row goes, and what the indexes say of it.
+fn delete(from: &Connection, run: &KeptRun) -> Result<(), StoreError> {
+    index::forget_run(from, run)?;
+    from.prepare_cached("DELETE FROM run WHERE number = ?")?.execute([run.number])?;
+    Ok(())
 }
 
 /// A place that is no longer the end of its log goes too.

@@ -258,9 +258,9 @@ impl World {
             self.checks.kept(self.now, who, me, change);
             let (net, people, then) = (&self.net, &self.people, self.now.saturating_sub(TOLD_WITHIN_MS));
             // Whose disk refuses says nothing, nor who is not back in the room.
-            let here = |user: &User| user.in_room && user.in_since <= then;
-            let speaks = |who: usize| people[who].busy_until <= then && here(&people[who].user);
             let takes = |who: usize| people[who].busy_until <= then;
+            let here = |user: &User| user.in_room && user.in_since <= then;
+            let speaks = |who: usize| takes(who) && here(&people[who].user);
             let hears = |one, other| takes(one) && speaks(other) && net.have_heard_since(one, other, then);
             self.checks.judge_skipped(then, hears);
             if let Change::Moved { epoch, .. } = change {

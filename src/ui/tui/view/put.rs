@@ -39,15 +39,12 @@ fn part(buffer: &mut Buffer, from: u16, area: Rect, text: &str, style: Style) ->
     if isolated {
         pending.push(ISOLATE.0);
     }
-    // Whatever was escaped holds no control characters; this is the last wall.
-    let clusters = text.graphemes(true).filter(|cluster| !cluster.chars().any(char::is_control));
-    // What is drawn as two letters takes two cells: what is written over the first only would leave the second.
-    let parts = clusters.flat_map(|cluster| {
-        let drawn = agreed(cluster);
-        drawn.graphemes(true).map(str::to_owned).collect::<Vec<_>>()
-    });
-    for cluster in parts {
-        let cluster = &*cluster;
+    // Before it is divided into cells: what is drawn as two letters takes two, or what is written over the first would leave the second.
+    for cluster in agreed(text).graphemes(true) {
+        // Whatever was escaped holds none; this is the last wall.
+        if cluster.chars().any(char::is_control) {
+            continue;
+        }
         let width = u16::try_from(cluster.width()).unwrap_or(u16::MAX);
         if width == 0 {
             pending.push_str(cluster);
@@ -72,19 +69,20 @@ fn part(buffer: &mut Buffer, from: u16, area: Rect, text: &str, style: Style) ->
     x
 }
 
-/// A cluster as terminals agree about its columns. Many draw the parts of a joined one side by side, and each half of a flag by itself: what
+/// A text as terminals agree about its columns. Many draw the parts of a joined one side by side, and each half of a flag by itself: what
 /// is drawn beyond the columns reckoned with stays on the screen, among what others say. So of a joined one the first part is shown, and a
 /// flag as its letters.
-fn agreed(cluster: &str) -> Cow<'_, str> {
-    let first = cluster.split(JOINER).next().unwrap_or(cluster);
+fn agreed(text: &str) -> Cow<'_, str> {
     let letter = |c: char| match u32::from(c).checked_sub(FLAG_A).and_then(|nth| u8::try_from(nth).ok()) {
         Some(nth) if nth < 26 => char::from(b'A' + nth),
         _ => c,
     };
-    match first.chars().any(|c| letter(c) != c) {
-        true => first.chars().map(letter).collect::<String>().into(),
-        false => first.into(),
+    // Nearly all texts are drawn as they are, at every turn.
+    if text.is_ascii() || text.chars().all(|c| c != JOINER && letter(c) == c) {
+        return text.into();
     }
+    let first = |cluster: &'_ str| cluster.chars().take_while(|c| *c != JOINER).map(letter).collect::<String>();
+    text.graphemes(true).map(first).collect::<String>().into()
 }
 
 /// Fills the first row of `area` with a style, then writes `text`.
