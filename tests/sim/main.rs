@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use engine::run::{self, Mode};
 
 /// Seeds that showed a bug once, and which.
-const FOUND: [(u64, &str); 62] = [
+const FOUND: [(u64, &str); 69] = [
     (5, "members who had each heard another made-up drop signed different ones, and nobody was ever dropped"),
     (9, "somebody in doubt about their seat was woken for ever for a drop they may not sign"),
     (13, "a hole was taken in the log of somebody who was about to come back with what was missing"),
@@ -79,6 +79,13 @@ const FOUND: [(u64, &str); 62] = [
     (375703, "prompts that had waited for a disk were taken for being asked at once"),
     (401251, "whoever could not move on yet when they were told what is decided was never told again"),
     (423285, "a hole that ends with something for others was never asked about"),
+    (391118, "of what was offered behind a gap the end was forgotten, and jumped over once the beginning had come"),
+    (488329, "what is missing was asked for again long after less proof would have done"),
+    (573824, "each of many missing entries was waited for as long as the first, one after the other"),
+    (594426, "what a liar's branch waits for was asked for again long after it could be given up"),
+    (611318, "each of many missing entries was waited for as long as the first, also where people talked on"),
+    (711958, "a yes to a knock that a flooded member had no room for stood for ever"),
+    (763014, "two who each waited for what the other had lost waited for the one after the other"),
 ];
 
 /// And in rooms without a server.

@@ -164,6 +164,23 @@ impl Held {
         self.waits_for.get(id).into_iter().flatten().filter_map(|waiting| self.get(waiting))
     }
 
+    /// The authors of what waits for this, or for what waits for it; `None` if that is more than can be gone through in no time.
+    pub(super) fn waiting_in_the_end_for(&self, id: &EntryId) -> Option<BTreeSet<PeerId>> {
+        let (mut authors, mut open) = (BTreeSet::new(), vec![*id]);
+        let mut walked = 0;
+        while let Some(id) = open.pop() {
+            for waiting in self.waits_for.get(&id).into_iter().flatten().filter(|waiting| **waiting != id) {
+                authors.extend(self.by_id.get(waiting).map(|(author, _)| *author));
+                open.push(*waiting);
+                walked += 1;
+            }
+            if walked > CHAIN_WALKED_MAX {
+                return None;
+            }
+        }
+        Some(authors)
+    }
+
     /// The last entry of an author that waits and has a number between these two.
     pub(super) fn between(&self, author: &PeerId, after: u64, before: u64) -> Option<EntryId> {
         let from = (after.saturating_add(1), EntryId([0; 32]));

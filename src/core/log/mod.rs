@@ -157,6 +157,16 @@ impl Log {
         self.held.kept_by(id).filter(|root| root != id)
     }
 
+    /// Whose entries wait for this one, or for what waits for it; `None` if they are too many to go through.
+    pub fn waiting_for(&self, id: &EntryId) -> Option<BTreeSet<PeerId>> {
+        self.held.waiting_in_the_end_for(id)
+    }
+
+    /// Whether anything of an author waits.
+    pub fn has_waiting(&self, author: &PeerId) -> bool {
+        self.held.has_any_of(author)
+    }
+
     /// How far each author's log is here, in ascending order of author.
     pub fn frontier(&self) -> impl Iterator<Item = (PeerId, u64)> + '_ {
         // Of whom there are other branches only, there is no log to count.

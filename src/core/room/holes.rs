@@ -96,8 +96,10 @@ impl Room {
         let (head, now) = (self.log.head_seq(author), ctx.now.mono_ms);
         let mut gap = Gap::behind(head, self.gaps.get(author), now);
         gap.note_offer(goes_on_at, from, now);
-        if !gap.knows_as_ours(goes_on_at) && self.is_ours(ctx, run) {
-            gap.note_ours(goes_on_at, now);
+        // Its end is remembered too: what its beginning waits for may come, and the rest be jumped over.
+        let last = run.last().seq;
+        if !(gap.knows_as_ours(goes_on_at) && gap.knows_as_ours(last)) && self.is_ours(ctx, run) {
+            [goes_on_at, last].into_iter().for_each(|seq| gap.note_ours(seq, now));
         }
         let Gap { since, offered, .. } = gap;
         let ours = gap.first_of_ours(head, now);
@@ -166,14 +168,19 @@ impl Room {
     /// directly before the run is for others says nothing of what was said before that. Nobody is made to wait for it for ever.
     pub(super) fn jumps_over_ours(&self, now: Now, run: &Run) -> bool {
         let first = run.first();
-        let Some(gap) = self.gaps.get(&first.author) else { return false };
         if self.log.is_accused(&first.author) || self.has_old_gap(now, &first.author) {
             return false;
         }
         let log = self.log.author(&first.author);
         let taken = self.goes_on_here(first) || log.is_some_and(|log| log.has_hole_before(first.seq));
-        let ours = gap.first_of_ours(self.log.head_seq(&first.author), now.mono_ms);
-        !taken && ours.is_some_and(|ours| ours < first.seq)
+        !taken && self.is_offered_before(first, now.mono_ms)
+    }
+
+    /// Whether something of the same author from before an entry was offered to us, and waits for what is missing before it.
+    pub(super) fn is_offered_before(&self, entry: &Entry, now_ms: u64) -> bool {
+        let head = self.log.head_seq(&entry.author);
+        let ours = self.gaps.get(&entry.author).and_then(|gap| gap.first_of_ours(head, now_ms));
+        ours.is_some_and(|ours| ours < entry.seq)
     }
 
     /// Whoever gave us this can't give what is before it: members that say they have it are asked, since they leave the

@@ -196,6 +196,8 @@ pub(super) struct Room {
     early: VecDeque<(PeerId, Run)>,
     /// Entries that something told us names, and that are missing here.
     wanted: BTreeMap<EntryId, Wanted>,
+    /// Whose entries went on without something and wait for more, and since when they have waited in all.
+    going_on: BTreeMap<PeerId, u64>,
     /// What is missing in each log, and since when.
     gaps: BTreeMap<PeerId, gap::Gap>,
     /// How much of what came late was given on just now.
@@ -290,6 +292,7 @@ impl Room {
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
             wanted: BTreeMap::new(),
+            going_on: BTreeMap::new(),
             gaps: BTreeMap::new(),
             late_passed: Allowance::default(),
             holes_asked: Allowance::default(),

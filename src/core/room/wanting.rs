@@ -28,6 +28,9 @@ const WANT_AGAIN_MS: (u64, u64) = (5_000, 60_000);
 /// Milliseconds that members who have a seat and no link with us have to come with what is missing.
 const COMES_WITHIN_MS: u64 = 60_000;
 
+/// And for what is missing after something else was given up: they have had their time, but may be gone for a moment only.
+const COMES_BACK_WITHIN_MS: u64 = 10_000;
+
 /// Milliseconds after which a member that never answers is taken to lack what is wanted: honest ones may have it and be
 /// kept from giving it by what comes before, which takes minutes at most.
 const SILENT_MS: u64 = 300_000;
@@ -43,6 +46,9 @@ pub(super) struct Wanted {
     wait_ms: u64,
     /// Since when.
     since: u64,
+    /// Since when what names it has waited, also for what was given up before: nobody has the same time to come for each of many that are
+    /// missing one after the other.
+    waits_since: u64,
     /// Who says that they lack it, and whether they had something by then that names it.
     lack: BTreeMap<PeerId, bool>,
     /// Who gave us something that names it, and so has taken that.
@@ -53,9 +59,25 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    fn new(of: PeerId, at: u64, since: u64, waits_since: u64) -> Self {
+        let (lack, given_by, followed_by) = Default::default();
+        Wanted { of, at, wait_ms: WANT_AGAIN_MS.0, since, waits_since, lack, given_by, followed_by }
+    }
+
     /// Whether those who say nothing of it are not waited for any more.
-    fn is_silent(&self, now_ms: u64) -> bool {
+    fn is_unanswered(&self, now_ms: u64) -> bool {
         now_ms >= self.since.saturating_add(SILENT_MS)
+    }
+
+    /// Whether those who are away have had their time to come with it.
+    fn has_waited(&self, now_ms: u64) -> bool {
+        now_ms >= self.since.saturating_add(COMES_BACK_WITHIN_MS)
+            && now_ms >= self.waits_since.saturating_add(COMES_WITHIN_MS)
+    }
+
+    /// Whether it has been waited for for so long that less is proof, and nobody who is away is waited for any more.
+    fn is_old(&self, now_ms: u64) -> bool {
+        self.has_waited(now_ms) && now_ms >= self.waits_since.saturating_add(SILENT_MS)
     }
 }
 
@@ -67,14 +89,26 @@ impl Room {
             ctx.out.push(Output::LookUp { room: self.id(), ids: look_up, numbers });
         }
         self.wanted.retain(|id, _| ask.contains(id));
+        self.going_on.retain(|author, _| self.log.has_waiting(author));
         let wait = if self.is_large() { WANT_AFTER_LARGE_MS } else { WANT_AFTER_MS };
         let (at, since) = (ctx.now.after_ms(wait), ctx.now.mono_ms);
         for id in ask {
-            let (lack, given_by, followed_by) = Default::default();
-            let new = || Wanted { of: from, at, wait_ms: WANT_AGAIN_MS.0, since, lack, given_by, followed_by };
-            self.wanted.entry(id).or_insert_with(new);
+            if !self.wanted.contains_key(&id) {
+                let waits_since = self.waits_since(&id).unwrap_or(since);
+                self.wanted.insert(id, Wanted::new(from, at, since, waits_since));
+            }
         }
         self.wanted_from = from;
+    }
+
+    /// Since when all have waited who wait for this, if something was given up for each of them before: one of them may have waited for
+    /// ever, by a liar's hand.
+    fn waits_since(&self, id: &EntryId) -> Option<u64> {
+        if self.going_on.is_empty() {
+            return None;
+        }
+        let since = self.log.waiting_for(id)?.into_iter().map(|author| self.going_on.get(&author).copied());
+        since.collect::<Option<Vec<u64>>>()?.into_iter().max()
     }
 
     /// A member gave us this run, and so has all that it names, or has given it up. Their frontier does not tell as much of an author
@@ -157,14 +191,13 @@ impl Room {
         for id in ids {
             // Whoever what names it is not for may be past its number without having taken it; that is no proof, and yet they are not
             // waited for for ever who talk on about what came after it.
-            let silent = self.wanted.get(id).is_some_and(|wanted| wanted.is_silent(ctx.now.mono_ms));
-            let is_for = |hash| silent || self.audience(hash).is_some_and(|roster| is_member(roster, &from));
+            let old = self.wanted.get(id).is_some_and(|wanted| wanted.is_old(ctx.now.mono_ms));
+            let is_for = |hash| old || self.audience(hash).is_some_and(|roster| is_member(roster, &from));
             let mut naming = self.log.naming(id);
             let past_it = naming.any(|entry| reader.has(&entry.author) >= entry.seq && is_for(&entry.audience));
             drop(naming);
             if let Some(wanted) = self.wanted.get_mut(id).filter(|wanted| wanted.of == from) {
-                let past_it =
-                    past_it || wanted.given_by.contains(&from) || silent && wanted.followed_by.contains(&from);
+                let past_it = past_it || wanted.given_by.contains(&from) || old && wanted.followed_by.contains(&from);
                 wanted.lack.insert(from, past_it);
                 if self.readers.keys().any(|peer| !wanted.lack.contains_key(peer)) || past_it {
                     wanted.at = ctx.now.mono_ms;
@@ -177,23 +210,32 @@ impl Room {
     /// Whether no linked member has an entry, although one of them has taken what names it.
     fn is_lost(&self, id: &EntryId, now_ms: u64) -> bool {
         let Some(wanted) = self.wanted.get(id) else { return false };
-        let silent = wanted.is_silent(now_ms);
+        let old = wanted.is_old(now_ms);
         // Whoever has a seat and no link just now may come back with it; they did have it, if they gave us what names it. The word of those
         // who are here, that it is lost, may be a liar's.
-        let waited = now_ms >= wanted.since.saturating_add(COMES_WITHIN_MS);
+        let waited = wanted.has_waited(now_ms);
         let others = self.others(&self.seat.me());
         let mut away = others.iter().filter(|peer| !self.readers.contains_key(peer));
-        if away.any(|peer| !waited || !silent && wanted.given_by.contains(peer)) {
+        if away.any(|peer| !waited || !old && wanted.given_by.contains(peer)) {
             return false;
         }
-        let lacks = |peer: &PeerId| silent || wanted.lack.contains_key(peer);
+        // What comes right after it would be taken, and leave out what is offered to us from before it.
+        let mut after = self.log.naming(id).filter(|entry| entry.previous == *id);
+        if !old && after.any(|entry| self.is_offered_before(entry, now_ms)) {
+            return false;
+        }
+        let lacks = |peer: &PeerId| wanted.is_unanswered(now_ms) || wanted.lack.contains_key(peer);
         self.readers.keys().all(lacks)
             && wanted.lack.iter().any(|(peer, past_it)| *past_it && self.readers.contains_key(peer))
     }
 
     fn give_up_on(&mut self, ctx: &mut Ctx<'_>, lost: &[EntryId]) {
         for id in lost {
-            self.wanted.remove(id);
+            let Some(wanted) = self.wanted.remove(id) else { continue };
+            for author in self.log.waiting_for(id).into_iter().flatten() {
+                let since = self.going_on.entry(author).or_insert(wanted.waits_since);
+                *since = wanted.waits_since.min(*since);
+            }
             let heard = self.log.give_up_on(*id, self.seat.chain(), &ctx.me());
             self.on_heard(ctx, None, heard);
         }
