@@ -1,6 +1,6 @@
 //! A server, or a member, that lies: nothing it says lets anybody in, moves anybody out, or puts words into a mouth.
 
-use p2pchat::core::event::{Event, Misdeed, Refusal};
+use p2pchat::core::event::{Command, Event, KnockRef, Misdeed, Refusal};
 use p2pchat::identity::{Signed, Signer as _, Verified};
 use p2pchat::wire::{Admission, Consent, Decision, FromServer, Knock, Proposal, ProposalHash, Step, ToServer};
 
@@ -227,34 +227,130 @@ fn a_server_that_claims_another_roster_moves_nobody() {
     assert_eq!(world.texts(2), ["as before"]);
 }
 
+/// So many knocks of people who don't exist, over the roster of a room.
+fn made_up_knocks(world: &World, seeds: std::ops::Range<u8>) -> Vec<Signed<Knock>> {
+    let (room, roster) = world.roster(0);
+    let knock = |seed: u8| {
+        let (newcomer, name) = (identity(seed), format!("n{seed}").parse().unwrap());
+        let knock = Knock { room, roster, key: newcomer.id(), name, nonce: [seed; 16], expires_unix_s: 2_000_000_000 };
+        Verified::sign(knock, &newcomer).into_signed()
+    };
+    seeds.map(knock).collect()
+}
+
 #[test]
 fn a_flood_of_knocks_asks_three_times_a_minute_at_most() {
     let mut world = World::in_one_room(2);
-    let admission = true_admission(&world);
-    let roster = p2pchat::core::consent::chain::Chain::enter(
-        &admission,
-        (admission.roster.room, admission.roster.hash()),
-        &p2pchat::identity::Ed25519,
-    );
-    let roster = roster.unwrap().current().clone();
     // That p1 was asked about and let in does not count.
     world.people[0].events.clear();
-    for seed in 20..60 {
-        let newcomer = identity(seed);
-        let knock = Knock {
-            room: roster.room,
-            roster: roster.hash(),
-            key: newcomer.id(),
-            name: format!("n{seed}").parse().unwrap(),
-            nonce: [seed; 16],
-            expires_unix_s: 2_000_000_000,
-        };
-        world.forge(0, FromServer::Knock((Verified::sign(knock, &newcomer).into_signed(), 60_000)));
+    for knock in made_up_knocks(&world, 20..60) {
+        world.forge(0, FromServer::Knock((knock, 60_000)));
         // The user refuses each at once, which is what makes room for the next.
         if let Some(knock) = world.last_knock(0) {
-            world.command(0, p2pchat::core::event::Command::Deny(p2pchat::core::event::KnockRef::Id(knock)));
+            world.command(0, Command::Deny(KnockRef::Id(knock)));
         }
     }
     let asked = world.people[0].events.iter().filter(|event| matches!(event, Event::Knock { .. })).count();
     assert!(asked <= 3, "asked {asked} times");
+}
+
+#[test]
+fn whoever_a_member_said_yes_to_can_be_let_in_by_one_whom_the_server_floods() {
+    let mut world = World::with_members(3, 2);
+    for knock in made_up_knocks(&world, 20..40) {
+        world.forge(1, FromServer::Knock((knock, 60_000)));
+    }
+    world.join(2);
+    world.approve(0, 2);
+    world.approve(1, 2);
+    assert!(world.is_in(2));
+}
+
+#[test]
+fn a_yes_that_a_member_never_heard_of_does_not_stand_for_ever() {
+    let mut world = World::with_members(4, 2);
+    let deaf = world.people[1].id;
+    world.lie = Some(Box::new(move |to, message| match message {
+        FromServer::Knock(_) if to == deaf => vec![],
+        other => vec![other],
+    }));
+    world.deaf_to_knocks = Some(1);
+    world.join(2);
+    world.approve(0, 2);
+    world.pass(70);
+    world.deaf_to_knocks = None;
+    // It is repeated within half a minute, and then there is a minute to answer it.
+    world.pass(100);
+    world.lie = None;
+    world.let_in(3);
+    assert!(world.is_in(3), "p0 may say yes to somebody else");
+}
+
+#[test]
+fn a_no_that_was_forgotten_is_said_again_to_whoever_holds_to_their_yes() {
+    let mut world = World::with_members(4, 2);
+    let deaf = world.people[0].id;
+    world.lie = Some(Box::new(move |to, message| match message {
+        FromServer::Consent(_) | FromServer::KnockOver(_) if to == deaf => vec![],
+        other => vec![other],
+    }));
+    world.apart.insert((0, 1));
+    world.cut(0);
+    world.join(2);
+    world.approve(0, 2);
+    world.deny(1, 2);
+    // Far more knocks than are kept.
+    for knock in made_up_knocks(&world, 20..250) {
+        let hash = Proposal::Admit(knock.clone()).hash();
+        world.forge(1, FromServer::Knock((knock, 60_000)));
+        world.command(1, Command::Deny(KnockRef::Id(hash)));
+    }
+    world.apart.clear();
+    world.lie = None;
+    world.pass(10);
+    assert_eq!(world.linked(0), [1].into());
+    world.let_in(3);
+    assert!(world.is_in(3), "p0 may say yes to somebody else");
+}
+
+#[test]
+fn what_a_member_refused_itself_keeps_no_place_after_a_start() {
+    let mut world = World::with_members(4, 3);
+    let (room, roster) = world.roster(1);
+    let by = world.people[2].id;
+    // p2 makes up knocks, and refuses each.
+    for knock in made_up_knocks(&world, 20..60) {
+        let proposal = Proposal::Admit(knock.clone()).hash();
+        let no = world.signed(2, Consent { room, roster, proposal, by, decision: Decision::No });
+        world.forge_peer(2, 1, p2pchat::wire::PeerMessage::Knock(knock));
+        world.forge_peer(2, 1, p2pchat::wire::PeerMessage::Consent(no));
+    }
+    world.kill(1);
+    world.start(1);
+    world.join(1);
+    // p0 hears of them from p1, and has a minute to answer each.
+    world.pass(70);
+    world.let_in(3);
+    assert!(world.is_in(3));
+}
+
+#[test]
+fn noes_that_a_liar_drew_from_a_member_do_not_crowd_out_their_yes() {
+    let mut world = World::with_members(4, 3);
+    let (room, roster) = world.roster(1);
+    let by = world.people[0].id;
+    // p0 has refused at once what was over long since, and p1 hears the noes alone.
+    for seed in 100..150 {
+        let proposal = ProposalHash([seed; 32]);
+        let no = world.signed(0, Consent { room, roster, proposal, by, decision: Decision::Silent });
+        world.forge_peer(2, 1, p2pchat::wire::PeerMessage::Consent(no));
+    }
+    for knock in made_up_knocks(&world, 20..40) {
+        world.forge(1, FromServer::Knock((knock, 60_000)));
+    }
+    world.join(3);
+    // p2's yes would find it room as well.
+    [0, 1, 2].into_iter().for_each(|member| world.approve(member, 3));
+    assert!(!world.was_told(1, |event| matches!(event, Event::Misbehaviour { .. })));
+    assert!(world.is_in(3));
 }

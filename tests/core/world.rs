@@ -83,6 +83,8 @@ pub struct World {
     pub told_peers: Vec<(usize, PeerMessage)>,
     /// Who drops what they are to carry between two others.
     pub mute_carrier: Option<usize>,
+    /// Who has no room for any knock that a member tells.
+    pub deaf_to_knocks: Option<usize>,
     /// Delivers what is on its way in any order that keeps each connection's own, by this state; in order when absent.
     pub disorder: Option<u64>,
 }
@@ -166,6 +168,7 @@ impl World {
             sent_away: Vec::new(),
             told_peers: Vec::new(),
             mute_carrier: None,
+            deaf_to_knocks: None,
             disorder: None,
         }
     }
@@ -622,7 +625,10 @@ impl World {
                 if self.mute_carrier == Some(who) && matches!(&message, PeerMessage::Carry(carry) if carry.from != me) {
                     return;
                 }
-                if let Some((other, link)) = self.people[who].links.get(&link).copied() {
+                let heard = |other: &(usize, LinkId)| {
+                    self.deaf_to_knocks != Some(other.0) || !matches!(message, PeerMessage::Knock(_))
+                };
+                if let Some((other, link)) = self.people[who].links.get(&link).copied().filter(heard) {
                     self.give(other, Input::FromPeer { link, message });
                 }
             }

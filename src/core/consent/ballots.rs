@@ -33,6 +33,13 @@ impl Ballot {
         self.signers.contains(key) && self.answer(key).is_none()
     }
 
+    /// When the silence of somebody becomes a no, if they are asked at all. What was refused before a start has no deadline any more: it is
+    /// over, and would keep its place for ever.
+    pub fn lapses_at(&self, who: &PeerId) -> Option<u64> {
+        let asked = self.knock().is_some() || self.drop().is_some_and(|drop| drop.why == DropReason::Removal);
+        (asked && self.waits_for(who)).then(|| self.deadline.unwrap_or(0))
+    }
+
     /// The knock, if this is about one.
     pub fn knock(&self) -> Option<&Knock> {
         match &self.proposal {
@@ -121,8 +128,8 @@ pub struct Ballots {
     live: Option<ProposalHash>,
     /// The proposals this member said yes to, oldest first.
     signed: Vec<ProposalHash>,
-    /// Refused proposals that made room for others: what was answered once is never asked again.
-    forgotten: BTreeSet<ProposalHash>,
+    /// Refused proposals that made room for others, and what this member answered: what was answered once is never asked again.
+    forgotten: BTreeMap<ProposalHash, Decision>,
     /// Drops that made room for others, which another member refused and this one never answered: they would come back without that no.
     decided: BTreeSet<ProposalHash>,
 }
@@ -178,13 +185,13 @@ impl Ballots {
             of_others.or(open().find(|(_, ballot)| made_up(ballot))).or(open().find(|(_, ballot)| over(ballot)));
         // What this member answered was found by then.
         let (hash, ballot) = found.or(open().find(|(_, ballot)| decided(ballot)))?;
-        let (hash, answered, refused) = (*hash, ballot.answer(&self.me).is_some(), ballot.refused().is_some());
+        let (hash, answer, refused) = (*hash, ballot.answer(&self.me), ballot.refused().is_some());
         if refused && self.forgotten.len() + self.decided.len() >= PROPOSALS_FORGOTTEN_MAX {
             return None;
         }
         self.open.remove(&hash)?;
-        if answered {
-            self.forgotten.insert(hash);
+        if let Some(answer) = answer {
+            self.forgotten.insert(hash, answer);
         } else if refused {
             self.decided.insert(hash);
         }
@@ -192,8 +199,8 @@ impl Ballots {
     }
 
     /// Whether a proposal was decided, and made room for others.
-    fn is_past(&self, hash: &ProposalHash) -> bool {
-        self.forgotten.contains(hash) || self.decided.contains(hash)
+    pub fn is_past(&self, hash: &ProposalHash) -> bool {
+        self.forgotten.contains_key(hash) || self.decided.contains(hash)
     }
 
     /// One proposal.
@@ -297,10 +304,15 @@ impl Ballots {
         self.open.values().filter(without_me).map(Ballot::step).collect()
     }
 
-    /// Everything this member has answered over this roster, and how. What is forgotten may have been a yes.
+    /// Everything this member has answered over this roster, and how.
     pub fn answered(&self) -> BTreeMap<ProposalHash, Decision> {
         let answered = self.open.iter().filter_map(|(hash, ballot)| Some((*hash, ballot.answer(&self.me)?)));
-        answered.chain(self.forgotten.iter().map(|hash| (*hash, Decision::Yes))).collect()
+        answered.chain(self.forgotten.iter().map(|(hash, answer)| (*hash, *answer))).collect()
+    }
+
+    /// The no of this member to a proposal that made room for others: whoever never heard it hears it again.
+    pub fn forgotten_no(&self, hash: &ProposalHash) -> Option<Decision> {
+        self.forgotten.get(hash).filter(|answer| **answer != Decision::Yes).copied()
     }
 
     /// Proposals this member never answered, which get a signed no once it has moved on.
@@ -332,10 +344,9 @@ impl Ballots {
         drop
     }
 
-    /// The earliest deadline of a knock that this member has not answered.
+    /// The earliest deadline of what this member is asked and has not answered.
     pub fn next_deadline(&self) -> Option<u64> {
-        let open = |ballot: &&Ballot| ballot.waits_for(&self.me);
-        self.open.values().filter(open).filter_map(|ballot| ballot.deadline).min()
+        self.open.values().filter_map(|ballot| ballot.lapses_at(&self.me)).min()
     }
 }
 

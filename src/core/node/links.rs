@@ -218,7 +218,7 @@ impl Node {
             PeerMessage::Head(head) => room.on_head(&mut ctx, peer, head),
             PeerMessage::Step((_, step)) => room.on_step(&mut ctx, step, Some(peer)),
             PeerMessage::Knock(knock) => {
-                if !room.knocked_as_member(&mut ctx, &knock, Some(peer)) && !room.is_flooded() {
+                if !room.knocked_as_member(&mut ctx, &knock, Some(peer)) && room.has_room_for(&knock, Some(&peer)) {
                     room.on_knock(&mut ctx, knock, u32::MAX, Some(peer));
                     room.settle(&mut ctx);
                 }

@@ -86,7 +86,7 @@ impl Node {
         let mut ctx = ctx!(self, now, out);
         let Some(room) = self.rooms.get_mut(&id) else { return };
         match message {
-            FromServer::Knock((knock, left_ms)) if !room.is_flooded() => {
+            FromServer::Knock((knock, left_ms)) if room.has_room_for(&knock, None) => {
                 room.on_knock(&mut ctx, knock, left_ms, None);
                 room.settle(&mut ctx);
             }

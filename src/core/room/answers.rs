@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::{Ctx, Room};
-use crate::core::consent::ballots::Noted;
+use crate::core::consent::ballots::{Ballot, Noted};
 use crate::core::consent::seat::Opened;
 use crate::core::event::{Answer, Event, Misdeed, Refusal};
 use crate::core::io::{Change, Output};
@@ -58,7 +58,10 @@ impl Room {
                 self.replay_orphans(ctx, Some(hash));
                 true
             }
-            Ok(_) => false,
+            Ok(_) => {
+                self.answer_again(ctx, hash, from);
+                false
+            }
             Err(misdeed) => {
                 self.blame(ctx, from, misdeed);
                 false
@@ -87,10 +90,8 @@ impl Room {
         let Some(ballot) = self.seat.ballots().get(&consent.proposal) else {
             let ahead = self.seat.chain().roster(&consent.roster).is_none();
             let may_matter = self.has(&consent.by) && (ahead || consent.roster == self.seat.chain().head());
-            // So many of each member, so that none of them crowds out the others.
-            let of_theirs = self.orphans.iter().filter(|orphan| orphan.by == consent.by).count();
-            if may_matter && of_theirs < PROPOSALS_OPEN_MAX {
-                self.orphans.push_back(consent);
+            if may_matter && !self.seat.ballots().is_past(&consent.proposal) {
+                self.keep_orphan(consent);
             }
             return;
         };
@@ -131,6 +132,21 @@ impl Room {
         }
     }
 
+    /// Keeps an answer to what is not known here yet: so many of each member, so that none of them crowds out the others. Their noes, which a
+    /// liar can draw from them by knocks of its own, make room for what comes later, their yes the last.
+    fn keep_orphan(&mut self, consent: Verified<Consent>) {
+        if self.orphans.contains(&consent) {
+            return;
+        }
+        let of_theirs = || self.orphans.iter().enumerate().filter(|(_, orphan)| orphan.by == consent.by);
+        if of_theirs().count() >= PROPOSALS_OPEN_MAX {
+            let no = of_theirs().find(|(_, orphan)| orphan.decision != Decision::Yes);
+            let oldest = no.or_else(|| of_theirs().next()).map(|(at, _)| at);
+            oldest.and_then(|at| self.orphans.remove(at));
+        }
+        self.orphans.push_back(consent);
+    }
+
     pub(super) fn tell_consent(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -163,18 +179,32 @@ impl Room {
         }
         let (room, signed) = (self.id(), consent.as_signed().clone());
         ctx.persist(Change::Consented { room, proposal: proposal.clone(), consent: signed.clone() });
-        match proposal {
-            // Whoever never heard of it could not refuse it either, and our yes would stand for ever.
-            Proposal::Admit(knock) if decision == Decision::Yes => self.tell_all(ctx, &PeerMessage::Knock(knock)),
-            Proposal::Admit(_) => {}
-            Proposal::Drop(drop) => {
-                ctx.tell_server(ToServer::Drop(drop.clone()));
-                self.tell_all(ctx, &PeerMessage::Drop(drop));
-            }
+        if let Proposal::Drop(drop) = &proposal {
+            ctx.tell_server(ToServer::Drop(drop.clone()));
+            self.tell_all(ctx, &PeerMessage::Drop(drop.clone()));
         }
         ctx.tell_server(ToServer::Consent(signed.clone()));
         self.tell_all(ctx, &PeerMessage::Consent(signed));
+        // Whoever never heard of it could not refuse it either, and our yes would stand for ever. After our yes: that finds it room.
+        if let (Proposal::Admit(knock), Decision::Yes) = (proposal, decision) {
+            self.tell_all(ctx, &PeerMessage::Knock(knock));
+        }
         self.note(ctx, consent);
+    }
+
+    /// Whoever asks again what we have answered, once its time is over, may never have heard it, and waits for us, or holds to a yes of theirs.
+    fn answer_again(&self, ctx: &mut Ctx<'_>, hash: ProposalHash, from: Option<PeerId>) {
+        if let Some(decision) = self.seat.ballots().forgotten_no(&hash) {
+            return self.tell_no(ctx, self.seat.chain().head(), hash, decision, from);
+        }
+        let is_over = |ballot: &&Ballot| {
+            ballot.knock().is_some() && ballot.deadline.is_none_or(|deadline| deadline <= ctx.now.mono_ms)
+        };
+        let ballot = self.seat.ballots().get(&hash).filter(is_over);
+        let own = ballot.and_then(|ballot| ballot.answers().find(|answer| answer.by == ctx.me()));
+        if let (Some(peer), Some(own)) = (from, own) {
+            ctx.tell_peer(&peer, PeerMessage::Consent(own.as_signed().clone()));
+        }
     }
 
     /// Says something to every linked member.

@@ -9,10 +9,13 @@ use crate::core::time::left_s;
 use crate::identity::{Name, PeerId, Signed};
 use crate::limits::{CLOCK_SLACK_S, DENIALS_BEFORE_MUTE, KNOCKS_WAITING_MAX, MUTE_S, PROMPTS_PER_MINUTE_MAX};
 use crate::planted::{self, Bug};
-use crate::wire::{Decision, Knock, PeerMessage, Proposal, ProposalHash};
+use crate::wire::{Consent, Decision, Knock, PeerMessage, Proposal, ProposalHash};
 
 /// Milliseconds that it takes to read a question and to answer it, in rooms that leave time for it.
 const ANSWERABLE_MS: u64 = 2_000;
+
+/// Milliseconds after which a yes of ours is repeated to members who did not answer in time.
+const REPEAT_YES_MS: u64 = 30_000;
 
 impl Room {
     /// Somebody knocks, with `left_ms` to answer by the teller's clock.
@@ -143,29 +146,66 @@ impl Room {
         })
     }
 
-    /// Silence is refusal: signs a no to every knock whose time is up.
+    /// Silence is refusal: signs a no to every question whose time is up.
     pub fn lapse(&mut self, ctx: &mut Ctx<'_>) {
         let me = ctx.me();
-        let due = |ballot: &Ballot| {
-            ballot.waits_for(&me) && ballot.deadline.is_some_and(|deadline| deadline <= ctx.now.mono_ms)
-        };
+        let due = |ballot: &Ballot| ballot.lapses_at(&me).is_some_and(|deadline| deadline <= ctx.now.mono_ms);
         let due: Vec<ProposalHash> =
             self.seat.ballots().iter().filter(|(_, ballot)| due(ballot)).map(|(hash, _)| *hash).collect();
         for hash in due {
             self.answer(ctx, hash, Decision::Silent);
         }
+        self.repeat_yes(ctx);
     }
 
-    /// Whether more knocks are open here than a well-behaved server passes on.
-    pub fn is_flooded(&self) -> bool {
-        let open = |ballot: &Ballot| ballot.knock().is_some() && ballot.refused().is_none();
-        self.seat.ballots().iter().filter(|(_, ballot)| open(ballot)).count() > KNOCKS_WAITING_MAX
+    /// Whether a knock finds room: no more are open here than a well-behaved server passes on. What a member who tells it has said yes to finds
+    /// room anyway, since their yes stands until everybody has answered; honest ones say yes to one at a time.
+    pub fn has_room_for(&self, knock: &Signed<Knock>, from: Option<&PeerId>) -> bool {
+        let open = |ballot: &&Ballot| ballot.knock().is_some() && ballot.refused().is_none();
+        let knocks = || self.seat.ballots().iter().map(|(_, ballot)| ballot).filter(open);
+        // What is for another roster takes none.
+        let elsewhere = knock.unverified().roster != self.seat.chain().head();
+        if elsewhere || knocks().count() <= KNOCKS_WAITING_MAX {
+            return true;
+        }
+        let hash = Proposal::Admit(knock.clone()).hash();
+        let stands_for = |by: &PeerId| {
+            let said =
+                |orphan: &Consent| orphan.by == *by && orphan.proposal == hash && orphan.decision == Decision::Yes;
+            self.orphans.iter().any(|orphan| said(orphan))
+                && !knocks().any(|ballot| ballot.answer(by) == Some(Decision::Yes))
+        };
+        from.is_some_and(stands_for)
+    }
+
+    /// Our yes to a knock is alive, and somebody has not answered in time: they may never have heard of it, flooded as they were.
+    fn repeat_yes(&mut self, ctx: &mut Ctx<'_>) {
+        let due = self.repeat_due().is_some_and(|due| due <= ctx.now.mono_ms);
+        let Some(live) = self.seat.ballots().live().filter(|_| due) else { return };
+        self.yes_repeated = Some((live, ctx.now.mono_ms));
+        let Some(ballot) = self.seat.ballots().get(&live) else { return };
+        let Proposal::Admit(knock) = &ballot.proposal else { return };
+        let Some(own) = ballot.answers().find(|answer| answer.by == ctx.me()) else { return };
+        for peer in ballot.signers.iter().filter(|key| ballot.answer(key).is_none() && self.readers.contains_key(key)) {
+            ctx.tell_peer(peer, PeerMessage::Consent(own.as_signed().clone()));
+            ctx.tell_peer(peer, PeerMessage::Knock(knock.clone()));
+        }
+    }
+
+    /// When our yes that others have not answered in time is to be repeated.
+    fn repeat_due(&self) -> Option<u64> {
+        let live = self.seat.ballots().live()?;
+        let ballot = self.seat.ballots().get(&live).filter(|ballot| ballot.knock().is_some())?;
+        let repeated = self.yes_repeated.filter(|(yes, _)| *yes == live).map(|(_, at)| at);
+        // After a start nobody knows the deadline any more.
+        let last = repeated.or(ballot.deadline);
+        Some(last.map_or(0, |last| last.saturating_add(REPEAT_YES_MS)))
     }
 
     /// The earliest moment at which [`Room::lapse`] or a prompt is due.
     pub(super) fn membership_due(&self) -> Option<u64> {
         let next_prompt = self.prompts.front().filter(|_| self.prompts.len() + 1 >= PROMPTS_PER_MINUTE_MAX);
         let next_prompt = next_prompt.map(|(at, _)| at + 60_000);
-        self.seat.ballots().next_deadline().into_iter().chain(next_prompt).min()
+        self.seat.ballots().next_deadline().into_iter().chain(next_prompt).chain(self.repeat_due()).min()
     }
 }

@@ -194,6 +194,8 @@ pub(super) struct Room {
     delivered: BTreeMap<PeerId, u64>,
     /// Runs for a roster we are not on yet, and who passed them on.
     early: VecDeque<(PeerId, Run)>,
+    /// Which yes of ours was repeated to those who did not answer, and when last.
+    yes_repeated: Option<(ProposalHash, u64)>,
     /// Entries that something told us names, and that are missing here.
     wanted: BTreeMap<EntryId, Wanted>,
     /// Whose entries went on without something and wait for more, and since when they have waited in all.
@@ -291,6 +293,7 @@ impl Room {
             fresh: BTreeSet::new(),
             delivered: BTreeMap::new(),
             early: VecDeque::new(),
+            yes_repeated: None,
             wanted: BTreeMap::new(),
             going_on: BTreeMap::new(),
             gaps: BTreeMap::new(),

@@ -8,7 +8,7 @@ use crate::core::event::{Departure, Event, Misdeed, Refusal};
 use crate::core::io::Change;
 use crate::identity::PeerId;
 use crate::limits::STEPS_TOLD_APART_MAX;
-use crate::wire::{DropReason, PeerMessage, Proposal, ProposalHash, RosterHash, Step, ToServer};
+use crate::wire::{Decision, DropReason, PeerMessage, Proposal, ProposalHash, RosterHash, Step, ToServer};
 
 /// Milliseconds that a server has to follow a step of ours before it is asked where it is.
 const SERVER_FOLLOWS_MS: u64 = 3_000;
@@ -96,8 +96,20 @@ impl Room {
     /// whoever told us, and nothing is remembered of it: anybody can make up as many as they like.
     pub(super) fn answer_passed(&mut self, ctx: &mut Ctx<'_>, proposal: &Proposal, from: Option<PeerId>) {
         let Some(decision) = self.seat.passed_no(proposal, ctx.scheme) else { return };
-        let no = self.seat.sign_no(proposal.roster(), proposal.hash(), decision, ctx.signer);
-        match from {
+        self.tell_no(ctx, proposal.roster(), proposal.hash(), decision, from);
+    }
+
+    /// Signs a no that decides nothing here any more, for whoever asks.
+    pub(super) fn tell_no(
+        &self,
+        ctx: &mut Ctx<'_>,
+        roster: RosterHash,
+        hash: ProposalHash,
+        decision: Decision,
+        to: Option<PeerId>,
+    ) {
+        let no = self.seat.sign_no(roster, hash, decision, ctx.signer);
+        match to {
             Some(peer) => ctx.tell_peer(&peer, PeerMessage::Consent(no)),
             None => ctx.tell_server(ToServer::Consent(no)),
         }
