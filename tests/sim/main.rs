@@ -89,9 +89,10 @@ const FOUND: [(u64, &str); 69] = [
 ];
 
 /// And in rooms without a server.
-const FOUND_SERVERLESS: [(u64, &str); 3] = [
+const FOUND_SERVERLESS: [(u64, &str); 4] = [
     (983, "who gave what names a lost entry had not taken it, as long as it waited"),
     (3858, "a number past what was never for somebody passed for proof that they had taken it"),
+    (4751, "somebody signed a drop whose refusal they had heard before the drop, and waited for ever"),
     (6159, "an entry was given up by a liar's word while those who had given what names it were away"),
 ];
 

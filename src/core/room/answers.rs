@@ -230,6 +230,8 @@ impl Room {
         let proposal = Proposal::Drop(drop);
         let hash = proposal.hash();
         if self.seat.open(proposal, None, ctx.scheme).is_ok() {
+            // Somebody may have refused it, of which we heard before it was proposed here: our yes would wait for them for ever.
+            self.replay_orphans(ctx, Some(hash));
             self.answer(ctx, hash, Decision::Yes);
         }
     }
