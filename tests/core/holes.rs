@@ -2,6 +2,9 @@
 
 use p2pchat::core::event::{Command, Event, Misdeed};
 
+use p2pchat::wire::{Body, Entry, EntryId, Few, PeerMessage, RosterHash};
+
+use crate::transcript::{last_entry_of, run_of};
 use crate::world::{World, lobby};
 
 /// p0 said two things that p1 never got; p2 came after, and p0 said one more.
@@ -96,8 +99,53 @@ fn what_comes_late_for_a_number_in_a_hole_accuses_nobody() {
     let room = world.kept(1).rooms[0].base.room;
     let (author, store) = (world.people[0].id, world.fetch(0, room, 0, 2, 1));
     assert_eq!(store.first().author, author);
-    world.forge_peer(2, 1, p2pchat::wire::PeerMessage::Run(store));
+    world.forge_peer(2, 1, PeerMessage::Run(store));
     world.pass(10);
     assert!(!world.was_told(1, |event| matches!(event, Event::Misbehaviour { what: Misdeed::TwoEntries, .. })));
     assert!(world.texts(1).contains(&"lost".to_owned()), "late is better than never");
+}
+
+/// What p1 says after `before`: "for all", something for others, and "later".
+fn over_what_is_for_others(before: &Entry) -> (Entry, Entry) {
+    let mut for_all = before.clone();
+    (for_all.seq, for_all.previous, for_all.previous_audience) = (before.seq + 1, before.id(), before.audience);
+    (for_all.seen, for_all.body) = (Few::default(), Body::text("for all").unwrap());
+    let mut later = for_all.clone();
+    (later.seq, later.previous) = (before.seq + 3, EntryId([9; 32]));
+    (later.previous_audience, later.body) = (RosterHash([9; 32]), Body::text("later").unwrap());
+    (for_all, later)
+}
+
+#[test]
+fn a_giver_cannot_leave_out_what_was_said_where_they_had_no_seat() {
+    let mut world = World::with_members(3, 2);
+    world.say(1, "first");
+    let before = last_entry_of(&world, world.people[1].id);
+    world.let_in(2);
+    world.say(0, "welcome");
+    let now = last_entry_of(&world, world.people[0].id).audience;
+    let (for_all, mut later) = over_what_is_for_others(&before);
+    later.audience = now;
+    let (for_all, later) = (run_of(for_all, 1), PeerMessage::Run(run_of(later, 1)));
+    world.forge_peer(2, 0, later.clone());
+    world.pass(20);
+    world.forge_peer(2, 0, later.clone());
+    assert_eq!(world.texts(0), ["first", "welcome"], "p1 is here, and may have said something before");
+    world.forge_peer(1, 0, PeerMessage::Run(for_all));
+    world.forge_peer(1, 0, later);
+    assert_eq!(world.texts(0), ["first", "welcome", "for all", "later"]);
+}
+
+#[test]
+fn what_somebody_with_a_seat_leaves_out_is_asked_for() {
+    let mut world = World::in_one_room(3);
+    world.say(1, "first");
+    let author = world.people[1].id;
+    let (_, later) = over_what_is_for_others(&last_entry_of(&world, author));
+    world.forge_peer(2, 0, PeerMessage::Run(run_of(later, 1)));
+    world.pass(1);
+    assert_eq!(world.texts(0), ["first", "later"]);
+    let asked =
+        |message: &PeerMessage| matches!(message, PeerMessage::Holes((_, holes)) if holes[..] == [(author, 2, 3)]);
+    assert!(world.people[2].heard.iter().any(asked) || world.people[1].heard.iter().any(asked));
 }

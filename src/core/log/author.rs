@@ -106,6 +106,11 @@ impl AuthorLog {
         self.hole_to = up_to;
     }
 
+    /// What is missing is waited for again.
+    pub(super) fn wait_again(&mut self) {
+        self.hole_to = 0;
+    }
+
     /// The first number after `has` that is here and `reader` may have, if something is missing before it, as far as memory tells;
     /// `has + 1` if nothing is, or nothing is for them.
     pub fn begins_after(&self, has: u64, reader: &PeerId, rosters: &impl Rosters) -> u64 {

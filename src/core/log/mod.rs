@@ -121,6 +121,11 @@ impl Log {
     /// Somebody came who may have what was given up.
     pub fn hope_again(&mut self) {
         self.places.hope_again();
+        // Nor is a hole gone over yet while what comes behind it waits for something else.
+        for (author, log) in &mut self.authors {
+            log.wait_again();
+            self.places.wait_again(author, log.head_seq());
+        }
     }
 
     /// The holes that were taken in an author's log and end with a number above `after` and up to `up_to`, the newest first: from which

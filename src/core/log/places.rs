@@ -137,6 +137,12 @@ impl Places {
         }
     }
 
+    /// Holes in an author's log that end behind this number are waited for again.
+    pub(super) fn wait_again(&mut self, author: &PeerId, head: u64) {
+        let ends: Vec<EntryId> = self.holes_of(author, (head, u64::MAX)).map(|(_, id)| *id).collect();
+        ends.iter().for_each(|id| self.come(id));
+    }
+
     /// Nobody who can be asked has this entry.
     pub(super) fn lose(&mut self, id: EntryId) {
         remember(&mut self.lost, id);

@@ -32,9 +32,10 @@ impl Room {
         if too_far {
             // What of it waits here already may wait for something that is lost.
             self.note_giver(from, &run);
-            self.ask_past_gap(ctx, &run);
+            self.ask_past_gap(ctx, &from, &run);
             return self.frontier_soon(ctx);
         }
+        let left_out = self.left_out(&me, &from, &run);
         match self.log.receive(&run, self.seat.chain(), &ctx.me(), ctx.scheme) {
             Ok(heard) => {
                 // Whoever passes an entry on has it; an author's own need not be offered back to them.
@@ -43,7 +44,7 @@ impl Room {
                 }
                 self.givers.insert(from);
                 self.note_late_giver(from, &run);
-                if let Some(hole) = heard.hole {
+                if let Some(hole) = heard.hole.or(left_out) {
                     self.ask_about_hole(ctx, hole);
                 }
                 if self.log.is_accused(&author) {
@@ -62,7 +63,7 @@ impl Room {
             }
             Err(Rejected::Gap) if self.takes_hole(ctx, &from, &run) => self.on_run(ctx, from, run),
             Err(Rejected::Gap) => {
-                self.ask_past_gap(ctx, &run);
+                self.ask_past_gap(ctx, &from, &run);
                 self.frontier_soon(ctx);
             }
             Err(Rejected::Full) => self.frontier_soon(ctx),

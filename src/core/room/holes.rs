@@ -6,11 +6,11 @@ use super::gap::{Gap, SILENT_MS};
 use super::reader::Hole;
 use super::{Ctx, Reader, Room};
 use crate::core::consent::roster::is_member;
-use crate::core::log::{AuthorLog, Heard, KeptEntry, Next, run_of};
+use crate::core::log::{Heard, KeptEntry, Next, run_of};
 use crate::core::time::Now;
 use crate::identity::PeerId;
 use crate::limits::{HOLES_ASKED_MAX, LATE_BYTES_PER_SECOND_MAX, RUN_BYTES_MAX};
-use crate::wire::{Entry, Few, PeerMessage, Roster, Run};
+use crate::wire::{Few, PeerMessage, Run};
 
 /// Milliseconds that members who have a seat and no link with us have to come with what is missing.
 const COMES_WITHIN_MS: u64 = 60_000;
@@ -92,6 +92,7 @@ impl Room {
     /// Takes a hole in an author's log if every linked member that has more of it, by its own word, has nothing of what is
     /// missing here; whether it did. `run` is what would go on behind it, and `from` who gives it.
     pub(super) fn takes_hole(&mut self, ctx: &Ctx<'_>, from: &PeerId, run: &Run) -> bool {
+        let skips = self.skips_too_far(&ctx.me(), from, run);
         let (author, goes_on_at) = (&run.first().author, run.first().seq);
         let (head, now) = (self.log.head_seq(author), ctx.now.mono_ms);
         let mut gap = Gap::behind(head, self.gaps.get(author), now);
@@ -122,7 +123,9 @@ impl Room {
         let strange = ctx.now.mono_ms >= since.saturating_add(COMES_WITHIN_MS);
         let more = self.readers.iter().filter(|(_, reader)| reader.has(author) > head && !reader.has_nothing(author));
         for (peer, reader) in more {
-            let floor = reader.floor_beyond(author, head);
+            // Whoever gives nothing else in all that time has nothing else, but for what they withhold.
+            let gives = skips && peer == from && now >= since.saturating_add(ASK_AGAIN_MS);
+            let floor = reader.floor_beyond(author, head).or(gives.then_some(goes_on_at));
             match floor {
                 _ if strange && self.offers_strange(peer, author, floor) => {
                     // The hole goes as far as what comes next and can be taken.
@@ -159,33 +162,10 @@ impl Room {
         readable && run.tip().verify(ctx.scheme).is_ok()
     }
 
-    /// Whether an entry goes on from something that is here, or waits here, on whichever branch: it leaves out nothing.
-    fn goes_on_here(&self, entry: &Entry) -> bool {
-        self.log.known(&entry.previous).is_some() || self.log.holds(&entry.previous)
-    }
-
-    /// Whether a run jumps over something that was offered before, and could not be taken for what is missing before it. That something
-    /// directly before the run is for others says nothing of what was said before that. Nobody is made to wait for it for ever.
-    pub(super) fn jumps_over_ours(&self, now: Now, run: &Run) -> bool {
-        let first = run.first();
-        if self.log.is_accused(&first.author) || self.has_old_gap(now, &first.author) {
-            return false;
-        }
-        let log = self.log.author(&first.author);
-        let taken = self.goes_on_here(first) || log.is_some_and(|log| log.has_hole_before(first.seq));
-        !taken && self.is_offered_before(first, now.mono_ms)
-    }
-
-    /// Whether something of the same author from before an entry was offered to us, and waits for what is missing before it.
-    pub(super) fn is_offered_before(&self, entry: &Entry, now_ms: u64) -> bool {
-        let head = self.log.head_seq(&entry.author);
-        let ours = self.gaps.get(&entry.author).and_then(|gap| gap.first_of_ours(head, now_ms));
-        ours.is_some_and(|ours| ours < entry.seq)
-    }
-
     /// Whoever gave us this can't give what is before it: members that say they have it are asked, since they leave the
     /// giving to whoever did.
-    pub(super) fn ask_past_gap(&mut self, ctx: &mut Ctx<'_>, run: &Run) {
+    pub(super) fn ask_past_gap(&mut self, ctx: &mut Ctx<'_>, from: &PeerId, run: &Run) {
+        let skips = self.skips_too_far(&ctx.me(), from, run);
         let first = run.first();
         let head = self.log.head_seq(&first.author);
         // The answer may be the very same run: each would be followed by the next question, for ever.
@@ -194,7 +174,7 @@ impl Room {
             return;
         }
         let lacks = |reader: &Reader| reader.floor_beyond(&first.author, head).is_some();
-        if !self.readers.values().any(lacks) {
+        if !skips && !self.readers.values().any(lacks) {
             return;
         }
         if self.has(&first.author) || self.log.author(&first.author).is_some() {
@@ -202,7 +182,10 @@ impl Room {
         }
         // Whatever they have for us up to there comes with it.
         let question = PeerMessage::Want((self.id(), Few::first_of([first.id()])));
-        for (peer, _) in self.readers.iter().filter(|(_, reader)| reader.has(&first.author) > head && !lacks(reader)) {
+        let may_have = |(peer, reader): &(&PeerId, &Reader)| {
+            reader.has(&first.author) > head && !lacks(reader) && !(skips && *peer == from)
+        };
+        for (peer, _) in self.readers.iter().filter(may_have) {
             ctx.tell_peer(peer, question.clone());
         }
     }
@@ -225,8 +208,10 @@ impl Room {
             return;
         }
         let question = PeerMessage::Holes((self.id(), Few::first_of([hole])));
-        let past_it = self.readers.iter().filter(|(_, reader)| reader.has(&author) >= last);
-        for (peer, _) in past_it.take(ASKED_ABOUT_HOLE) {
+        // The author's last word may be older than what they gave to others.
+        let past_it = |(peer, reader): &(&PeerId, &Reader)| **peer != author && reader.has(&author) >= last;
+        let others = self.readers.iter().filter(past_it).map(|(peer, _)| peer).take(ASKED_ABOUT_HOLE);
+        for peer in self.readers.get_key_value(&author).map(|(peer, _)| peer).into_iter().chain(others) {
             ctx.tell_peer(peer, question.clone());
         }
     }
@@ -342,30 +327,6 @@ impl Room {
             }
             peers.iter().for_each(|peer| self.show(ctx, peer, &run));
         }
-    }
-
-    /// Whether a run leaves out what may have been said to us, for all that whoever gives it can know: their log begins
-    /// there, and they had no seat where the author and we had one, or we had a seat that we know nothing of any more.
-    pub(super) fn skips_too_far(&self, me: &PeerId, from: &PeerId, run: &Run) -> bool {
-        let first = run.first();
-        let log = self.log.author(&first.author);
-        let next = self.log.head_seq(&first.author).saturating_add(1);
-        let floor = self.readers.get(from).and_then(|reader| reader.floors.get(&first.author));
-        let taken = log.is_some_and(|log| log.has_hole_before(first.seq));
-        let taken = taken || self.goes_on_here(first);
-        // Where a hole is taken up to what they have, they may well leave out what comes after it: we may not know whom that was for.
-        let waits_from = log.map_or(next, AuthorLog::waits_from);
-        if taken || first.seq <= next || floor.is_none_or(|floor| *floor <= waits_from) {
-            return false;
-        }
-        let since = log.and_then(AuthorLog::head).map_or(0, |head| head.place.epoch);
-        let shared = |roster: &Roster| {
-            roster.epoch >= since
-                && is_member(roster, &first.author)
-                && is_member(roster, me)
-                && !is_member(roster, from)
-        };
-        self.log.past().iter().next().is_some() || self.chain().rosters().any(shared)
     }
 }
 

@@ -29,6 +29,7 @@ mod reforming;
 mod removing;
 mod rules;
 mod saying;
+mod skipping;
 mod telling;
 mod wanting;
 mod web;
