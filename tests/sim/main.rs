@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use engine::run::{self, Mode};
 
 /// Seeds that showed a bug once, and which.
-const FOUND: [(u64, &str); 69] = [
+const FOUND: [(u64, &str); 72] = [
     (5, "members who had each heard another made-up drop signed different ones, and nobody was ever dropped"),
     (9, "somebody in doubt about their seat was woken for ever for a drop they may not sign"),
     (13, "a hole was taken in the log of somebody who was about to come back with what was missing"),
@@ -78,8 +78,14 @@ const FOUND: [(u64, &str); 69] = [
     (348579, "a liar's drops that others had refused took every place among what is decided"),
     (375703, "prompts that had waited for a disk were taken for being asked at once"),
     (401251, "whoever could not move on yet when they were told what is decided was never told again"),
+    (405598, "behind a hole whatever came next was taken, also from somebody who could not know what it left out"),
     (423285, "a hole that ends with something for others was never asked about"),
+    (348161, "a liar handed on a later line first, and what was said to somebody before it was left out"),
     (391118, "of what was offered behind a gap the end was forgotten, and jumped over once the beginning had come"),
+    (
+        465227,
+        "somebody who came had what a hole left out, and those who waited behind it for something else went over it",
+    ),
     (488329, "what is missing was asked for again long after less proof would have done"),
     (573824, "each of many missing entries was waited for as long as the first, one after the other"),
     (594426, "what a liar's branch waits for was asked for again long after it could be given up"),
@@ -89,10 +95,14 @@ const FOUND: [(u64, &str); 69] = [
 ];
 
 /// And in rooms without a server.
-const FOUND_SERVERLESS: [(u64, &str); 4] = [
+const FOUND_SERVERLESS: [(u64, &str); 5] = [
     (983, "who gave what names a lost entry had not taken it, as long as it waited"),
     (3858, "a number past what was never for somebody passed for proof that they had taken it"),
     (4751, "somebody signed a drop whose refusal they had heard before the drop, and waited for ever"),
+    (
+        5006,
+        "members stated links in an earlier stay, were introduced to each other by nobody, and parted when their only neighbour left",
+    ),
     (6159, "an entry was given up by a liar's word while those who had given what names it were away"),
 ];
 

@@ -101,14 +101,9 @@ impl AuthorLog {
         self.spans.put(first, end, NOBODY);
     }
 
-    /// Nobody has anything before this number that is not here.
+    /// Nobody has anything before this number that is not here; 0 if somebody may, after all.
     pub(super) fn take_hole(&mut self, up_to: u64) {
         self.hole_to = up_to;
-    }
-
-    /// What is missing is waited for again.
-    pub(super) fn wait_again(&mut self) {
-        self.hole_to = 0;
     }
 
     /// The first number after `has` that is here and `reader` may have, if something is missing before it, as far as memory tells;

@@ -135,7 +135,8 @@ impl Log {
             return Err(Rejected::Known);
         }
         let first_new = &run.entries()[known];
-        let in_hole = self.authors.get(&author).is_some_and(|log| log.has_hole_before(first_new.seq));
+        let skips = first_new.seq > self.head_seq(&author).saturating_add(1);
+        let in_hole = skips && self.authors.get(&author).is_some_and(|log| log.has_hole_before(first_new.seq));
         if !in_hole {
             match self.check_gap(first_new, eyes) {
                 // Something here names it and waits for it: what comes before it is asked for by name as well, since of an author with

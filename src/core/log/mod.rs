@@ -121,11 +121,25 @@ impl Log {
     /// Somebody came who may have what was given up.
     pub fn hope_again(&mut self) {
         self.places.hope_again();
-        // Nor is a hole gone over yet while what comes behind it waits for something else.
-        for (author, log) in &mut self.authors {
-            log.wait_again();
-            self.places.wait_again(author, log.head_seq());
+    }
+
+    /// Somebody has an author's log up to this number: the holes in it that end before that and were not gone over yet, since what comes
+    /// behind them waits for something else, are waited for again, each once.
+    pub fn hope_up_to(&mut self, author: &PeerId, up_to: u64) {
+        let Some(log) = self.authors.get_mut(author) else { return };
+        if self.places.hope_up_to(author, (log.head_seq(), up_to)) {
+            log.take_hole(0);
         }
+    }
+
+    /// Whether an entry was given up before, and is waited for once more.
+    pub fn is_hoped_for(&self, id: &EntryId) -> bool {
+        self.places.is_hoped_for(id)
+    }
+
+    /// Something that comes before this entry was left out, by the word of whoever gave it, and may be asked for.
+    pub fn note_left_out(&mut self, entry: &Entry) {
+        self.places.note_left_out(entry.previous, entry.author, entry.seq.saturating_sub(1));
     }
 
     /// The holes that were taken in an author's log and end with a number above `after` and up to `up_to`, the newest first: from which

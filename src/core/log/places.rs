@@ -33,6 +33,16 @@ impl Known {
     }
 }
 
+/// What is missing before, and with, the last entry of it.
+#[derive(Debug, Clone, Copy)]
+struct Hole {
+    author: PeerId,
+    /// The last entry's number.
+    end: u64,
+    /// Whether the last entry is not waited for. It is where it was for others, for all that is known, and something before it may be missing.
+    gone_over: bool,
+}
+
 /// The newest entries by id, and what was found out about others.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Places {
@@ -48,11 +58,13 @@ pub(super) struct Places {
     /// Entries on branches beyond what is kept: nobody waits for them, and they are not taken.
     waived: BTreeSet<EntryId>,
     /// Entries before a hole that was taken: nobody waits for them, but they are taken if they come.
-    given_up: BTreeMap<EntryId, (PeerId, u64)>,
+    given_up: BTreeMap<EntryId, Hole>,
     /// The same, by author and number.
     holes: BTreeMap<(PeerId, u64), EntryId>,
     /// Entries that nobody who could be asked had: the same, until somebody comes.
     lost: BTreeSet<EntryId>,
+    /// Entries that were given up, and are waited for once more since somebody may have them.
+    hoped_for: BTreeSet<EntryId>,
     /// Entries of which the store says that nothing stands at their number.
     in_holes: BTreeSet<EntryId>,
 }
@@ -99,13 +111,25 @@ impl Places {
 
     /// Whether an entry that is not here is not waited for.
     pub(super) fn is_excused(&self, id: &EntryId) -> bool {
-        self.waived.contains(id) || self.given_up.contains_key(id) || self.lost.contains(id)
+        self.waived.contains(id) || self.is_given_up(id) || self.lost.contains(id)
     }
 
     /// Goes on without what stands before a hole, whose last entry this is. Of each author the newest holes are remembered, so that nobody
     /// makes us forget another's.
     pub(super) fn give_up(&mut self, id: EntryId, author: PeerId, seq: u64) {
-        self.given_up.insert(id, (author, seq));
+        self.remember_hole(id, Hole { author, end: seq, gone_over: true });
+    }
+
+    /// Something may be missing before this entry, which is not here, and which itself nobody here waits for or goes without.
+    pub(super) fn note_left_out(&mut self, id: EntryId, author: PeerId, seq: u64) {
+        if !self.given_up.contains_key(&id) {
+            self.remember_hole(id, Hole { author, end: seq, gone_over: false });
+        }
+    }
+
+    fn remember_hole(&mut self, id: EntryId, hole: Hole) {
+        let Hole { author, end: seq, .. } = hole;
+        self.given_up.insert(id, hole);
         if let Some(other) = self.holes.insert((author, seq), id).filter(|other| *other != id) {
             self.given_up.remove(&other);
         }
@@ -127,20 +151,30 @@ impl Places {
 
     /// Whether this is the last entry of a hole.
     pub(super) fn is_given_up(&self, id: &EntryId) -> bool {
-        self.given_up.contains_key(id)
+        self.given_up.get(id).is_some_and(|hole| hole.gone_over)
     }
 
     /// It has come, or is too old to be hoped for.
     fn come(&mut self, id: &EntryId) {
-        if let Some(at) = self.given_up.remove(id) {
-            self.holes.remove(&at);
+        if let Some(hole) = self.given_up.remove(id) {
+            self.holes.remove(&(hole.author, hole.end));
         }
     }
 
-    /// Holes in an author's log that end behind this number are waited for again.
-    pub(super) fn wait_again(&mut self, author: &PeerId, head: u64) {
-        let ends: Vec<EntryId> = self.holes_of(author, (head, u64::MAX)).map(|(_, id)| *id).collect();
-        ends.iter().for_each(|id| self.come(id));
+    /// Waits again for what is before holes in an author's log that end with a number above `after` and up to `up_to`, for each once; whether
+    /// there are any.
+    pub(super) fn hope_up_to(&mut self, author: &PeerId, (after, up_to): (u64, u64)) -> bool {
+        let ends = self.holes_of(author, (after, up_to)).map(|(_, id)| *id);
+        let ends: Vec<EntryId> = ends.filter(|id| !self.hoped_for.contains(id)).collect();
+        for id in &ends {
+            self.come(id);
+            remember(&mut self.hoped_for, *id);
+        }
+        !ends.is_empty()
+    }
+
+    pub(super) fn is_hoped_for(&self, id: &EntryId) -> bool {
+        self.hoped_for.contains(id)
     }
 
     /// Nobody who can be asked has this entry.

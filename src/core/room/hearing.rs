@@ -24,11 +24,15 @@ impl Room {
         // The hole may go less far than this: then what is offered behind it comes first.
         let me = ctx.me();
         // What is asked for by name comes in any order, if it waits then for what is before it, or nobody came with that for minutes.
-        let waits = self.audience(&run.first().previous_audience).is_some_and(|roster| is_member(roster, &me));
+        let waits = !self.follows_others(&me, run.first());
         let named =
             run.ids().iter().any(|id| self.wanted.contains_key(id)) && (waits || self.has_old_gap(ctx.now, &author));
         let jumps = |room: &Self| room.jumps_over_ours(ctx.now, &run) || room.skips_too_far(&me, &from, &run);
-        let too_far = !named && jumps(self) && (!self.takes_hole(ctx, &from, &run) || jumps(self));
+        let skips = !named && jumps(self);
+        if skips && run.tip().verify(ctx.scheme).is_err() {
+            return self.blame(ctx, Some(from), Misdeed::BadSignature);
+        }
+        let too_far = skips && (!self.takes_hole(ctx, &from, &run) || jumps(self));
         if too_far {
             // What of it waits here already may wait for something that is lost.
             self.note_giver(from, &run);
@@ -44,8 +48,10 @@ impl Room {
                 }
                 self.givers.insert(from);
                 self.note_late_giver(from, &run);
-                if let Some(hole) = heard.hole.or(left_out) {
+                if let Some(hole) = heard.hole {
                     self.ask_about_hole(ctx, hole);
+                } else if let Some(left_out) = left_out {
+                    self.ask_for_left_out(ctx, run.first(), left_out);
                 }
                 if self.log.is_accused(&author) {
                     self.say_where_we_are(&from, &author);

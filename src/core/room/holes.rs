@@ -10,7 +10,7 @@ use crate::core::log::{Heard, KeptEntry, Next, run_of};
 use crate::core::time::Now;
 use crate::identity::PeerId;
 use crate::limits::{HOLES_ASKED_MAX, LATE_BYTES_PER_SECOND_MAX, RUN_BYTES_MAX};
-use crate::wire::{Few, PeerMessage, Run};
+use crate::wire::{Entry, Few, PeerMessage, Run};
 
 /// Milliseconds that members who have a seat and no link with us have to come with what is missing.
 const COMES_WITHIN_MS: u64 = 60_000;
@@ -92,7 +92,7 @@ impl Room {
     /// Takes a hole in an author's log if every linked member that has more of it, by its own word, has nothing of what is
     /// missing here; whether it did. `run` is what would go on behind it, and `from` who gives it.
     pub(super) fn takes_hole(&mut self, ctx: &Ctx<'_>, from: &PeerId, run: &Run) -> bool {
-        let skips = self.skips_too_far(&ctx.me(), from, run);
+        let skips = self.follows_others(&ctx.me(), run.first()) && self.skips_too_far(&ctx.me(), from, run);
         let (author, goes_on_at) = (&run.first().author, run.first().seq);
         let (head, now) = (self.log.head_seq(author), ctx.now.mono_ms);
         let mut gap = Gap::behind(head, self.gaps.get(author), now);
@@ -141,9 +141,11 @@ impl Room {
             let away = self.has(&by) && !tells(&by) && now < at.saturating_add(COMES_WITHIN_MS);
             away && lowest.is_none_or(|floor| number < floor)
         };
-        if offered.is_some_and(back_soon) {
+        if now < since.saturating_add(SILENT_MS) && offered.is_some_and(back_soon) {
             return false;
         }
+        // Nobody goes over more than what is offered.
+        let lowest = lowest.map(|floor| floor.min(goes_on_at));
         let news = lowest.filter(|floor| !self.log.author(author).is_some_and(|log| log.takes_hole_to(*floor)));
         let Some(floor) = news else { return false };
         self.log.take_hole(*author, floor);
@@ -177,9 +179,11 @@ impl Room {
         if !skips && !self.readers.values().any(lacks) {
             return;
         }
-        if self.has(&first.author) || self.log.author(&first.author).is_some() {
-            self.gaps_asked.insert(first.author, (head, ctx.now.mono_ms));
+        let author_known = self.has(&first.author) || self.log.author(&first.author).is_some();
+        if !author_known && !self.audience(&first.audience).is_some_and(|roster| is_member(roster, &first.author)) {
+            return;
         }
+        self.gaps_asked.insert(first.author, (head, ctx.now.mono_ms));
         // Whatever they have for us up to there comes with it.
         let question = PeerMessage::Want((self.id(), Few::first_of([first.id()])));
         let may_have = |(peer, reader): &(&PeerId, &Reader)| {
@@ -202,11 +206,24 @@ impl Room {
 
     /// We just went on without something: members who are past it may have come by it since they said that they lack it.
     pub(super) fn ask_about_hole(&mut self, ctx: &mut Ctx<'_>, hole: Hole) {
-        let (author, first, last) = hole;
         // Whoever makes us take many has each of them answered from all sides.
-        if first > last || !self.holes_asked.takes(ctx.now, 1, HOLES_ASKED_MAX, 1_000) {
-            return;
+        if hole.1 <= hole.2 && self.holes_asked.takes(ctx.now, 1, HOLES_ASKED_MAX, 1_000) {
+            self.ask_those_past(ctx, hole);
         }
+    }
+
+    /// The author of an entry, and members who are past it, are asked for what its giver left out. It is remembered as a hole: what is asked
+    /// for in vain now is asked for again when somebody comes who has more.
+    pub(super) fn ask_for_left_out(&mut self, ctx: &mut Ctx<'_>, entry: &Entry, left_out: Hole) {
+        self.log.note_left_out(entry);
+        // Few of these are holes, and must not keep those from being asked about.
+        if self.left_out_asked.takes(ctx.now, 1, HOLES_ASKED_MAX, 1_000) {
+            self.ask_those_past(ctx, left_out);
+        }
+    }
+
+    fn ask_those_past(&self, ctx: &mut Ctx<'_>, hole: Hole) {
+        let (author, _, last) = hole;
         let question = PeerMessage::Holes((self.id(), Few::first_of([hole])));
         // The author's last word may be older than what they gave to others.
         let past_it = |(peer, reader): &(&PeerId, &Reader)| **peer != author && reader.has(&author) >= last;

@@ -49,9 +49,12 @@ impl Room {
         u16::try_from(self.seat.chain().current().members.len()).unwrap_or(u16::MAX)
     }
 
-    /// Whether two members say to have a link with each other.
+    /// Whether two members say to have a link with each other. What was said under a roster that isn't ours may be from an earlier seat
+    /// of theirs, and whoever is taken to have a link is introduced by nobody.
     pub fn are_linked(&self, one: &PeerId, other: &PeerId) -> bool {
-        let says = |who: &PeerId, whom| self.web.graph().stated_by(who).is_some_and(|links| links.contains(whom));
+        let says = |who: &PeerId, whom| {
+            self.states_here(who) && self.web.graph().stated_by(who).is_some_and(|links| links.contains(whom))
+        };
         says(one, other) || says(other, one)
     }
 

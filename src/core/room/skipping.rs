@@ -52,13 +52,19 @@ impl Room {
     }
 
     /// The rosters under which the author of a run may have said to us what the run leaves out: from that of the newest entry here on, up
-    /// to that of the run.
+    /// to that of the run, to which an author who was elsewhere in between can't have come back.
     fn shared_before<'r>(&'r self, me: &'r PeerId, run: &Run) -> impl Iterator<Item = &'r Roster> {
         let author = run.first().author;
         let since = self.log.author(&author).and_then(AuthorLog::head).map_or(0, |head| head.place.epoch);
         let until = self.audience(&run.first().audience).map_or(u64::MAX, |roster| roster.epoch);
         let shared = move |roster: &&Roster| is_member(roster, &author) && is_member(roster, me);
-        self.chain().rosters().filter(move |roster| (since..=until).contains(&roster.epoch)).filter(shared)
+        let rosters = self.chain().rosters().chain(self.log.past().iter());
+        rosters.filter(move |roster| (since..until).contains(&roster.epoch)).filter(shared)
+    }
+
+    /// Whether what comes directly before an entry was for others, for all that is known. What was for us is waited for.
+    pub(super) fn follows_others(&self, me: &PeerId, entry: &Entry) -> bool {
+        !self.audience(&entry.previous_audience).is_some_and(|roster| is_member(roster, me))
     }
 
     /// What a run leaves out that somebody else than its author gives us, if it may have been said to us: that what comes directly before it
@@ -67,7 +73,7 @@ impl Room {
         let first = run.first();
         let next = self.log.head_seq(&first.author).saturating_add(1);
         let jumps = *from != first.author && first.seq > next && !self.goes_on_here(first);
-        let jumps = jumps && self.shared_before(me, run).next().is_some();
+        let jumps = jumps && self.follows_others(me, first) && self.shared_before(me, run).next().is_some();
         jumps.then_some((first.author, next, first.seq.saturating_sub(1)))
     }
 }

@@ -225,8 +225,12 @@ impl Room {
             return false;
         }
         let lacks = |peer: &PeerId| wanted.is_unanswered(now_ms) || wanted.lack.contains_key(peer);
-        self.readers.keys().all(lacks)
-            && wanted.lack.iter().any(|(peer, past_it)| *past_it && self.readers.contains_key(peer))
+        if !self.readers.keys().all(lacks) {
+            return false;
+        }
+        // What was given up before is lost once nobody has it, whoever may have taken what names it.
+        self.log.is_hoped_for(id)
+            || wanted.lack.iter().any(|(peer, past_it)| *past_it && self.readers.contains_key(peer))
     }
 
     fn give_up_on(&mut self, ctx: &mut Ctx<'_>, lost: &[EntryId]) {

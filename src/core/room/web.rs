@@ -290,6 +290,11 @@ impl Room {
         }
     }
 
+    /// Whether what a member last stated of its links was stated under a roster of ours.
+    pub(super) fn states_here(&self, by: &PeerId) -> bool {
+        self.web.stated.get(by).is_some_and(|state| self.seat.chain().roster(&state.roster).is_some())
+    }
+
     /// Somebody has greeted us on a new link.
     pub(super) fn catch_up_soon(&mut self, now: Now, peer: &PeerId) {
         if let Some(reader) = self.readers.get_mut(peer) {
