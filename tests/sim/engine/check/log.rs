@@ -31,17 +31,21 @@ impl Checks {
             self.fail("an entry is kept by its audience only", format!("p{who} keeps a branch of {:?}", entry.author));
         }
         self.places.entry(kept.id).or_insert((kept.place, room));
+        self.keep(who, kept);
+    }
+
+    /// An entry is kept. It can be given from when on something that its author signed comes after it.
+    fn keep(&mut self, who: usize, kept: &KeptEntry) {
         let seen = &mut self.seen[who];
         seen.kept.insert(kept.id, self.now);
-        match kept.signature {
-            None => _ = seen.unproven.insert(kept.id, entry.previous),
-            // It proves all that it follows.
-            Some(_) => {
-                let mut before = Some(entry.previous);
-                while let Some(id) = before {
-                    before = seen.unproven.remove(&id);
-                }
-            }
+        if kept.signature.is_none() {
+            seen.unproven.insert(kept.id, kept.entry.previous);
+            return;
+        }
+        let mut before = kept.entry.previous;
+        while let Some(earlier) = seen.unproven.remove(&before) {
+            seen.kept.insert(before, self.now);
+            before = earlier;
         }
     }
 
@@ -70,7 +74,7 @@ impl Checks {
             let what = format!("p{who} has {:?} at {:?}, before {parent:?}", kept.id, kept.place);
             self.fail("parents come before their children", what);
         }
-        self.seen[who].kept.insert(kept.id, self.now);
+        self.keep(who, kept);
     }
 
     pub(super) fn entry(&mut self, who: usize, me: PeerId, room: RoomId, kept: &KeptEntry) {

@@ -58,9 +58,9 @@ struct Seen {
     holes: BTreeSet<(RoomId, PeerId, u64)>,
     /// Entries that came into such holes.
     filled: BTreeSet<EntryId>,
-    /// Entries it keeps, and since when.
+    /// Entries it keeps, and since when; those that it can prove, since when it can.
     kept: BTreeMap<EntryId, u64>,
-    /// Entries on liars' branches among them that it can prove to nobody, since nothing that follows is signed, and what each follows.
+    /// Entries among them that it can prove to nobody, since nothing that follows is here and signed, and what each follows.
     unproven: BTreeMap<EntryId, EntryId>,
     /// Entries its user was shown.
     told: BTreeSet<EntryId>,
