@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use engine::run::{self, Mode};
 
 /// Seeds that showed a bug once, and which.
-const FOUND: [(u64, &str); 72] = [
+const FOUND: [(u64, &str); 73] = [
     (5, "members who had each heard another made-up drop signed different ones, and nobody was ever dropped"),
     (9, "somebody in doubt about their seat was woken for ever for a drop they may not sign"),
     (13, "a hole was taken in the log of somebody who was about to come back with what was missing"),
@@ -87,6 +87,10 @@ const FOUND: [(u64, &str); 72] = [
         "somebody who came had what a hole left out, and those who waited behind it for something else went over it",
     ),
     (488329, "what is missing was asked for again long after less proof would have done"),
+    (
+        540803,
+        "what could be proved to nobody for want of a signature behind it counted as something that could be given",
+    ),
     (573824, "each of many missing entries was waited for as long as the first, one after the other"),
     (594426, "what a liar's branch waits for was asked for again long after it could be given up"),
     (611318, "each of many missing entries was waited for as long as the first, also where people talked on"),

@@ -116,6 +116,33 @@ fn nobody_makes_us_forget_the_holes_in_anothers_log() {
 }
 
 #[test]
+fn whoever_names_one_entry_as_what_comes_before_many_takes_no_more_room_than_others() {
+    let mut places = Places::default();
+    let (liar, id) = (PeerId([2; 32]), EntryId([9; 32]));
+    for seq in 1..=10 * HOLES_PER_AUTHOR_MAX as u64 {
+        places.note_left_out(id, liar, 2 * seq);
+        places.give_up(id, liar, 2 * seq + 1);
+    }
+    assert_eq!(places.holes_of(&liar, (0, u64::MAX)).count(), 1);
+}
+
+#[test]
+fn what_was_left_out_is_remembered_and_kept_from_nobody_and_hoped_for_once_if_it_was_given_up() {
+    let mut places = Places::default();
+    let author = PeerId([1; 32]);
+    let [left_out, given_up] = [1, 2].map(|byte| EntryId([byte; 32]));
+    places.note_left_out(left_out, author, 5);
+    places.give_up(given_up, author, 9);
+    assert!(!places.is_excused(&left_out) && places.is_excused(&given_up));
+    assert!(!places.hope_up_to(&author, (0, 8)), "nothing that ends there is gone without");
+    assert!(places.hope_up_to(&author, (0, 9)));
+    assert!(!places.is_excused(&given_up) && places.is_hoped_for(&given_up));
+    assert_eq!(places.holes_of(&author, (0, u64::MAX)).map(|(end, _)| end).collect::<Vec<_>>(), [5]);
+    places.give_up(given_up, author, 9);
+    assert!(!places.hope_up_to(&author, (0, 9)), "once is enough, or a liar could keep everybody waiting");
+}
+
+#[test]
 fn of_two_entries_whose_ids_begin_alike_both_are_known() {
     let mut places = Places::default();
     let id = |last: u8| {

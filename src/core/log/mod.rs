@@ -146,8 +146,11 @@ impl Log {
     /// number to which one. Something in them may be for others.
     pub fn holes(&self, author: &PeerId, (after, up_to): (u64, u64)) -> impl Iterator<Item = (u64, u64)> {
         let log = self.authors.get(author);
+        let head = self.head_seq(author);
         let ends = self.places.holes_of(author, (after, up_to));
-        ends.rev().filter_map(move |(end, _)| log?.missing_around(end))
+        // What comes behind a hole may still wait for something else.
+        let open = move |end: u64| (end > head).then(|| (head.saturating_add(1), end));
+        ends.rev().filter_map(move |(end, _)| open(end).or_else(|| log?.missing_around(end)))
     }
 
     /// Everybody who signed two entries under one number.

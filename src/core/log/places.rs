@@ -128,9 +128,11 @@ impl Places {
     }
 
     fn remember_hole(&mut self, id: EntryId, hole: Hole) {
-        let Hole { author, end: seq, .. } = hole;
+        // It may be named as what comes before several entries, by a liar.
+        self.come(&id);
+        let Hole { author, end, .. } = hole;
         self.given_up.insert(id, hole);
-        if let Some(other) = self.holes.insert((author, seq), id).filter(|other| *other != id) {
+        if let Some(other) = self.holes.insert((author, end), id) {
             self.given_up.remove(&other);
         }
         if self.holes_of(&author, (0, u64::MAX)).count() > HOLES_PER_AUTHOR_MAX {
@@ -165,7 +167,7 @@ impl Places {
     /// there are any.
     pub(super) fn hope_up_to(&mut self, author: &PeerId, (after, up_to): (u64, u64)) -> bool {
         let ends = self.holes_of(author, (after, up_to)).map(|(_, id)| *id);
-        let ends: Vec<EntryId> = ends.filter(|id| !self.hoped_for.contains(id)).collect();
+        let ends: Vec<EntryId> = ends.filter(|id| self.is_given_up(id) && !self.hoped_for.contains(id)).collect();
         for id in &ends {
             self.come(id);
             remember(&mut self.hoped_for, *id);

@@ -109,7 +109,7 @@ impl Room {
             let had = reader.has(author);
             reader.acknowledge(*author, *seq, forked, ctx.now);
             if *seq > had {
-                self.log.hope_up_to(author, *seq);
+                self.hope_for(&from, author, *seq);
                 self.ask_for_late(ctx, &from, author, (had, *seq));
             }
             if *author == ctx.signer.id() {

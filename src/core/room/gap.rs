@@ -1,11 +1,17 @@
 //! What is missing in an author's log: since when, who offered something behind it, and what of that is known to be for us.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::identity::PeerId;
 
 /// Milliseconds after which members that have more, by their own word, and give nothing are not waited for.
 pub(super) const SILENT_MS: u64 = 300_000;
+
+/// Milliseconds after which what somebody leaves out is taken to be something that they lack: they have sent anew what they sent by then.
+const SKIP_COUNTS_AFTER_MS: u64 = 5_000;
+
+/// Members of whom it is remembered what they leave out.
+const SKIPS_REMEMBERED_MAX: usize = 64;
 
 /// Runs behind a gap whose beginnings are remembered.
 const OFFERS_REMEMBERED_MAX: usize = 16;
@@ -19,6 +25,8 @@ pub(super) struct Gap {
     pub since: u64,
     /// The lowest number behind it that was offered, by whom, and when last: that much of it is not missing everywhere.
     pub offered: Option<(u64, PeerId, u64)>,
+    /// At which number members went on who leave out what may be for us, the lowest of each, and when they first did.
+    skips: BTreeMap<PeerId, (u64, u64)>,
     /// Numbers behind it that are known to be for us, the lowest: these are nothing that can be jumped over, also once the gap is shorter.
     ours: BTreeSet<u64>,
     /// Since when there were such, in milliseconds: an author who says the rest of it line by line holds nobody up for longer than anybody
@@ -35,7 +43,7 @@ impl Gap {
                 let beyond = head.saturating_add(1)..;
                 let ours = before.map(|gap| gap.ours.range(beyond).copied().collect()).unwrap_or_default();
                 let ours_since = before.map_or(now, |gap| gap.ours_since);
-                Gap { head, since: now, offered: None, ours, ours_since }
+                Gap { head, since: now, offered: None, skips: BTreeMap::new(), ours, ours_since }
             }
         }
     }
@@ -45,6 +53,20 @@ impl Gap {
         if seq > self.head && self.offered.is_none_or(|(lowest, ..)| seq <= lowest) {
             self.offered = Some((seq, *by, now));
         }
+    }
+
+    /// A member gave what begins with this number, and left out what may be for us.
+    pub(super) fn note_skip(&mut self, seq: u64, by: &PeerId, now: u64) {
+        if self.skips.len() < SKIPS_REMEMBERED_MAX || self.skips.contains_key(by) {
+            let (lowest, _) = self.skips.entry(*by).or_insert((seq, now));
+            *lowest = seq.min(*lowest);
+        }
+    }
+
+    /// Where those go on who have given nothing else for as long as it takes to send something anew.
+    pub(super) fn skipped(&self, now: u64) -> BTreeMap<PeerId, u64> {
+        let lasting = self.skips.iter().filter(|(_, (_, at))| now >= at.saturating_add(SKIP_COUNTS_AFTER_MS));
+        lasting.map(|(by, (lowest, _))| (*by, *lowest)).collect()
     }
 
     /// Whether something has been missing for longer than anybody is waited for.
@@ -98,6 +120,21 @@ mod tests {
         assert_eq!(gap.first_of_ours(31, now), None);
         gap.note_ours(40, now);
         assert_eq!(gap.first_of_ours(31, now), Some(40));
+    }
+
+    #[test]
+    fn what_somebody_leaves_out_counts_as_what_they_lack_once_they_had_the_time_to_send_it_again() {
+        let mut gap = Gap::behind(4, None, 0);
+        let [ann, ben] = [PeerId([1; 32]), PeerId([2; 32])];
+        gap.note_skip(12, &ann, 0);
+        gap.note_skip(10, &ann, 4_000);
+        gap.note_skip(15, &ben, 3_000);
+        assert_eq!(gap.skipped(4_999), BTreeMap::new());
+        assert_eq!(gap.skipped(5_000), BTreeMap::from([(ann, 10)]), "the least that they left out");
+        assert_eq!(gap.skipped(8_000), BTreeMap::from([(ann, 10), (ben, 15)]));
+        assert_eq!(Gap::behind(5, Some(&gap), 9_000).skipped(99_000), BTreeMap::new());
+        (3..=255).for_each(|byte| gap.note_skip(9, &PeerId([byte; 32]), 0));
+        assert_eq!(gap.skipped(99_000).len(), SKIPS_REMEMBERED_MAX);
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Room {
                 if let Some(hole) = heard.hole {
                     self.ask_about_hole(ctx, hole);
                 } else if let Some(left_out) = left_out {
-                    self.ask_for_left_out(ctx, run.first(), left_out);
+                    self.ask_for_left_out(ctx, &from, &run, left_out);
                 }
                 if self.log.is_accused(&author) {
                     self.say_where_we_are(&from, &author);

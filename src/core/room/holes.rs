@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::gap::{Gap, SILENT_MS};
 use super::reader::Hole;
+use super::skipping::LeftOut;
 use super::{Ctx, Reader, Room};
 use crate::core::consent::roster::is_member;
 use crate::core::log::{Heard, KeptEntry, Next, run_of};
 use crate::core::time::Now;
 use crate::identity::PeerId;
 use crate::limits::{HOLES_ASKED_MAX, LATE_BYTES_PER_SECOND_MAX, RUN_BYTES_MAX};
-use crate::wire::{Entry, Few, PeerMessage, Run};
+use crate::wire::{Few, PeerMessage, Run};
 
 /// Milliseconds that members who have a seat and no link with us have to come with what is missing.
 const COMES_WITHIN_MS: u64 = 60_000;
@@ -102,7 +103,11 @@ impl Room {
         if !(gap.knows_as_ours(goes_on_at) && gap.knows_as_ours(last)) && self.is_ours(ctx, run) {
             [goes_on_at, last].into_iter().for_each(|seq| gap.note_ours(seq, now));
         }
+        if skips {
+            gap.note_skip(goes_on_at, from, now);
+        }
         let Gap { since, offered, .. } = gap;
+        let skipped = gap.skipped(now);
         let ours = gap.first_of_ours(head, now);
         self.gaps.insert(*author, gap);
         // Whoever has a seat may come, or be about to say what they have.
@@ -117,6 +122,8 @@ impl Room {
         if by_author.is_some_and(|reader| !author_lacks(reader)) && ctx.now.mono_ms < since.saturating_add(SILENT_MS) {
             return false;
         }
+        let old = now >= since.saturating_add(SILENT_MS);
+        let never_offered = offered.filter(|_| old).map_or(0, |(lowest, ..)| lowest);
         let mut lowest: Option<u64> = None;
         let readable = self.audience(&run.first().audience).is_some();
         // What is for a roster that nobody could tell us in all that time can't be taken, and keeps nothing else waiting; it still may come.
@@ -124,8 +131,9 @@ impl Room {
         let more = self.readers.iter().filter(|(_, reader)| reader.has(author) > head && !reader.has_nothing(author));
         for (peer, reader) in more {
             // Whoever gives nothing else in all that time has nothing else, but for what they withhold.
-            let gives = skips && peer == from && now >= since.saturating_add(ASK_AGAIN_MS);
-            let floor = reader.floor_beyond(author, head).or(gives.then_some(goes_on_at));
+            let floor = reader.floor_beyond(author, head).or(skipped.get(peer).copied());
+            // And whoever says to have more, and never gives it, is not waited for for ever.
+            let floor = floor.map(|floor| floor.max(never_offered));
             match floor {
                 _ if strange && self.offers_strange(peer, author, floor) => {
                     // The hole goes as far as what comes next and can be taken.
@@ -194,6 +202,16 @@ impl Room {
         }
     }
 
+    /// A member has an author's log up to this number: what is behind holes and still waits waits for these too, unless they said that they
+    /// have nothing of it.
+    pub(super) fn hope_for(&mut self, from: &PeerId, author: &PeerId, up_to: u64) {
+        let head = self.log.head_seq(author);
+        let lacks = |reader: &Reader| reader.has_nothing(author) || reader.floor_beyond(author, head).is_some();
+        if !self.readers.get(from).is_some_and(lacks) {
+            self.log.hope_up_to(author, up_to);
+        }
+    }
+
     /// A member has more of an author's log than before, as new ones have, and so may have what we went on without: it is asked about
     /// the holes in what is new.
     pub(super) fn ask_for_late(&self, ctx: &mut Ctx<'_>, peer: &PeerId, author: &PeerId, new: (u64, u64)) {
@@ -208,25 +226,27 @@ impl Room {
     pub(super) fn ask_about_hole(&mut self, ctx: &mut Ctx<'_>, hole: Hole) {
         // Whoever makes us take many has each of them answered from all sides.
         if hole.1 <= hole.2 && self.holes_asked.takes(ctx.now, 1, HOLES_ASKED_MAX, 1_000) {
-            self.ask_those_past(ctx, hole);
+            self.ask_those_past(ctx, hole, |_| true);
         }
     }
 
-    /// The author of an entry, and members who are past it, are asked for what its giver left out. It is remembered as a hole: what is asked
-    /// for in vain now is asked for again when somebody comes who has more.
-    pub(super) fn ask_for_left_out(&mut self, ctx: &mut Ctx<'_>, entry: &Entry, left_out: Hole) {
-        self.log.note_left_out(entry);
-        // Few of these are holes, and must not keep those from being asked about.
-        if self.left_out_asked.takes(ctx.now, 1, HOLES_ASKED_MAX, 1_000) {
-            self.ask_those_past(ctx, left_out);
+    /// The author of a run, and members who are past it and may have been told what its giver left out, are asked for that. It is remembered
+    /// as a hole: what is asked for in vain now is asked for again when somebody comes who has more.
+    pub(super) fn ask_for_left_out(&mut self, ctx: &mut Ctx<'_>, from: &PeerId, run: &Run, left_out: LeftOut) {
+        self.log.note_left_out(run.first());
+        // Few of these are holes: whoever makes many keeps nobody else's from being asked about.
+        let allowance = self.readers.get_mut(from).map(|reader| &mut reader.left_out_asked);
+        if allowance.is_some_and(|allowance| allowance.takes(ctx.now, 1, HOLES_ASKED_MAX, 1_000)) {
+            self.ask_those_past(ctx, left_out.hole, |peer| peer != from && left_out.told.contains(peer));
         }
     }
 
-    fn ask_those_past(&self, ctx: &mut Ctx<'_>, hole: Hole) {
+    fn ask_those_past(&self, ctx: &mut Ctx<'_>, hole: Hole, fits: impl Fn(&PeerId) -> bool) {
         let (author, _, last) = hole;
         let question = PeerMessage::Holes((self.id(), Few::first_of([hole])));
         // The author's last word may be older than what they gave to others.
-        let past_it = |(peer, reader): &(&PeerId, &Reader)| **peer != author && reader.has(&author) >= last;
+        let past_it =
+            |(peer, reader): &(&PeerId, &Reader)| **peer != author && reader.has(&author) >= last && fits(peer);
         let others = self.readers.iter().filter(past_it).map(|(peer, _)| peer).take(ASKED_ABOUT_HOLE);
         for peer in self.readers.get_key_value(&author).map(|(peer, _)| peer).into_iter().chain(others) {
             ctx.tell_peer(peer, question.clone());

@@ -207,8 +207,6 @@ pub(super) struct Room {
     late_passed: Allowance,
     /// How many holes were asked about as they were taken.
     holes_asked: Allowance,
-    /// Questions about what runs left out.
-    left_out_asked: Allowance,
     /// Who gave last what each author's log here has passed.
     late_from: BTreeMap<PeerId, PeerId>,
     /// At which number, and when, those who have more of a log were asked for what is missing.
@@ -302,7 +300,6 @@ impl Room {
             gaps: BTreeMap::new(),
             late_passed: Allowance::default(),
             holes_asked: Allowance::default(),
-            left_out_asked: Allowance::default(),
             late_from: BTreeMap::new(),
             gaps_asked: BTreeMap::new(),
             wanted_from: me,

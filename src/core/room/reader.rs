@@ -43,6 +43,8 @@ pub(super) struct Reader {
     pub holes_answered: Allowance,
     /// Holes they asked about and more was asked of us than is given at once, and when the answers are due.
     pub holes_later: Option<(u64, Vec<Hole>)>,
+    /// Questions about what their runs left out.
+    pub left_out_asked: Allowance,
     /// Up to which number of each author's log they gave us what is for nobody we know: they were asked for what is behind that.
     pub unread: BTreeMap<PeerId, u64>,
     /// Entries they asked for by id that the store was asked for: whose, and which number.

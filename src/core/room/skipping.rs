@@ -1,6 +1,8 @@
 //! Skipping: a run that begins later than what is here may leave out what was said to us. That what comes directly before it was for others is
 //! its author's word; that nothing was said to us before that is the word of whoever gives it, who may not know, or lie.
 
+use std::collections::BTreeSet;
+
 use super::Room;
 use super::reader::Hole;
 use crate::core::consent::roster::is_member;
@@ -8,6 +10,15 @@ use crate::core::log::AuthorLog;
 use crate::core::time::Now;
 use crate::identity::PeerId;
 use crate::wire::{Entry, Roster, Run};
+
+/// What a run leaves out.
+#[derive(Debug)]
+pub(super) struct LeftOut {
+    /// Which numbers.
+    pub hole: Hole,
+    /// Whom its author may have told them.
+    pub told: BTreeSet<PeerId>,
+}
 
 impl Room {
     /// Whether an entry goes on from something that is here, or waits here, on whichever branch: it leaves out nothing.
@@ -69,11 +80,15 @@ impl Room {
 
     /// What a run leaves out that somebody else than its author gives us, if it may have been said to us: that what comes directly before it
     /// was for others is the author's word, and that there is nothing before that is the giver's.
-    pub(super) fn left_out(&self, me: &PeerId, from: &PeerId, run: &Run) -> Option<Hole> {
+    pub(super) fn left_out(&self, me: &PeerId, from: &PeerId, run: &Run) -> Option<LeftOut> {
         let first = run.first();
         let next = self.log.head_seq(&first.author).saturating_add(1);
-        let jumps = *from != first.author && first.seq > next && !self.goes_on_here(first);
-        let jumps = jumps && self.follows_others(me, first) && self.shared_before(me, run).next().is_some();
-        jumps.then_some((first.author, next, first.seq.saturating_sub(1)))
+        if *from == first.author || first.seq <= next || self.goes_on_here(first) || !self.follows_others(me, first) {
+            return None;
+        }
+        let told: BTreeSet<PeerId> =
+            self.shared_before(me, run).flat_map(|roster| roster.members.iter().map(|member| member.key)).collect();
+        let hole = (first.author, next, first.seq.saturating_sub(1));
+        (!told.is_empty()).then_some(LeftOut { hole, told })
     }
 }
