@@ -1,10 +1,9 @@
 //! What nobody has any more keeps nobody waiting, and what somebody has is waited for.
 
 use p2pchat::core::event::{Command, Event, Misdeed};
-
 use p2pchat::wire::{Body, Entry, EntryId, Few, PeerMessage, RosterHash};
 
-use crate::transcript::{last_entry_of, run_of};
+use crate::transcript::{entry_after, last_entry_of, run_of};
 use crate::world::{World, lobby};
 
 /// p0 said two things that p1 never got; p2 came after, and p0 said one more.
@@ -107,9 +106,8 @@ fn what_comes_late_for_a_number_in_a_hole_accuses_nobody() {
 
 /// What p1 says after `before`: "for all", something for others, and "later".
 fn over_what_is_for_others(before: &Entry) -> (Entry, Entry) {
-    let mut for_all = before.clone();
-    (for_all.seq, for_all.previous, for_all.previous_audience) = (before.seq + 1, before.id(), before.audience);
-    (for_all.seen, for_all.body) = (Few::default(), Body::text("for all").unwrap());
+    let mut for_all = entry_after(before, "for all");
+    for_all.seen = Few::default();
     let mut later = for_all.clone();
     (later.seq, later.previous) = (before.seq + 3, EntryId([9; 32]));
     (later.previous_audience, later.body) = (RosterHash([9; 32]), Body::text("later").unwrap());

@@ -58,6 +58,14 @@ pub fn run_of(entry: Entry, author: u8) -> Run {
     Run::of_one(entry, signature)
 }
 
+/// What an author may say after `before`, under the same roster.
+pub fn entry_after(before: &Entry, text: &str) -> Entry {
+    let mut next = before.clone();
+    (next.seq, next.previous, next.previous_audience) = (before.seq + 1, before.id(), before.audience);
+    next.body = p2pchat::wire::Body::text(text).unwrap();
+    next
+}
+
 pub fn last_entry_of(world: &World, author: PeerId) -> Entry {
     entries(world).into_values().filter(|entry| entry.author == author).max_by_key(|entry| entry.seq).unwrap()
 }
@@ -144,11 +152,8 @@ fn whoever_names_what_does_not_exist_keeps_nobody_else_waiting_and_divides_nobod
     let mut world = World::in_one_room(3);
     world.say(1, "first");
     let liar = world.people[1].id;
-    let before = last_entry_of(&world, liar);
-    let mut lie = before.clone();
-    (lie.seq, lie.previous, lie.previous_audience) = (before.seq + 1, before.id(), before.audience);
+    let mut lie = entry_after(&last_entry_of(&world, liar), "after something");
     lie.seen = Few::first_of([EntryId([9; 32])]);
-    lie.body = p2pchat::wire::Body::text("after something").unwrap();
     for victim in [0, 2] {
         world.forge_peer(1, victim, PeerMessage::Run(run_of(lie.clone(), 1)));
     }
@@ -174,10 +179,7 @@ fn what_an_author_withholds_from_one_comes_from_whoever_names_it() {
     let mut world = World::in_one_room(3);
     world.say(1, "for all");
     let liar = world.people[1].id;
-    let before = last_entry_of(&world, liar);
-    let mut next = before.clone();
-    (next.seq, next.previous, next.previous_audience) = (before.seq + 1, before.id(), before.audience);
-    next.body = p2pchat::wire::Body::text("for p0 only").unwrap();
+    let next = entry_after(&last_entry_of(&world, liar), "for p0 only");
     world.forge_peer(1, 0, PeerMessage::Run(run_of(next, 1)));
     world.say(0, "what do you mean?");
     world.pass(5);

@@ -39,7 +39,7 @@ struct Hole {
     author: PeerId,
     /// The last entry's number.
     end: u64,
-    /// Whether the last entry is not waited for. It is where it was for others, for all that is known, and something before it may be missing.
+    /// Whether the last entry is given up. If not, it was for others, for all that is known, and something before it may be missing.
     gone_over: bool,
 }
 
@@ -57,8 +57,8 @@ pub(super) struct Places {
     absent: BTreeSet<EntryId>,
     /// Entries on branches beyond what is kept: nobody waits for them, and they are not taken.
     waived: BTreeSet<EntryId>,
-    /// Entries before a hole that was taken: nobody waits for them, but they are taken if they come.
-    given_up: BTreeMap<EntryId, Hole>,
+    /// The last entry of each hole that is known. Of a hole that was gone over nobody waits for it, but it is taken if it comes.
+    hole_ends: BTreeMap<EntryId, Hole>,
     /// The same, by author and number.
     holes: BTreeMap<(PeerId, u64), EntryId>,
     /// Entries that nobody who could be asked had: the same, until somebody comes.
@@ -122,7 +122,7 @@ impl Places {
 
     /// Something may be missing before this entry, which is not here, and which itself nobody here waits for or goes without.
     pub(super) fn note_left_out(&mut self, id: EntryId, author: PeerId, seq: u64) {
-        if !self.given_up.contains_key(&id) {
+        if !self.hole_ends.contains_key(&id) {
             self.remember_hole(id, Hole { author, end: seq, gone_over: false });
         }
     }
@@ -131,9 +131,9 @@ impl Places {
         // It may be named as what comes before several entries, by a liar.
         self.come(&id);
         let Hole { author, end, .. } = hole;
-        self.given_up.insert(id, hole);
+        self.hole_ends.insert(id, hole);
         if let Some(other) = self.holes.insert((author, end), id) {
-            self.given_up.remove(&other);
+            self.hole_ends.remove(&other);
         }
         if self.holes_of(&author, (0, u64::MAX)).count() > HOLES_PER_AUTHOR_MAX {
             let oldest = self.holes_of(&author, (0, u64::MAX)).next().map(|(_, id)| *id);
@@ -153,12 +153,12 @@ impl Places {
 
     /// Whether this is the last entry of a hole.
     pub(super) fn is_given_up(&self, id: &EntryId) -> bool {
-        self.given_up.get(id).is_some_and(|hole| hole.gone_over)
+        self.hole_ends.get(id).is_some_and(|hole| hole.gone_over)
     }
 
     /// It has come, or is too old to be hoped for.
     fn come(&mut self, id: &EntryId) {
-        if let Some(hole) = self.given_up.remove(id) {
+        if let Some(hole) = self.hole_ends.remove(id) {
             self.holes.remove(&(hole.author, hole.end));
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::identity::PeerId;
 
 /// Milliseconds after which members that have more, by their own word, and give nothing are not waited for.
-pub(super) const SILENT_MS: u64 = 300_000;
+const SILENT_MS: u64 = 300_000;
 
 /// Milliseconds after which what somebody leaves out is taken to be something that they lack: they have sent anew what they sent by then.
 const SKIP_COUNTS_AFTER_MS: u64 = 5_000;

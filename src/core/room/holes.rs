@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::gap::{Gap, SILENT_MS};
+use super::gap::Gap;
 use super::reader::Hole;
 use super::skipping::LeftOut;
 use super::{Ctx, Reader, Room};
@@ -107,27 +107,24 @@ impl Room {
             gap.note_skip(goes_on_at, from, now);
         }
         let Gap { since, offered, .. } = gap;
-        let skipped = gap.skipped(now);
-        let ours = gap.first_of_ours(head, now);
+        let (skipped, ours, old) = (gap.skipped(now), gap.first_of_ours(head, now), gap.is_old(now));
         self.gaps.insert(*author, gap);
         // Whoever has a seat may come, or be about to say what they have.
         let tells = |key: &PeerId| self.readers.get(key).is_some_and(|reader| reader.asked);
         let all_told = self.others(&ctx.me()).iter().all(tells);
-        if !all_told && ctx.now.mono_ms < since.saturating_add(COMES_WITHIN_MS) {
+        if !all_told && now < since.saturating_add(COMES_WITHIN_MS) {
             return false;
         }
         // An author who is linked has it, or says that it is gone; their last frontier may be older than what they gave to others.
         let by_author = self.readers.get(author);
-        let author_lacks = |reader: &Reader| reader.has_nothing(author) || reader.floor_beyond(author, head).is_some();
-        if by_author.is_some_and(|reader| !author_lacks(reader)) && ctx.now.mono_ms < since.saturating_add(SILENT_MS) {
+        if by_author.is_some_and(|reader| !reader.lacks_behind(author, head)) && !old {
             return false;
         }
-        let old = now >= since.saturating_add(SILENT_MS);
         let never_offered = offered.filter(|_| old).map_or(0, |(lowest, ..)| lowest);
         let mut lowest: Option<u64> = None;
         let readable = self.audience(&run.first().audience).is_some();
         // What is for a roster that nobody could tell us in all that time can't be taken, and keeps nothing else waiting; it still may come.
-        let strange = ctx.now.mono_ms >= since.saturating_add(COMES_WITHIN_MS);
+        let strange = now >= since.saturating_add(COMES_WITHIN_MS);
         let more = self.readers.iter().filter(|(_, reader)| reader.has(author) > head && !reader.has_nothing(author));
         for (peer, reader) in more {
             // Whoever gives nothing else in all that time has nothing else, but for what they withhold.
@@ -140,7 +137,7 @@ impl Room {
                     lowest = lowest.into_iter().chain(readable.then_some(goes_on_at)).chain(ours).min();
                 }
                 Some(floor) => lowest = lowest.into_iter().chain([floor]).min(),
-                None if ctx.now.mono_ms < since.saturating_add(SILENT_MS) => return false,
+                None if !old => return false,
                 None => {}
             }
         }
@@ -149,7 +146,7 @@ impl Room {
             let away = self.has(&by) && !tells(&by) && now < at.saturating_add(COMES_WITHIN_MS);
             away && lowest.is_none_or(|floor| number < floor)
         };
-        if now < since.saturating_add(SILENT_MS) && offered.is_some_and(back_soon) {
+        if !old && offered.is_some_and(back_soon) {
             return false;
         }
         // Nobody goes over more than what is offered.
@@ -206,8 +203,7 @@ impl Room {
     /// have nothing of it.
     pub(super) fn hope_for(&mut self, from: &PeerId, author: &PeerId, up_to: u64) {
         let head = self.log.head_seq(author);
-        let lacks = |reader: &Reader| reader.has_nothing(author) || reader.floor_beyond(author, head).is_some();
-        if !self.readers.get(from).is_some_and(lacks) {
+        if !self.readers.get(from).is_some_and(|reader| reader.lacks_behind(author, head)) {
             self.log.hope_up_to(author, up_to);
         }
     }

@@ -145,6 +145,11 @@ impl Reader {
         self.floors.get(author).copied().filter(|floor| *floor > head.saturating_add(1))
     }
 
+    /// Whether they lack what comes after number `head` of an author's log, by their own word.
+    pub fn lacks_behind(&self, author: &PeerId, head: u64) -> bool {
+        self.has_nothing(author) || self.floor_beyond(author, head).is_some()
+    }
+
     /// How far they have it, or will have with what is on its way.
     pub fn given(&self, author: &PeerId) -> u64 {
         self.feeds.get(author).map_or(0, |feed| feed.acked.max(feed.sent))

@@ -26,6 +26,12 @@ impl Room {
         self.log.known(&entry.previous).is_some() || self.log.holds(&entry.previous)
     }
 
+    /// Whether numbers before an entry are missing here, and no hole is taken for them.
+    fn leaves_out(&self, entry: &Entry) -> bool {
+        let has_hole = || self.log.author(&entry.author).is_some_and(|log| log.has_hole_before(entry.seq));
+        entry.seq > self.log.head_seq(&entry.author).saturating_add(1) && !has_hole() && !self.goes_on_here(entry)
+    }
+
     /// Whether a run jumps over something that was offered before, and could not be taken for what is missing before it. That something
     /// directly before the run is for others says nothing of what was said before that. Nobody is made to wait for it for ever.
     pub(super) fn jumps_over_ours(&self, now: Now, run: &Run) -> bool {
@@ -33,9 +39,7 @@ impl Room {
         if self.log.is_accused(&first.author) || self.has_old_gap(now, &first.author) {
             return false;
         }
-        let log = self.log.author(&first.author);
-        let taken = self.goes_on_here(first) || log.is_some_and(|log| log.has_hole_before(first.seq));
-        !taken && self.is_offered_before(first, now.mono_ms)
+        self.leaves_out(first) && self.is_offered_before(first, now.mono_ms)
     }
 
     /// Whether something of the same author from before an entry was offered to us, and waits for what is missing before it.
@@ -49,13 +53,11 @@ impl Room {
     /// we had one, or, as they say, their log begins there, and we had a seat that we know nothing of any more.
     pub(super) fn skips_too_far(&self, me: &PeerId, from: &PeerId, run: &Run) -> bool {
         let first = run.first();
-        let next = self.log.head_seq(&first.author).saturating_add(1);
-        let log = self.log.author(&first.author);
-        if first.seq <= next || log.is_some_and(|log| log.has_hole_before(first.seq)) || self.goes_on_here(first) {
+        if !self.leaves_out(first) {
             return false;
         }
         // Where a hole is taken up to what they have, they may well leave out what comes after it: we may not know whom that was for.
-        let waits_from = log.map_or(next, AuthorLog::waits_from);
+        let waits_from = self.log.author(&first.author).map_or(1, AuthorLog::waits_from);
         let begins = self.readers.get(from).and_then(|reader| reader.floors.get(&first.author));
         let begins_later = begins.is_some_and(|floor| *floor > waits_from);
         let had_no_seat = |roster: &Roster| !is_member(roster, from);
@@ -82,13 +84,12 @@ impl Room {
     /// was for others is the author's word, and that there is nothing before that is the giver's.
     pub(super) fn left_out(&self, me: &PeerId, from: &PeerId, run: &Run) -> Option<LeftOut> {
         let first = run.first();
-        let next = self.log.head_seq(&first.author).saturating_add(1);
-        if *from == first.author || first.seq <= next || self.goes_on_here(first) || !self.follows_others(me, first) {
+        if *from == first.author || !self.leaves_out(first) || !self.follows_others(me, first) {
             return None;
         }
         let told: BTreeSet<PeerId> =
             self.shared_before(me, run).flat_map(|roster| roster.members.iter().map(|member| member.key)).collect();
-        let hole = (first.author, next, first.seq.saturating_sub(1));
+        let hole = (first.author, self.log.head_seq(&first.author).saturating_add(1), first.seq.saturating_sub(1));
         (!told.is_empty()).then_some(LeftOut { hole, told })
     }
 }
