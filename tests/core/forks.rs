@@ -61,6 +61,25 @@ fn two_entries_told_to_different_members_are_shown_to_all_once_somebody_answers(
 }
 
 #[test]
+fn what_a_liar_said_after_what_it_told_nobody_is_waited_for_as_long_as_others_words_are() {
+    let mut world = World::in_one_room(4);
+    world.say(1, "first");
+    tell_two(&mut world, 1, &[0, 3], &[2]);
+    world.say(0, "p1 said yes");
+    world.pass(10);
+    // The second of these was told to nobody, and the third is given once: its giver has taken it, and so has the second or has done without.
+    let third = branch(&world, &named("yes", 3)).remove(2);
+    let PeerMessage::Run(run) = &third else { unreachable!("branches are runs") };
+    let text = |world: &World, who: usize| transcript(world, who).into_iter().any(|(_, id, _)| id == run.ids()[0]);
+    world.forge_peer(1, 0, third.clone());
+    world.pass(60);
+    assert!(text(&world, 0), "all have said that they lack what comes before it");
+    world.say(0, "what comes before that?");
+    world.pass(60);
+    assert_eq!([0, 2, 3].map(|who| text(&world, who)), [true; 3]);
+}
+
+#[test]
 fn long_branches_are_told_in_full_to_both_sides() {
     let mut world = World::in_one_room(4);
     world.say(1, "first");

@@ -199,6 +199,8 @@ pub(super) struct Room {
     yes_repeated: Option<(ProposalHash, u64)>,
     /// Entries that something told us names, and that are missing here.
     wanted: BTreeMap<EntryId, Wanted>,
+    /// Entries that may be missing, for which the store is asked first, and who gave us something that names them.
+    named_by: BTreeMap<EntryId, BTreeSet<PeerId>>,
     /// Whose entries went on without something and wait for more, and since when they have waited in all.
     going_on: BTreeMap<PeerId, u64>,
     /// What is missing in each log, and since when.
@@ -296,6 +298,7 @@ impl Room {
             early: VecDeque::new(),
             yes_repeated: None,
             wanted: BTreeMap::new(),
+            named_by: BTreeMap::new(),
             going_on: BTreeMap::new(),
             gaps: BTreeMap::new(),
             late_passed: Allowance::default(),

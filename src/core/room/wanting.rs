@@ -85,6 +85,8 @@ impl Room {
     /// Finds out where missing entries are to be had: in the store, at whoever told us of them.
     pub(super) fn seek(&mut self, ctx: &mut Ctx<'_>, from: PeerId) {
         let Missing { look_up, numbers, ask } = self.log.missing();
+        let mut named_by = std::mem::take(&mut self.named_by);
+        self.named_by = look_up.iter().map(|id| (*id, named_by.remove(id).unwrap_or_default())).collect();
         if !look_up.is_empty() {
             ctx.out.push(Output::LookUp { room: self.id(), ids: look_up, numbers });
         }
@@ -95,7 +97,8 @@ impl Room {
         for id in ask {
             if !self.wanted.contains_key(&id) {
                 let waits_since = self.waits_since(&id).unwrap_or(since);
-                self.wanted.insert(id, Wanted::new(from, at, since, waits_since));
+                let given_by = named_by.remove(&id).unwrap_or_default();
+                self.wanted.insert(id, Wanted { given_by, ..Wanted::new(from, at, since, waits_since) });
             }
         }
         self.wanted_from = from;
@@ -114,11 +117,11 @@ impl Room {
     /// A member gave us this run, and so has all that it names, or has given it up. Their frontier does not tell as much of an author
     /// with branches.
     pub(super) fn note_giver(&mut self, from: PeerId, run: &Run) {
-        if !self.wanted.is_empty() && self.readers.contains_key(&from) {
+        let nothing_missing = self.wanted.is_empty() && self.named_by.is_empty();
+        if !nothing_missing && self.readers.contains_key(&from) {
             for id in run.entries().iter().flat_map(|entry| entry.seen.iter().chain([&entry.previous])) {
-                if let Some(wanted) = self.wanted.get_mut(id) {
-                    wanted.given_by.insert(from);
-                }
+                let given_by = self.wanted.get_mut(id).map(|wanted| &mut wanted.given_by);
+                given_by.or(self.named_by.get_mut(id)).map(|given_by| given_by.insert(from));
             }
             let first = self.log.kept_by(&run.ids()[0]);
             if let Some(wanted) = first.and_then(|id| self.wanted.get_mut(&id)) {
