@@ -2,7 +2,9 @@
 
 use p2pchat::core::event::{Command, Event, KnockRef, Misdeed, Refusal};
 use p2pchat::identity::{Signed, Signer as _, Verified};
-use p2pchat::wire::{Admission, Consent, Decision, FromServer, Knock, Proposal, ProposalHash, Step, ToServer};
+use p2pchat::wire::{
+    Admission, Consent, Decision, FromServer, Knock, PeerMessage, Proposal, ProposalHash, Step, ToServer,
+};
 
 use crate::world::{World, identity};
 
@@ -322,8 +324,8 @@ fn what_a_member_refused_itself_keeps_no_place_after_a_start() {
     for knock in made_up_knocks(&world, 20..60) {
         let proposal = Proposal::Admit(knock.clone()).hash();
         let no = world.signed(2, Consent { room, roster, proposal, by, decision: Decision::No });
-        world.forge_peer(2, 1, p2pchat::wire::PeerMessage::Knock(knock));
-        world.forge_peer(2, 1, p2pchat::wire::PeerMessage::Consent(no));
+        world.forge_peer(2, 1, PeerMessage::Knock(knock));
+        world.forge_peer(2, 1, PeerMessage::Consent(no));
     }
     world.kill(1);
     world.start(1);
@@ -343,7 +345,7 @@ fn noes_that_a_liar_drew_from_a_member_do_not_crowd_out_their_yes() {
     for seed in 100..150 {
         let proposal = ProposalHash([seed; 32]);
         let no = world.signed(0, Consent { room, roster, proposal, by, decision: Decision::Silent });
-        world.forge_peer(2, 1, p2pchat::wire::PeerMessage::Consent(no));
+        world.forge_peer(2, 1, PeerMessage::Consent(no));
     }
     for knock in made_up_knocks(&world, 20..40) {
         world.forge(1, FromServer::Knock((knock, 60_000)));
@@ -353,4 +355,31 @@ fn noes_that_a_liar_drew_from_a_member_do_not_crowd_out_their_yes() {
     [0, 1, 2].into_iter().for_each(|member| world.approve(member, 3));
     assert!(!world.was_told(1, |event| matches!(event, Event::Misbehaviour { .. })));
     assert!(world.is_in(3));
+}
+
+#[test]
+fn both_answers_of_whoever_gives_two_come_to_all_and_once() {
+    let mut world = World::with_members(4, 3);
+    world.join(3);
+    let (room, roster) = world.roster(0);
+    let (by, proposal) = (world.people[1].id, world.last_knock(0).unwrap());
+    let [yes, no] = [Decision::Yes, Decision::No]
+        .map(|decision| PeerMessage::Consent(world.signed(1, Consent { room, roster, proposal, by, decision })));
+    world.forge_peer(1, 0, yes.clone());
+    world.forge_peer(1, 2, no.clone());
+    let accused = |world: &World, who: usize| {
+        let two = |event: &&Event| matches!(event, Event::Misbehaviour { what: Misdeed::TwoAnswers, by: Some(by), .. } if by.as_str() == "p1");
+        world.people[who].events.iter().filter(two).count()
+    };
+    assert_eq!([0, 2].map(|who| accused(&world, who)), [0; 2], "nobody can know yet");
+    let told = world.told_peers.len();
+    for answer in [no, yes].iter().cycle().take(20) {
+        world.forge_peer(1, 0, answer.clone());
+    }
+    assert_eq!([0, 2].map(|who| accused(&world, who)), [1; 2]);
+    let answers = world.told_peers[told..].iter().filter(|(_, said)| matches!(said, PeerMessage::Consent(_))).count();
+    assert!(answers <= 20 + 2 * 2 * 2, "{answers}: each tells the two others both");
+    world.approve(0, 3);
+    world.approve(2, 3);
+    assert!(!world.is_in(3), "what somebody said no to is refused");
 }

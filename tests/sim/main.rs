@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use engine::run::{self, Mode};
 
 /// Seeds that showed a bug once, and which.
-const FOUND: [(u64, &str); 73] = [
+const FOUND: [(u64, &str); 75] = [
     (5, "members who had each heard another made-up drop signed different ones, and nobody was ever dropped"),
     (9, "somebody in doubt about their seat was woken for ever for a drop they may not sign"),
     (13, "a hole was taken in the log of somebody who was about to come back with what was missing"),
@@ -77,6 +77,7 @@ const FOUND: [(u64, &str); 73] = [
     (301412, "a server did not follow a step that members had taken, since one who had signed it said no later"),
     (348579, "a liar's drops that others had refused took every place among what is decided"),
     (375703, "prompts that had waited for a disk were taken for being asked at once"),
+    (328564, "a liar's yes, told to some only, made an honest signer beside it look gone for ever"),
     (401251, "whoever could not move on yet when they were told what is decided was never told again"),
     (405598, "behind a hole whatever came next was taken, also from somebody who could not know what it left out"),
     (423285, "a hole that ends with something for others was never asked about"),
@@ -93,13 +94,15 @@ const FOUND: [(u64, &str); 73] = [
     ),
     (573824, "each of many missing entries was waited for as long as the first, one after the other"),
     (594426, "what a liar's branch waits for was asked for again long after it could be given up"),
+    (599242, "who gave what names a missing entry was forgotten while the store was asked for it"),
     (611318, "each of many missing entries was waited for as long as the first, also where people talked on"),
     (711958, "a yes to a knock that a flooded member had no room for stood for ever"),
     (763014, "two who each waited for what the other had lost waited for the one after the other"),
 ];
 
 /// And in rooms without a server.
-const FOUND_SERVERLESS: [(u64, &str); 5] = [
+const FOUND_SERVERLESS: [(u64, &str); 6] = [
+    (2014, "an answer over a roster that its bearer had just passed came to nobody who was still there"),
     (983, "who gave what names a lost entry had not taken it, as long as it waited"),
     (3858, "a number past what was never for somebody passed for proof that they had taken it"),
     (4751, "somebody signed a drop whose refusal they had heard before the drop, and waited for ever"),

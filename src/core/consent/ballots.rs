@@ -21,6 +21,8 @@ pub struct Ballot {
     pub signers: Vec<PeerId>,
     /// The first answer of each member.
     answers: BTreeMap<PeerId, Verified<Consent>>,
+    /// The no to a yes, or the other way round, of each who gave both: a liar tells some of us one, and others the other.
+    second: BTreeMap<PeerId, Verified<Consent>>,
     /// The monotonic moment at which silence becomes a no; only knocks have one.
     pub deadline: Option<u64>,
     /// Whether the user was asked.
@@ -56,14 +58,29 @@ impl Ballot {
         }
     }
 
-    /// What a member answered.
+    /// What a member answered first.
     pub fn answer(&self, by: &PeerId) -> Option<Decision> {
         self.answers.get(by).map(|consent| consent.decision)
     }
 
-    /// Every answer so far.
+    /// Every member's first answer so far.
     pub fn answers(&self) -> impl Iterator<Item = &Verified<Consent>> {
         self.answers.values()
+    }
+
+    /// The same, and both answers of those who gave two.
+    pub fn all_answers(&self) -> impl Iterator<Item = &Verified<Consent>> {
+        self.answers.values().chain(self.second.values())
+    }
+
+    /// Whether it is known that a member gave this answer.
+    pub fn knows(&self, by: &PeerId, decision: Decision) -> bool {
+        [&self.answers, &self.second].iter().any(|given| given.get(by).is_some_and(|given| given.decision == decision))
+    }
+
+    /// Who said yes and no, as both prove.
+    pub fn liars(&self) -> impl Iterator<Item = &PeerId> {
+        self.second.keys()
     }
 
     /// Whether somebody has said yes to it.
@@ -76,9 +93,9 @@ impl Ballot {
         self.answers().filter(|answer| answer.decision == Decision::Yes).map(|answer| answer.by)
     }
 
-    /// How it was refused, if it was: by a no of somebody it needs.
+    /// How it was refused, if it was: by a no of somebody it needs, who may have said yes to some of us as well.
     pub fn refused(&self) -> Option<Decision> {
-        let noes = self.signers.iter().filter_map(|by| self.answer(by)).filter(|answer| *answer != Decision::Yes);
+        let noes = self.all_answers().map(|answer| answer.decision).filter(|answer| *answer != Decision::Yes);
         // A person's no says more than a clock's.
         noes.min_by_key(|answer| *answer != Decision::No)
     }
@@ -112,9 +129,9 @@ pub enum Blocked {
 pub enum Noted {
     /// It is new.
     New,
-    /// It was known.
+    /// It was known, or says no more than what was.
     Known,
-    /// The same member had answered otherwise.
+    /// It is new that this member said yes to some of us and no to others.
     Contradicts,
 }
 
@@ -163,7 +180,8 @@ impl Ballots {
             return Ok(false);
         }
         let signers = signers(roster, &proposal);
-        self.open.insert(hash, Ballot { proposal, signers, answers: BTreeMap::new(), deadline, prompted: false });
+        let (answers, second) = Default::default();
+        self.open.insert(hash, Ballot { proposal, signers, answers, second, deadline, prompted: false });
         Ok(true)
     }
 
@@ -183,8 +201,11 @@ impl Ballots {
         let of_others = open().find(|(hash, ballot)| over(ballot) && !self.signed.contains(hash));
         let found =
             of_others.or(open().find(|(_, ballot)| made_up(ballot))).or(open().find(|(_, ballot)| over(ballot)));
+        // Whoever completed it without this member has gone, and that is known. Alone, somebody may do so many times.
+        let gone_by = |ballot: &Ballot| !ballot.signers.contains(&self.me) && ballot.is_complete();
         // What this member answered was found by then.
-        let (hash, ballot) = found.or(open().find(|(_, ballot)| decided(ballot)))?;
+        let found = found.or(open().find(|(_, ballot)| decided(ballot)));
+        let (hash, ballot) = found.or(open().find(|(_, ballot)| gone_by(ballot)))?;
         let (hash, answer, refused) = (*hash, ballot.answer(&self.me), ballot.refused().is_some());
         if refused && self.forgotten.len() + self.decided.len() >= PROPOSALS_FORGOTTEN_MAX {
             return None;
@@ -266,21 +287,30 @@ impl Ballots {
         if !ballot.signers.contains(&consent.by) {
             return Err(Misdeed::WrongRoster);
         }
-        match ballot.answer(&consent.by) {
-            Some(earlier) if earlier == consent.decision => return Ok(Noted::Known),
-            // The first answer stands; but a no kills this member's own yes whenever it comes (below).
-            Some(_) => {}
-            None => drop(ballot.answers.insert(consent.by, consent.clone())),
+        if ballot.knows(&consent.by, consent.decision) {
+            return Ok(Noted::Known);
         }
-        let contradicts = ballot.answer(&consent.by) != Some(consent.decision);
-        if consent.decision != Decision::Yes && self.live == Some(consent.proposal) {
+        // The first answer stands; but a no kills this member's own yes whenever it comes (below). One no is like another.
+        let is_yes = consent.decision == Decision::Yes;
+        let contradicts = ballot.answer(&consent.by).map(|first| (first == Decision::Yes) != is_yes);
+        let news = contradicts == Some(true) && !ballot.second.contains_key(&consent.by);
+        match contradicts {
+            None => drop(ballot.answers.insert(consent.by, consent.clone())),
+            Some(true) if news => drop(ballot.second.insert(consent.by, consent.clone())),
+            Some(_) => {}
+        }
+        if !is_yes && self.live == Some(consent.proposal) {
             self.live = None;
         }
-        if consent.by == self.me && consent.decision == Decision::Yes && !contradicts {
+        if consent.by == self.me && is_yes && contradicts.is_none() {
             self.live = Some(consent.proposal);
             self.signed.push(consent.proposal);
         }
-        Ok(if contradicts { Noted::Contradicts } else { Noted::New })
+        Ok(match contradicts {
+            None => Noted::New,
+            Some(_) if news => Noted::Contradicts,
+            Some(_) => Noted::Known,
+        })
     }
 
     /// The step that is to be adopted, if one is complete, this member signed it, and no later yes of this member is alive
@@ -296,6 +326,11 @@ impl Ballots {
             }
             _ => self.open.get(hash).map(Ballot::step),
         }
+    }
+
+    /// Whether everybody whom a proposal needs has said yes to it.
+    pub fn has_completed(&self, hash: &ProposalHash) -> bool {
+        self.open.get(hash).is_some_and(Ballot::is_complete)
     }
 
     /// Steps that others completed and that take this member no further.
@@ -459,6 +494,10 @@ mod tests {
         assert_eq!(room.answer(1, &knock, Decision::Yes), Noted::New);
         assert_eq!(room.answer(1, &knock, Decision::No), Noted::Contradicts);
         assert_eq!(room.ballots.live(), None);
+        assert_eq!(room.answer(1, &knock, Decision::No), Noted::Known, "it is told once");
+        assert_eq!(room.answer(1, &knock, Decision::Late), Noted::Known, "and no third answer");
+        let ballot = room.ballots.get(&knock.hash()).unwrap();
+        assert_eq!((ballot.all_answers().count(), ballot.refused()), (3, Some(Decision::No)));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod ballots;
 pub mod chain;
+mod doubt;
 pub mod meeting;
 mod parting;
 pub mod past;

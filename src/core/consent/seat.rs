@@ -5,9 +5,9 @@
 //! what was heard, who can be reached, and what the user wants, and says what follows. The chat, the simulator and the
 //! model check (`tests/model`) run this same code.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::ballots::{Ballots, Noted};
+use super::ballots::Ballots;
 use super::chain::Chain;
 use super::meeting::Branches;
 use super::roster::{is_member, signers, successor, verify_step};
@@ -24,7 +24,8 @@ pub enum Departed {
     Left,
     /// They could not reach us.
     WentOn,
-    /// They say that they are on a roster without us, which a newer word of theirs takes back.
+    /// They say that they are on a roster without us, or signed one instead of a roster that we have passed, which their word that they are
+    /// on ours takes back.
     SaidSo,
     /// Their users decided to go on without us.
     RemovedUs,
@@ -127,7 +128,9 @@ pub struct Seat {
     /// What is being decided over it.
     ballots: Ballots,
     /// Members of it who went on without us.
-    left: BTreeMap<PeerId, Departed>,
+    pub(super) left: BTreeMap<PeerId, Departed>,
+    /// Members who said yes to some of us and no to others, in this stay of theirs.
+    pub(super) liars: BTreeSet<PeerId>,
     /// Rosters we have moved on from, the last ones, and what we had answered over each.
     passed: VecDeque<(RosterHash, BTreeMap<ProposalHash, Decision>)>,
     /// A valid step over the current roster that a later signature of ours stands against, in case that one dies: somebody
@@ -155,6 +158,7 @@ impl Seat {
             chain,
             ballots,
             left: BTreeMap::new(),
+            liars: BTreeSet::new(),
             passed: VecDeque::new(),
             superseded: None,
             better_half: None,
@@ -252,14 +256,6 @@ impl Seat {
         allowed.then(|| Verified::sign(consent, signer))
     }
 
-    /// Takes note of an answer, our own included.
-    ///
-    /// # Errors
-    /// [`Misdeed::WrongRoster`] when it is for no proposal known here, or by somebody without a say in it.
-    pub fn note(&mut self, consent: Verified<Consent>) -> Result<Noted, Misdeed> {
-        self.ballots.note(consent)
-    }
-
     /// The step to adopt now, if there is one (rule 5).
     pub fn adoptable(&self) -> Option<Step> {
         let in_time = |step: &&Step| self.ballots.live().is_none_or(|live| live == step.proposal.hash());
@@ -281,7 +277,11 @@ impl Seat {
         self.stays = false;
         self.superseded = None;
         let departed = std::mem::take(&mut self.left);
-        self.left = departed.iter().filter(|(key, _)| is_member(&after, key)).map(|(key, how)| (*key, *how)).collect();
+        self.liars.retain(|key| is_member(&after, key));
+        // Nobody goes back: against who says to be on the new roster, what they signed over this one proves nothing.
+        let from_here = |how: &Departed| if *how == Departed::Left { Departed::Left } else { Departed::SaidSo };
+        let seated = departed.iter().filter(|(key, _)| is_member(&after, key));
+        self.left = seated.map(|(key, how)| (*key, from_here(how))).collect();
         Ok(Adopted { before, after, overtaken, departed, unanswered })
     }
 
@@ -343,14 +343,21 @@ impl Seat {
         }
         let how = match &step.proposal {
             Proposal::Drop(drop) if drop.why == DropReason::Leave => Departed::Left,
+            // Whoever says to be on a later roster of ours has not taken it.
+            _ if at != self.chain.head() => Departed::SaidSo,
             Proposal::Drop(drop) if drop.why == DropReason::Removal => Departed::RemovedUs,
             _ => Departed::WentOn,
         };
-        let base_epoch = base.epoch;
+        let removes_us = matches!(&step.proposal, Proposal::Drop(drop) if drop.why == DropReason::Removal);
+        let base = base.clone();
+        if at == self.chain.head() {
+            self.note_answers_of(step, scheme);
+        }
         // What was said of a member before it was let in again is void (rule 7).
-        let seated_before = |key: &PeerId| self.chain.seated_since(key).is_some_and(|epoch| epoch <= base_epoch);
-        let departed: Vec<PeerId> = next.members.iter().map(|member| member.key).filter(seated_before).collect();
-        if how == Departed::WentOn {
+        let seated_before = |key: &PeerId| self.chain.seated_since(key).is_some_and(|epoch| epoch <= base.epoch);
+        let went = |key: &PeerId| seated_before(key) && !self.is_doubtful(&base, step, key);
+        let departed: Vec<PeerId> = next.members.iter().map(|member| member.key).filter(went).collect();
+        if matches!(how, Departed::WentOn | Departed::SaidSo) && !removes_us {
             self.branches.keep(at, next.clone());
             if let Some(heard) = self.weigh_half(at, at, next) {
                 return Ok(heard);

@@ -120,10 +120,18 @@ impl Room {
 
     /// Others took a step from a roster of ours that leaves us behind: by that they have left us.
     pub(super) fn went_without_me(&mut self, ctx: &mut Ctx<'_>, step: Step) {
-        // Somebody else may not have heard it from them.
+        let ballot = self.seat.ballots().get(&step.proposal.hash());
+        let answers: Vec<_> =
+            ballot.iter().flat_map(|ballot| ballot.answers()).map(|one| one.as_signed().clone()).collect();
         let message = PeerMessage::Step((self.id(), step));
-        for peer in self.readers.keys().filter(|key| !self.has_left(key)) {
-            ctx.tell_peer(peer, message.clone());
+        for peer in self.readers.keys() {
+            if self.has_left(peer) {
+                // Whoever is still here may lack one of these, or have another one from a liar.
+                answers.iter().for_each(|answer| ctx.tell_peer(peer, PeerMessage::Consent(answer.clone())));
+            } else {
+                // Somebody else may not have heard it from them.
+                ctx.tell_peer(peer, message.clone());
+            }
         }
         self.weigh_drops(ctx);
     }

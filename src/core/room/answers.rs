@@ -1,10 +1,11 @@
 //! Proposals and answers: taking note of what others signed, and signing ourselves, on disk first (DESIGN.md §4 rules 2
 //! to 4).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{Ctx, Room};
 use crate::core::consent::ballots::{Ballot, Noted};
+use crate::core::consent::roster::is_member;
 use crate::core::consent::seat::Opened;
 use crate::core::event::{Answer, Event, Misdeed, Refusal};
 use crate::core::io::{Change, Output};
@@ -73,8 +74,8 @@ impl Room {
     pub fn on_consent(&mut self, ctx: &mut Ctx<'_>, consent: Signed<Consent>, from: Option<PeerId>) {
         let by = consent.unverified().by;
         // Removing duplicates costs less than verifying them.
-        let known = self.seat.ballots().get(&consent.unverified().proposal).and_then(|ballot| ballot.answer(&by));
-        if known == Some(consent.unverified().decision) {
+        let ballot = self.seat.ballots().get(&consent.unverified().proposal);
+        if ballot.is_some_and(|ballot| ballot.knows(&by, consent.unverified().decision)) {
             return;
         }
         match consent.verify(ctx.scheme) {
@@ -92,6 +93,8 @@ impl Room {
             let may_matter = self.has(&consent.by) && (ahead || consent.roster == self.seat.chain().head());
             if may_matter && !self.seat.ballots().is_past(&consent.proposal) {
                 self.keep_orphan(consent);
+            } else {
+                self.pass_back(ctx, &consent);
             }
             return;
         };
@@ -108,7 +111,7 @@ impl Room {
                 let apart = |peer: &&PeerId| **peer != consent.by && self.are_apart(peer, &consent.by);
                 self.readers.keys().filter(apart).for_each(|peer| ctx.tell_peer(peer, message.clone()));
             }
-            Ok(Noted::Contradicts) => self.blame(ctx, Some(consent.by), Misdeed::TwoAnswers),
+            Ok(Noted::Contradicts) => self.tell_of_liars(ctx),
             Err(_) => return,
         }
         if consent.by != ctx.me() && consent.decision != Decision::Yes {
@@ -116,6 +119,8 @@ impl Room {
             let (room, consent) = (self.id(), consent.as_signed().clone());
             ctx.persist(Change::Consented { room, proposal, consent });
         }
+        let contradicts =
+            self.seat.ballots().get(&consent.proposal).is_some_and(|ballot| ballot.liars().next().is_some());
         let signs_drop = knock.is_none() && consent.decision == Decision::Yes && consent.by != ctx.me();
         match knock.filter(|_| asked) {
             Some(knock) => self.tell_consent(ctx, &consent, &knock, refused_before),
@@ -126,9 +131,44 @@ impl Room {
             None => {}
         }
         self.settle(ctx);
-        if signs_drop {
-            // Only now does it wait for an answer.
+        if signs_drop || contradicts {
+            // Only now does it wait for an answer, or is it clear that somebody is still here.
             self.weigh_drops(ctx);
+        }
+    }
+
+    /// An answer over a roster that we have moved on from: whoever is still there, by their last word, and has no link with its signer, may
+    /// have no other way to hear it.
+    fn pass_back(&self, ctx: &mut Ctx<'_>, consent: &Verified<Consent>) {
+        let message = PeerMessage::Consent(consent.as_signed().clone());
+        let still_there = |peer: &&PeerId| {
+            self.heads.get(*peer).is_some_and(|(_, roster)| *roster == consent.roster)
+                && self.are_apart(peer, &consent.by)
+        };
+        let passed = self.seat.chain().roster(&consent.roster).filter(|_| consent.roster != self.seat.chain().head());
+        if passed.is_some_and(|roster| is_member(roster, &consent.by)) {
+            self.readers.keys().filter(still_there).for_each(|peer| ctx.tell_peer(peer, message.clone()));
+        }
+    }
+
+    /// Tells everybody of who says yes to some and no to others, with both answers, once over each roster: who has but one of them takes for
+    /// decided what is not, or the other way round.
+    pub(super) fn tell_of_liars(&mut self, ctx: &mut Ctx<'_>) {
+        let ballots = self.seat.ballots().iter();
+        let lies = ballots.flat_map(|(hash, ballot)| ballot.liars().map(|by| (*by, *hash)));
+        let found: BTreeMap<PeerId, ProposalHash> = lies.filter(|(by, _)| !self.liars_told.contains(by)).collect();
+        for (by, proposal) in &found {
+            self.liars_told.insert(*by);
+            self.blame(ctx, Some(*by), Misdeed::TwoAnswers);
+            let Some(ballot) = self.seat.ballots().get(proposal) else { continue };
+            let both = ballot.all_answers().filter(|answer| answer.by == *by);
+            let both = both.map(|answer| PeerMessage::Consent(answer.as_signed().clone()));
+            let drop = ballot.drop().map(|drop| PeerMessage::Drop(drop.clone()));
+            let proof: Vec<PeerMessage> = drop.into_iter().chain(both).collect();
+            proof.iter().for_each(|message| self.tell_all(ctx, message));
+        }
+        if !found.is_empty() {
+            self.stand_by_words(ctx);
         }
     }
 
@@ -244,7 +284,7 @@ impl Room {
                 Proposal::Admit(knock) => messages.push(PeerMessage::Knock(knock.clone())),
                 Proposal::Drop(drop) => messages.push(PeerMessage::Drop(drop.clone())),
             }
-            messages.extend(ballot.answers().map(|answer| PeerMessage::Consent(answer.as_signed().clone())));
+            messages.extend(ballot.all_answers().map(|answer| PeerMessage::Consent(answer.as_signed().clone())));
         }
         messages
     }

@@ -235,8 +235,10 @@ pub(super) struct Room {
     prompts: VecDeque<(u64, ProposalHash)>,
     /// Counter of our newest head.
     head_counter: u64,
-    /// Counter of each member's newest head.
-    heads: BTreeMap<PeerId, u64>,
+    /// Counter of each member's newest head, and the roster that it names.
+    heads: BTreeMap<PeerId, (u64, RosterHash)>,
+    /// Who said yes and no to something over the current roster, and everybody linked was told of it.
+    liars_told: BTreeSet<PeerId>,
     /// When what we have of the logs is to be told to the others.
     frontier_due: Option<u64>,
     /// How far each author's log was when frontiers were last sent.
@@ -317,6 +319,7 @@ impl Room {
             prompts: VecDeque::new(),
             head_counter: 0,
             heads: BTreeMap::new(),
+            liars_told: BTreeSet::new(),
             frontier_due: None,
             told_soon: BTreeMap::new(),
             told_wrong: BTreeSet::new(),
@@ -439,13 +442,13 @@ impl Room {
     /// A member says which roster they are on.
     pub fn on_head(&mut self, ctx: &mut Ctx<'_>, from: PeerId, head: Signed<Head>) {
         let Ok(head) = head.verify(ctx.scheme) else { return self.blame(ctx, Some(from), Misdeed::BadSignature) };
-        let newest = self.heads.get(&from).copied().unwrap_or(0);
+        let newest = self.heads.get(&from).map_or(0, |(counter, _)| *counter);
         // Counters begin anew with each admission: one of an earlier seat, which came late, voids none that is level with us.
         let level = head.roster == self.seat.chain().head();
         if head.by != from || head.counter <= newest && !level {
             return;
         }
-        self.heads.insert(from, head.counter);
+        self.heads.insert(from, (head.counter, head.roster));
         let means = match planted::is(Bug::NoHeads) {
             false => self.seat.hear_head(from, head.roster, ctx.scheme),
             true => HeadMeans::Ahead,
@@ -475,6 +478,24 @@ impl Room {
             self.greet(ctx, from);
             self.catch_up_soon(ctx.now, &from);
             self.reach_changed(ctx);
+        }
+    }
+
+    /// Whoever said last that they are on our roster is here, whatever they signed over those before: nobody goes back.
+    pub(super) fn words_stand(&mut self, ctx: &Ctx<'_>) {
+        let at = self.seat.chain().head();
+        let here = self.heads.iter().filter(|(_, (_, roster))| *roster == at).map(|(by, _)| *by);
+        for by in here.filter(|by| self.seat.left().contains_key(by)).collect::<Vec<_>>() {
+            self.seat.hear_head(by, at, ctx.scheme);
+        }
+    }
+
+    /// Whoever said last that they are on a roster without us is gone, whatever their signatures don't prove any more.
+    pub(super) fn stand_by_words(&mut self, ctx: &Ctx<'_>) {
+        let elsewhere = |at: &RosterHash| self.seat.chain().roster(at).is_none();
+        let gone = self.heads.iter().filter(|(by, (_, at))| elsewhere(at) && !self.has_left(by));
+        for (by, at) in gone.map(|(by, (_, at))| (*by, *at)).collect::<Vec<_>>() {
+            self.seat.hear_head(by, at, ctx.scheme);
         }
     }
 

@@ -36,7 +36,14 @@ impl Room {
         if ctx.server_up && !self.apart.elsewhere && self.seat.is_of_earlier_stay(&step) {
             return;
         }
-        match self.seat.hear_step(&step, ctx.scheme) {
+        let heard = self.seat.hear_step(&step, ctx.scheme);
+        if heard.is_ok() {
+            // An answer to it may have come before anything of it was known here.
+            self.replay_orphans(ctx, Some(step.proposal.hash()));
+            self.tell_of_liars(ctx);
+            self.note_own_step(ctx, &step, from);
+        }
+        match heard {
             Err(misdeed) => self.blame(ctx, from, misdeed),
             Ok(Heard::Nothing) => {}
             Ok(Heard::Adopt) => {
@@ -44,14 +51,30 @@ impl Room {
                     self.settle(ctx);
                 }
             }
-            Ok(Heard::Departed(_)) => self.went_without_me(ctx, step),
+            Ok(Heard::Departed(gone)) => {
+                self.words_stand(ctx);
+                if gone.iter().any(|key| self.has_left(key)) {
+                    self.went_without_me(ctx, step);
+                }
+            }
             Ok(Heard::Split { theirs_hosts }) => self.met_other_half(ctx, &step, theirs_hosts),
+        }
+    }
+
+    /// Whoever tells over their own link of a step that keeps them has taken it: that is as good as a head.
+    fn note_own_step(&mut self, ctx: &Ctx<'_>, step: &Step, from: Option<PeerId>) {
+        let at = from.and_then(|by| Some((by, self.seat.hear_own_step(&by, step, ctx.scheme)?)));
+        if let Some((by, at)) = at {
+            let counter = self.heads.get(&by).map_or(0, |(counter, _)| *counter);
+            self.heads.insert(by, (counter, at));
         }
     }
 
     /// Makes the step's roster our own.
     fn adopt(&mut self, ctx: &mut Ctx<'_>, step: &Step) -> Result<(), Misdeed> {
         let adopted = self.seat.adopt(step, ctx.scheme)?;
+        self.liars_told.clear();
+        self.words_stand(ctx);
         let left = adopted.before.hash();
         // What was left unsigned over the old roster gets its signed no before we turn our back on it.
         for hash in &adopted.unanswered {

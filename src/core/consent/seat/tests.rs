@@ -131,6 +131,132 @@ fn those_who_went_on_without_me_have_left_until_they_are_let_in_again() {
     assert!(table.seats[0].left().is_empty());
 }
 
+/// The third, who can't reach the first two for a while, signs a drop of them, and so does the fourth, who lies.
+fn signed_by_a_liar() -> (Table, Step, [Verified<Consent>; 2]) {
+    let mut table = table(4);
+    let (two, _) = table.part(2, &[0, 1]).unwrap();
+    let step = step_signed_by(&two, &table.people[2..].iter().map(clone).collect::<Vec<_>>());
+    let yes = crate::core::consent::roster::yes(&two, table.people[3].id());
+    let no = Consent { decision: Decision::No, ..yes.clone() };
+    let lies = [yes, no].map(|lie| Verified::sign(lie, &table.people[3]));
+    (table, step, lies)
+}
+
+#[test]
+fn a_step_of_which_a_signer_told_others_no_says_of_nobody_else_that_they_have_gone_on() {
+    for no_first in [false, true] {
+        let (mut table, step, [_, no]) = signed_by_a_liar();
+        let (honest, liar) = (table.people[2].id(), table.people[3].id());
+        let gone = |table: &Table| table.seats[0].left().keys().copied().collect::<Vec<_>>();
+        if no_first {
+            table.hear(0, &step.proposal, &no);
+        } else {
+            assert!(matches!(table.seats[0].hear_step(&step, &Ed25519), Ok(Heard::Departed(_))));
+            assert_eq!(gone(&table).len(), 2, "as far as the first can know");
+            assert_eq!(table.seats[0].note(no), Ok(crate::core::consent::ballots::Noted::Contradicts));
+            assert_eq!(gone(&table), [liar]);
+        }
+        let again = table.seats[0].hear_step(&step, &Ed25519);
+        assert_eq!(again, Ok(if no_first { Heard::Departed(vec![liar]) } else { Heard::Nothing }));
+        assert_eq!(gone(&table), [liar]);
+        // Whoever has gone on by it after all says so.
+        table.seats[0].hear_head(honest, RosterHash([9; 32]), &Ed25519);
+        assert_eq!(gone(&table).len(), 2);
+    }
+}
+
+#[test]
+fn a_liar_stays_one_when_its_answers_made_room_for_others() {
+    for told_before in [false, true] {
+        let (mut table, step, [yes, no]) = signed_by_a_liar();
+        let honest = table.people[2].id();
+        table.hear(0, &step.proposal, &no);
+        if told_before {
+            table.seats[0].note(yes).unwrap();
+        }
+        let base = table.seats[0].chain().current().clone();
+        for nonce in 1..100 {
+            let (dropped, why) = (vec![honest].try_into().unwrap(), DropReason::Gone);
+            let made_up = Drop { room: base.room, roster: base.hash(), dropped, why, nonce };
+            table.seats[0].open(Proposal::Drop(made_up), None, &Ed25519).unwrap();
+        }
+        assert!(table.seats[0].ballots().get(&step.proposal.hash()).is_none(), "it has made room");
+        table.seats[0].hear_step(&step, &Ed25519).unwrap();
+        assert!(!table.seats[0].left().contains_key(&honest));
+    }
+}
+
+#[test]
+fn whoever_goes_alone_again_and_again_leaves_room_for_others() {
+    let mut table = table(3);
+    let liar = table.people[2].id();
+    let base = table.seats[0].chain().current().clone();
+    let dropped = table.seats[2].others().try_into().unwrap();
+    let alone = Drop { room: base.room, roster: base.hash(), dropped, why: DropReason::Gone, nonce: 0 };
+    for nonce in 0..100 {
+        let step = step_signed_by(
+            &Proposal::Drop(Drop { nonce, ..alone.clone() }),
+            &table.people[2..].iter().map(clone).collect::<Vec<_>>(),
+        );
+        table.seats[0].hear_step(&step, &Ed25519).unwrap();
+    }
+    assert_eq!(table.seats[0].left().keys().collect::<Vec<_>>(), [&liar]);
+    assert!(table.part(0, &[]).is_some(), "the others can go on without them");
+}
+
+#[test]
+fn a_member_who_tells_that_they_took_a_step_has_taken_it_whoever_lied_about_it() {
+    let (mut table, step, [_, no]) = signed_by_a_liar();
+    let honest = table.people[2].id();
+    table.seats[0].hear_step(&step, &Ed25519).unwrap();
+    table.seats[0].note(no).unwrap();
+    assert!(!table.seats[0].left().contains_key(&honest));
+    assert!(table.seats[0].hear_own_step(&honest, &step, &Ed25519).is_some());
+    assert_eq!(table.seats[0].left().get(&honest), Some(&Departed::SaidSo));
+    let second = table.people[1].id();
+    assert_eq!(
+        table.seats[0].hear_own_step(&second, &step, &Ed25519),
+        None,
+        "the second is not in it, and passes it on"
+    );
+}
+
+#[test]
+fn whoever_also_signed_a_step_that_nobody_doubts_has_gone_on() {
+    let (mut table, step, [_, no]) = signed_by_a_liar();
+    let honest = table.people[2].id();
+    // The third gives up on the fourth as well, and is alone.
+    table.hear(2, &step.proposal, &no);
+    let (alone, yes) = table.part(2, &[0, 1, 3]).unwrap();
+    table.hear(0, &alone, &yes);
+    let alone = table.seats[0].completed_without().remove(0);
+    for step in [&step, &alone] {
+        table.seats[0].hear_step(step, &Ed25519).unwrap();
+    }
+    table.seats[0].note(no).unwrap();
+    assert_eq!(table.seats[0].left().get(&honest), Some(&Departed::WentOn));
+}
+
+#[test]
+fn what_members_signed_over_a_roster_that_was_passed_is_taken_back_by_their_word_from_the_next() {
+    let (mut table, step, _) = signed_by_a_liar();
+    let (honest, liar) = (table.people[2].id(), table.people[3].id());
+    table.seats[0].hear_step(&step, &Ed25519).unwrap();
+    let word = |table: &mut Table| {
+        let here = table.seats[0].chain().head();
+        table.seats[0].hear_head(honest, here, &Ed25519);
+        table.seats[0].left().keys().copied().collect::<BTreeSet<_>>()
+    };
+    assert_eq!(word(&mut table), [honest, liar].into(), "they may not have taken it yet");
+    let knock = knock_at(table.seats[0].chain().current(), &person(9), "nina");
+    table.seats[0].adopt(&step_signed_by(&knock, &table.people), &Ed25519).unwrap();
+    assert_eq!(table.seats[0].left().len(), 2);
+    assert_eq!(word(&mut table), [liar].into());
+    // Nor does it help to tell the old step again.
+    table.seats[0].hear_step(&step, &Ed25519).unwrap();
+    assert_eq!(word(&mut table), [liar].into());
+}
+
 #[test]
 fn a_head_on_a_roster_that_can_not_have_me_in_it_says_that_its_signer_went_on() {
     let mut table = table(2);
