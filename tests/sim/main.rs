@@ -10,7 +10,11 @@ use std::collections::BTreeMap;
 use engine::run::{self, Mode};
 
 /// Seeds that showed a bug once, and which.
-const FOUND: [(u64, &str); 75] = [
+const FOUND: [(u64, &str); 76] = [
+    (
+        59070,
+        "what a server had said before it was told how a room parted made both halves of one give way to the other",
+    ),
     (5, "members who had each heard another made-up drop signed different ones, and nobody was ever dropped"),
     (9, "somebody in doubt about their seat was woken for ever for a drop they may not sign"),
     (13, "a hole was taken in the log of somebody who was about to come back with what was missing"),

@@ -125,6 +125,13 @@ impl Seat {
         Ok(split.unwrap_or(Heard::Nothing))
     }
 
+    /// Whether those on this roster are known to be the other half of a split, and are to give way to ours.
+    pub fn hosts_against(&self, at: &RosterHash) -> bool {
+        let Some((root, theirs)) = self.branches.get(at) else { return false };
+        let base = self.root(&root).filter(|base| self.is_split_from(base, theirs));
+        base.is_some_and(|base| !hosts_over(base, theirs, self.chain.current(), |key| self.ever_met(key)))
+    }
+
     /// Those on this roster are no better half, or no longer.
     fn forget_half(&mut self, at: &RosterHash) {
         if self.better_half.as_ref().is_some_and(|half| half.hash() == *at) {

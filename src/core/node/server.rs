@@ -294,7 +294,9 @@ impl Node {
             // Who was just coming back knocks, and so does who is alone. Who has company stays until the others' own
             // signatures show that they host: that is not for a server to say.
             let alone = room.others(&ctx.me()).is_empty();
-            if room.owed == 0 && (!room.settled || alone) {
+            // What it says may be older than what we told it last, and those whom it is with may be giving way to us: both would leave.
+            let waits = !long_ago && room.hosts_against(&roster);
+            if room.owed == 0 && (!room.settled || alone && !waits) {
                 self.abandon(now, id, out);
             } else if answered {
                 room.tell_way(&mut ctx);

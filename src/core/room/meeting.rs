@@ -196,6 +196,11 @@ impl Room {
         self.strangers.doubtful_since.map(|since| since.saturating_add(DOUBT_MS))
     }
 
+    /// Whether those on this roster are known to be the half that is to give way to ours.
+    pub fn hosts_against(&self, at: &RosterHash) -> bool {
+        self.seat.hosts_against(at)
+    }
+
     /// Whether nobody but us has a seat.
     pub fn is_alone(&self) -> bool {
         self.chain().current().members.len() == 1
