@@ -282,6 +282,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether it goes on without members by the decision of people.
+    pub fn is_removal(&self) -> bool {
+        matches!(&self.proposal, Proposal::Drop(drop) if drop.why == DropReason::Removal)
+    }
+
     /// Whether it parts with members who could not be reached.
     pub fn is_parting(&self) -> bool {
         matches!(&self.proposal, Proposal::Drop(drop) if drop.why == DropReason::Gone)

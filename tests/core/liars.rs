@@ -3,10 +3,11 @@
 use p2pchat::core::event::{Command, Event, KnockRef, Misdeed, Refusal};
 use p2pchat::identity::{Signed, Signer as _, Verified};
 use p2pchat::wire::{
-    Admission, Consent, Decision, FromServer, Knock, PeerMessage, Proposal, ProposalHash, Step, ToServer,
+    Admission, Consent, Decision, Drop, DropReason, FromServer, Knock, PeerMessage, Proposal, ProposalHash, Step,
+    ToServer,
 };
 
-use crate::world::{World, identity};
+use crate::world::{World, identity, lobby};
 
 /// A room of p0 and p1, and p2 knocking at it without an answer yet; the knock as the server has it.
 fn knocking() -> (World, Signed<Knock>) {
@@ -382,4 +383,26 @@ fn both_answers_of_whoever_gives_two_come_to_all_and_once() {
     world.approve(0, 3);
     world.approve(2, 3);
     assert!(!world.is_in(3), "what somebody said no to is refused");
+}
+
+#[test]
+fn whoever_refused_a_removal_before_it_was_proposed_has_refused_that_one_only() {
+    let mut world = World::with_members(4, 4);
+    let (room, roster) = world.roster(0);
+    let (by, removed) = (world.people[1].id, world.people[3].id);
+    let dropped = vec![removed].try_into().unwrap();
+    let first = Drop { room, roster, dropped, why: DropReason::Removal, nonce: 0 };
+    let proposal = Proposal::Drop(first).hash();
+    let no = world.signed(1, Consent { room, roster, proposal, by, decision: Decision::No });
+    world.forge_peer(1, 0, PeerMessage::Consent(no));
+    for who in [0, 1, 2] {
+        world.command(who, Command::Remove { room: lobby(), who: vec!["p3".parse().unwrap()] });
+    }
+    let proposed = |nonce: u32| {
+        let same = |said: &PeerMessage| matches!(said, PeerMessage::Drop(drop) if drop.why == DropReason::Removal && drop.nonce == nonce);
+        world.told_peers.iter().any(|(_, said)| same(said))
+    };
+    assert_eq!([0, 1].map(proposed), [false, true], "nobody signs what is refused already");
+    assert_eq!(world.members(0), ["p0", "p1", "p2"]);
+    assert_eq!(world.members(1), ["p0", "p1", "p2"]);
 }

@@ -201,11 +201,14 @@ impl Ballots {
         let of_others = open().find(|(hash, ballot)| over(ballot) && !self.signed.contains(hash));
         let found =
             of_others.or(open().find(|(_, ballot)| made_up(ballot))).or(open().find(|(_, ballot)| over(ballot)));
-        // Whoever completed it without this member has gone, and that is known. Alone, somebody may do so many times.
+        // Whoever completed it without this member has gone, as far as that shows, which was seen when they did. Alone, somebody may do
+        // so many times; what several signed may yet turn out to be a lie of one of them.
         let gone_by = |ballot: &Ballot| !ballot.signers.contains(&self.me) && ballot.is_complete();
+        let alone_first =
+            || open().filter(|(_, ballot)| gone_by(ballot)).min_by_key(|(_, ballot)| ballot.signers.len());
         // What this member answered was found by then.
         let found = found.or(open().find(|(_, ballot)| decided(ballot)));
-        let (hash, ballot) = found.or(open().find(|(_, ballot)| gone_by(ballot)))?;
+        let (hash, ballot) = found.or_else(alone_first)?;
         let (hash, answer, refused) = (*hash, ballot.answer(&self.me), ballot.refused().is_some());
         if refused && self.forgotten.len() + self.decided.len() >= PROPOSALS_FORGOTTEN_MAX {
             return None;

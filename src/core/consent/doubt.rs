@@ -20,11 +20,18 @@ impl Seat {
     pub fn note(&mut self, consent: Verified<Consent>) -> Result<Noted, Misdeed> {
         let by = consent.by;
         let noted = self.ballots_mut().note(consent)?;
-        if noted == Noted::Contradicts && self.liars.insert(by) {
+        if noted == Noted::Contradicts {
+            self.note_liar(by);
+        }
+        Ok(noted)
+    }
+
+    /// Somebody said yes and no to one proposal, as both their signatures prove.
+    pub fn note_liar(&mut self, by: PeerId) {
+        if self.liars.insert(by) {
             let still_here = self.doubtfully_gone();
             self.left.retain(|key, _| !still_here.contains(key));
         }
-        Ok(noted)
     }
 
     /// Takes note of the answers of which a step without us over our roster consists: one of those who gave them may have told us another.
@@ -45,9 +52,9 @@ impl Seat {
     /// told some of us yes and others no before, and it may be these who have a no. For whoever lies, their own yes stands.
     pub(super) fn is_doubtful(&self, base: &Roster, step: &Step, key: &PeerId) -> bool {
         let lies = |by: &PeerId| by != key && self.liars.contains(by);
-        // Complete, and yet refused before it made room for others: somebody lied who can't be told any more.
-        let was_refused = self.ballots().is_past(&step.proposal.hash());
-        was_refused || !self.liars.contains(key) && signers(base, &step.proposal).iter().any(lies)
+        // Complete, and yet refused before it made room for others: somebody lied of whom it is not known any more.
+        let was_refused = || self.ballots().is_past(&step.proposal.hash());
+        !self.liars.contains(key) && (signers(base, &step.proposal).iter().any(lies) || was_refused())
     }
 
     /// Those whom only such steps say to have gone on without us. If they have, they will say so, or be out of reach.
@@ -62,8 +69,8 @@ impl Seat {
         doubtful.into_iter().map(|(_, key)| key).filter(|key| by_step(key) && !sure.contains(key)).collect()
     }
 
-    /// A member tells over their own link a valid step that keeps them and not us: they tell only of those that they have taken, or
-    /// that leave them out too. On which roster they are by it, or have been.
+    /// A member tells over their own link a step, found valid by [`Seat::hear_step`], that keeps them and not us: they tell only of those
+    /// that they have taken, or that leave them out too. On which roster they are by it, or have been.
     pub fn hear_own_step(&mut self, by: &PeerId, step: &Step, scheme: &dyn Scheme) -> Option<RosterHash> {
         let base =
             self.chain().roster(&step.proposal.roster()).filter(|_| !self.chain().took(&step.proposal.hash()))?;
@@ -72,7 +79,8 @@ impl Seat {
         if !seated || !is_member(&next, by) || is_member(&next, &self.me()) {
             return None;
         }
-        self.left.entry(*by).or_insert(Departed::SaidSo);
+        let how = if step.is_removal() { Departed::SaidRemoved } else { Departed::SaidSo };
+        self.left.entry(*by).or_insert(how);
         Some(next.hash())
     }
 }

@@ -29,6 +29,8 @@ pub enum Departed {
     SaidSo,
     /// Their users decided to go on without us.
     RemovedUs,
+    /// The same, as [`Departed::SaidSo`] has it.
+    SaidRemoved,
 }
 
 /// What became of a proposal that somebody told.
@@ -277,9 +279,14 @@ impl Seat {
         self.stays = false;
         self.superseded = None;
         let departed = std::mem::take(&mut self.left);
-        self.liars.retain(|key| is_member(&after, key));
+        // Whoever is let in begins anew; of whoever went, what they signed here may still be told.
+        self.liars.retain(|key| is_member(&before, key) || !is_member(&after, key));
         // Nobody goes back: against who says to be on the new roster, what they signed over this one proves nothing.
-        let from_here = |how: &Departed| if *how == Departed::Left { Departed::Left } else { Departed::SaidSo };
+        let from_here = |how: &Departed| match how {
+            Departed::Left => Departed::Left,
+            Departed::WentOn | Departed::SaidSo => Departed::SaidSo,
+            Departed::RemovedUs | Departed::SaidRemoved => Departed::SaidRemoved,
+        };
         let seated = departed.iter().filter(|(key, _)| is_member(&after, key));
         self.left = seated.map(|(key, how)| (*key, from_here(how))).collect();
         Ok(Adopted { before, after, overtaken, departed, unanswered })
@@ -344,11 +351,11 @@ impl Seat {
         let how = match &step.proposal {
             Proposal::Drop(drop) if drop.why == DropReason::Leave => Departed::Left,
             // Whoever says to be on a later roster of ours has not taken it.
+            _ if step.is_removal() && at != self.chain.head() => Departed::SaidRemoved,
+            _ if step.is_removal() => Departed::RemovedUs,
             _ if at != self.chain.head() => Departed::SaidSo,
-            Proposal::Drop(drop) if drop.why == DropReason::Removal => Departed::RemovedUs,
             _ => Departed::WentOn,
         };
-        let removes_us = matches!(&step.proposal, Proposal::Drop(drop) if drop.why == DropReason::Removal);
         let base = base.clone();
         if at == self.chain.head() {
             self.note_answers_of(step, scheme);
@@ -357,7 +364,7 @@ impl Seat {
         let seated_before = |key: &PeerId| self.chain.seated_since(key).is_some_and(|epoch| epoch <= base.epoch);
         let went = |key: &PeerId| seated_before(key) && !self.is_doubtful(&base, step, key);
         let departed: Vec<PeerId> = next.members.iter().map(|member| member.key).filter(went).collect();
-        if matches!(how, Departed::WentOn | Departed::SaidSo) && !removes_us {
+        if matches!(how, Departed::WentOn | Departed::SaidSo) {
             self.branches.keep(at, next.clone());
             if let Some(heard) = self.weigh_half(at, at, next) {
                 return Ok(heard);
@@ -370,7 +377,7 @@ impl Seat {
         let mut new = Vec::new();
         for key in keys {
             match self.left.get(&key) {
-                Some(Departed::SaidSo) => {}
+                Some(Departed::SaidSo | Departed::SaidRemoved) => {}
                 Some(_) => continue,
                 None => new.push(key),
             }
@@ -390,7 +397,7 @@ impl Seat {
         if at == self.chain.head() {
             // Whoever said that they had gone on is here: what we heard was old. Against a step that they signed it says
             // no more than that they have not taken it yet.
-            if self.left.get(&by) == Some(&Departed::SaidSo) {
+            if matches!(self.left.get(&by), Some(Departed::SaidSo | Departed::SaidRemoved)) {
                 self.left.remove(&by);
             }
             return HeadMeans::Level;
@@ -417,7 +424,7 @@ impl Seat {
             return false;
         }
         let before = self.left.get(&by).copied();
-        if before.is_none_or(|how| matches!(how, Departed::WentOn | Departed::SaidSo)) {
+        if before.is_none_or(|how| matches!(how, Departed::WentOn | Departed::SaidSo | Departed::SaidRemoved)) {
             self.left.insert(by, Departed::Left);
         }
         // A better half of which nobody sits there any more is none.
@@ -445,7 +452,7 @@ impl Seat {
             Fate::Abandoned
         } else if (self.better_half.is_some() || went_on) && !self.stays {
             Fate::Doubtful
-        } else if all_left && self.left.values().any(|how| *how == Departed::RemovedUs) {
+        } else if all_left && self.left.values().any(|how| matches!(how, Departed::RemovedUs | Departed::SaidRemoved)) {
             Fate::Removed
         } else {
             Fate::On

@@ -122,7 +122,7 @@ impl Room {
     pub(super) fn went_without_me(&mut self, ctx: &mut Ctx<'_>, step: Step) {
         let ballot = self.seat.ballots().get(&step.proposal.hash());
         let answers: Vec<_> =
-            ballot.iter().flat_map(|ballot| ballot.answers()).map(|one| one.as_signed().clone()).collect();
+            ballot.iter().flat_map(|ballot| ballot.all_answers()).map(|one| one.as_signed().clone()).collect();
         let message = PeerMessage::Step((self.id(), step));
         for peer in self.readers.keys() {
             if self.has_left(peer) {

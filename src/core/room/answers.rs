@@ -89,6 +89,7 @@ impl Room {
             return;
         }
         let Some(ballot) = self.seat.ballots().get(&consent.proposal) else {
+            self.note_lie_about_unknown(ctx, &consent);
             let ahead = self.seat.chain().roster(&consent.roster).is_none();
             let may_matter = self.has(&consent.by) && (ahead || consent.roster == self.seat.chain().head());
             if may_matter && !self.seat.ballots().is_past(&consent.proposal) {
@@ -142,12 +143,24 @@ impl Room {
     fn pass_back(&self, ctx: &mut Ctx<'_>, consent: &Verified<Consent>) {
         let message = PeerMessage::Consent(consent.as_signed().clone());
         let still_there = |peer: &&PeerId| {
-            self.heads.get(*peer).is_some_and(|(_, roster)| *roster == consent.roster)
-                && self.are_apart(peer, &consent.by)
+            let at = self.heads.get(*peer).map(|(_, roster)| *roster);
+            **peer != consent.by && at == Some(consent.roster) && self.are_apart(peer, &consent.by)
         };
         let passed = self.seat.chain().roster(&consent.roster).filter(|_| consent.roster != self.seat.chain().head());
         if passed.is_some_and(|roster| is_member(roster, &consent.by)) {
             self.readers.keys().filter(still_there).for_each(|peer| ctx.tell_peer(peer, message.clone()));
+        }
+    }
+
+    /// Yes and no to one proposal prove a lie also where the proposal is not known.
+    fn note_lie_about_unknown(&mut self, ctx: &Ctx<'_>, consent: &Verified<Consent>) {
+        let contradicts = |other: &Verified<Consent>| {
+            let same = (other.by, other.proposal, other.roster) == (consent.by, consent.proposal, consent.roster);
+            same && (other.decision == Decision::Yes) != (consent.decision == Decision::Yes)
+        };
+        if self.orphans.iter().any(contradicts) {
+            self.seat.note_liar(consent.by);
+            self.stand_by_words(ctx);
         }
     }
 

@@ -37,14 +37,15 @@ impl Room {
             return;
         }
         let heard = self.seat.hear_step(&step, ctx.scheme);
-        if heard.is_ok() {
+        if matches!(heard, Ok(Heard::Nothing | Heard::Departed(_))) {
             // An answer to it may have come before anything of it was known here.
             self.replay_orphans(ctx, Some(step.proposal.hash()));
             self.tell_of_liars(ctx);
-            self.note_own_step(ctx, &step, from);
         }
+        let is_news = heard.is_ok() && self.note_own_step(ctx, &step, from);
         match heard {
             Err(misdeed) => self.blame(ctx, from, misdeed),
+            Ok(Heard::Nothing) if is_news => self.went_without_me(ctx, step),
             Ok(Heard::Nothing) => {}
             Ok(Heard::Adopt) => {
                 if self.adopt(ctx, &step).is_ok() {
@@ -61,13 +62,15 @@ impl Room {
         }
     }
 
-    /// Whoever tells over their own link of a step that keeps them has taken it: that is as good as a head.
-    fn note_own_step(&mut self, ctx: &Ctx<'_>, step: &Step, from: Option<PeerId>) {
+    /// Whoever tells over their own link of a step that keeps them has taken it: that is as good as a head. Whether it is news.
+    fn note_own_step(&mut self, ctx: &Ctx<'_>, step: &Step, from: Option<PeerId>) -> bool {
+        let was_here = from.is_some_and(|by| !self.has_left(&by));
         let at = from.and_then(|by| Some((by, self.seat.hear_own_step(&by, step, ctx.scheme)?)));
         if let Some((by, at)) = at {
             let counter = self.heads.get(&by).map_or(0, |(counter, _)| *counter);
             self.heads.insert(by, (counter, at));
         }
+        was_here && at.is_some()
     }
 
     /// Makes the step's roster our own.

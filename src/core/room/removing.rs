@@ -15,12 +15,7 @@ impl Room {
     /// [`Failure`] says why it can't be signed now.
     pub fn remove(&mut self, ctx: &mut Ctx<'_>, who: &[Name]) -> Result<(), Failure> {
         let keys = self.keys_of(ctx, who)?;
-        let drop = self.seat.drop_of(keys, DropReason::Removal).ok_or(Failure::NothingProposed)?;
-        let deadline = ctx.now.after_ms(self.consent_timeout_ms());
-        let proposal = Proposal::Drop(drop);
-        let hash = proposal.hash();
-        self.seat.open(proposal, Some(deadline), ctx.scheme).map_err(|_| Failure::NothingProposed)?;
-        self.note_opened(ctx, hash);
+        let hash = self.open_removal(ctx, &keys)?;
         if let Some(ballot) = self.seat.ballots_mut().get_mut(&hash) {
             ballot.prompted = true;
         }
@@ -32,6 +27,25 @@ impl Room {
             Err(Blocked::Live(live)) => Err(self.another_open(ctx, &live)),
             Err(Blocked::Answered) => Err(Failure::AlreadyAnswered),
             Err(Blocked::Unknown | Blocked::Refused) => Err(Failure::NothingProposed),
+        }
+    }
+
+    /// The removal of these that is open, or a new one: not one that somebody is heard to have refused before it was proposed here.
+    fn open_removal(&mut self, ctx: &mut Ctx<'_>, keys: &[PeerId]) -> Result<ProposalHash, Failure> {
+        let deadline = ctx.now.after_ms(self.consent_timeout_ms());
+        loop {
+            let drop = self.seat.drop_of(keys.to_vec(), DropReason::Removal).ok_or(Failure::NothingProposed)?;
+            let proposal = Proposal::Drop(drop);
+            let hash = proposal.hash();
+            self.seat.open(proposal, Some(deadline), ctx.scheme).map_err(|_| Failure::NothingProposed)?;
+            self.note_opened(ctx, hash);
+            let heard = self.orphans.len();
+            self.replay_orphans(ctx, Some(hash));
+            let was_refused = self.seat.ballots().may_say_yes(&hash) == Err(Blocked::Refused);
+            // Each turn takes an answer from among those that came too early.
+            if !was_refused || self.orphans.len() >= heard {
+                return Ok(hash);
+            }
         }
     }
 

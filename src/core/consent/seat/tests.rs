@@ -205,6 +205,43 @@ fn whoever_goes_alone_again_and_again_leaves_room_for_others() {
 }
 
 #[test]
+fn what_a_liar_completes_by_itself_makes_no_room_before_what_others_signed_too() {
+    let (mut table, step, [_, no]) = signed_by_a_liar();
+    let honest = table.people[2].id();
+    table.seats[0].hear_step(&step, &Ed25519).unwrap();
+    assert!(table.seats[0].left().contains_key(&honest));
+    let base = table.seats[0].chain().current().clone();
+    let dropped = table.seats[3].others().try_into().unwrap();
+    let alone = Drop { room: base.room, roster: base.hash(), dropped, why: DropReason::Gone, nonce: 0 };
+    for nonce in 0..100 {
+        let alone = Proposal::Drop(Drop { nonce, ..alone.clone() });
+        table.seats[0].hear_step(&step_signed_by(&alone, &[clone(&table.people[3])]), &Ed25519).unwrap();
+    }
+    table.seats[0].note(no).unwrap();
+    assert!(!table.seats[0].left().contains_key(&honest));
+}
+
+#[test]
+fn a_removal_over_a_roster_that_was_passed_is_one_unless_those_who_signed_it_say_that_they_are_here() {
+    let mut table = table(4);
+    let base = table.seats[0].chain().current().clone();
+    let keys: BTreeSet<PeerId> = table.keys(&[0, 3]);
+    let dropped = keys.into_iter().collect::<Vec<_>>().try_into().unwrap();
+    let removal = Drop { room: base.room, roster: base.hash(), dropped, why: DropReason::Removal, nonce: 0 };
+    let removal = step_signed_by(&Proposal::Drop(removal), &table.people[1..3].iter().map(clone).collect::<Vec<_>>());
+    let gone = vec![table.people[3].id()].try_into().unwrap();
+    let drop = Drop { room: base.room, roster: base.hash(), dropped: gone, why: DropReason::Gone, nonce: 0 };
+    let three = step_signed_by(&Proposal::Drop(drop), &table.people[..3]);
+    table.seats[0].adopt(&three, &Ed25519).unwrap();
+    table.seats[0].hear_step(&removal, &Ed25519).unwrap();
+    assert_eq!(table.seats[0].fate(), Fate::Removed);
+    let here = table.seats[0].chain().head();
+    let second = table.people[1].id();
+    table.seats[0].hear_head(second, here, &Ed25519);
+    assert_eq!((table.seats[0].fate(), table.seats[0].left().len()), (Fate::On, 1));
+}
+
+#[test]
 fn a_member_who_tells_that_they_took_a_step_has_taken_it_whoever_lied_about_it() {
     let (mut table, step, [_, no]) = signed_by_a_liar();
     let honest = table.people[2].id();
