@@ -373,11 +373,12 @@ impl Ballots {
         if let Some(open) = open.filter_map(Ballot::drop).filter(same).min_by_key(|drop| drop.nonce) {
             return open.clone();
         }
-        let tried = answered().filter_map(Ballot::drop).filter(same);
-        let nonce = tried.map(|drop| drop.nonce.saturating_add(1)).max().unwrap_or(0);
+        // Anybody may have used up any of them, the last one too.
+        let tried: BTreeSet<u32> = answered().filter_map(Ballot::drop).filter(same).map(|drop| drop.nonce).collect();
+        let nonce = tried.last().map_or(0, |nonce| nonce.wrapping_add(1));
         let mut drop = Drop { room: roster.room, roster: roster.hash(), dropped, why, nonce };
-        while self.is_past(&drop.hash()) {
-            drop.nonce = drop.nonce.saturating_add(1);
+        while tried.contains(&drop.nonce) || self.is_past(&drop.hash()) {
+            drop.nonce = drop.nonce.wrapping_add(1);
         }
         drop
     }
@@ -553,6 +554,35 @@ mod tests {
         assert!(!open && (room.ballots.get(&again.hash()).is_none_or(|ballot| ballot.refused().is_some())));
         let due = room.ballots.drop_of(&room.roster, third, DropReason::Gone);
         assert!(room.ballots.open(&room.roster, Proposal::Drop(due), 8, None, &Ed25519).unwrap());
+    }
+
+    #[test]
+    fn there_is_always_a_drop_to_propose_whatever_nonces_others_used_up() {
+        let mut room = room();
+        let third = Few::try_from(vec![room.people[2].id()]).unwrap();
+        let drop = |room: &Room, nonce| {
+            let (of, roster) = (room.roster.room, room.roster.hash());
+            Proposal::Drop(Drop { room: of, roster, dropped: third.clone(), why: DropReason::Gone, nonce })
+        };
+        // Those with the highest nonces were refused; so many came since that one of them is forgotten.
+        let last = drop(&room, u32::MAX);
+        room.open(&last);
+        room.answer(1, &last, Decision::No);
+        for nonce in 0.. {
+            if room.ballots.is_past(&last.hash()) {
+                break;
+            }
+            let other = drop(&room, nonce);
+            room.open(&other);
+            room.answer(1, &other, Decision::No);
+        }
+        let before_last = drop(&room, u32::MAX - 1);
+        room.open(&before_last);
+        room.answer(1, &before_last, Decision::No);
+        let due = room.ballots.drop_of(&room.roster, third.clone(), DropReason::Gone);
+        let due = Proposal::Drop(due);
+        assert!(room.ballots.open(&room.roster, due.clone(), 8, None, &Ed25519).unwrap());
+        assert_eq!(room.ballots.may_say_yes(&due.hash()), Ok(()));
     }
 
     #[test]

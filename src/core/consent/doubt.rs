@@ -79,8 +79,10 @@ impl Seat {
         if !seated || !is_member(&next, by) || is_member(&next, &self.me()) {
             return None;
         }
-        let how = if step.is_removal() { Departed::SaidRemoved } else { Departed::SaidSo };
-        self.left.entry(*by).or_insert(how);
+        let how = self.left.entry(*by).or_insert(Departed::SaidSo);
+        if *how == Departed::SaidSo && step.is_removal() {
+            *how = Departed::SaidRemoved;
+        }
         Some(next.hash())
     }
 }

@@ -29,7 +29,7 @@ pub enum Departed {
     SaidSo,
     /// Their users decided to go on without us.
     RemovedUs,
-    /// The same, as [`Departed::SaidSo`] has it.
+    /// The same, by what they told us themselves, which [`Departed::SaidSo`]'s word takes back.
     SaidRemoved,
 }
 
@@ -282,11 +282,7 @@ impl Seat {
         // Whoever is let in begins anew; of whoever went, what they signed here may still be told.
         self.liars.retain(|key| is_member(&before, key) || !is_member(&after, key));
         // Nobody goes back: against who says to be on the new roster, what they signed over this one proves nothing.
-        let from_here = |how: &Departed| match how {
-            Departed::Left => Departed::Left,
-            Departed::WentOn | Departed::SaidSo => Departed::SaidSo,
-            Departed::RemovedUs | Departed::SaidRemoved => Departed::SaidRemoved,
-        };
+        let from_here = |how: &Departed| if *how == Departed::Left { Departed::Left } else { Departed::SaidSo };
         let seated = departed.iter().filter(|(key, _)| is_member(&after, key));
         self.left = seated.map(|(key, how)| (*key, from_here(how))).collect();
         Ok(Adopted { before, after, overtaken, departed, unanswered })
@@ -351,9 +347,8 @@ impl Seat {
         let how = match &step.proposal {
             Proposal::Drop(drop) if drop.why == DropReason::Leave => Departed::Left,
             // Whoever says to be on a later roster of ours has not taken it.
-            _ if step.is_removal() && at != self.chain.head() => Departed::SaidRemoved,
-            _ if step.is_removal() => Departed::RemovedUs,
             _ if at != self.chain.head() => Departed::SaidSo,
+            _ if step.is_removal() => Departed::RemovedUs,
             _ => Departed::WentOn,
         };
         let base = base.clone();
@@ -364,7 +359,7 @@ impl Seat {
         let seated_before = |key: &PeerId| self.chain.seated_since(key).is_some_and(|epoch| epoch <= base.epoch);
         let went = |key: &PeerId| seated_before(key) && !self.is_doubtful(&base, step, key);
         let departed: Vec<PeerId> = next.members.iter().map(|member| member.key).filter(went).collect();
-        if matches!(how, Departed::WentOn | Departed::SaidSo) {
+        if matches!(how, Departed::WentOn | Departed::SaidSo) && !step.is_removal() {
             self.branches.keep(at, next.clone());
             if let Some(heard) = self.weigh_half(at, at, next) {
                 return Ok(heard);
@@ -377,7 +372,8 @@ impl Seat {
         let mut new = Vec::new();
         for key in keys {
             match self.left.get(&key) {
-                Some(Departed::SaidSo | Departed::SaidRemoved) => {}
+                Some(Departed::SaidSo) => {}
+                Some(Departed::SaidRemoved) if how != Departed::SaidSo => {}
                 Some(_) => continue,
                 None => new.push(key),
             }
@@ -447,12 +443,13 @@ impl Seat {
     pub fn fate(&self) -> Fate {
         let mut others = self.chain.current().members.iter().map(|member| member.key).filter(|key| *key != self.me);
         let all_left = self.chain.current().members.len() > 1 && others.all(|key| self.left.contains_key(&key));
+        let removed_us = |how: &Departed| *how == Departed::RemovedUs || *how == Departed::SaidRemoved && !self.stays;
         let went_on = all_left && self.left.values().any(|how| matches!(how, Departed::WentOn | Departed::SaidSo));
         if self.better_half.is_some() && self.is_there {
             Fate::Abandoned
         } else if (self.better_half.is_some() || went_on) && !self.stays {
             Fate::Doubtful
-        } else if all_left && self.left.values().any(|how| matches!(how, Departed::RemovedUs | Departed::SaidRemoved)) {
+        } else if all_left && self.left.values().any(removed_us) {
             Fate::Removed
         } else {
             Fate::On

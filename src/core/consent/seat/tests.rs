@@ -222,7 +222,7 @@ fn what_a_liar_completes_by_itself_makes_no_room_before_what_others_signed_too()
 }
 
 #[test]
-fn a_removal_over_a_roster_that_was_passed_is_one_unless_those_who_signed_it_say_that_they_are_here() {
+fn a_removal_over_a_roster_that_was_passed_is_one_once_those_who_signed_it_tell_it_themselves() {
     let mut table = table(4);
     let base = table.seats[0].chain().current().clone();
     let keys: BTreeSet<PeerId> = table.keys(&[0, 3]);
@@ -234,11 +234,23 @@ fn a_removal_over_a_roster_that_was_passed_is_one_unless_those_who_signed_it_say
     let three = step_signed_by(&Proposal::Drop(drop), &table.people[..3]);
     table.seats[0].adopt(&three, &Ed25519).unwrap();
     table.seats[0].hear_step(&removal, &Ed25519).unwrap();
-    assert_eq!(table.seats[0].fate(), Fate::Removed);
+    assert_eq!(
+        table.seats[0].fate(),
+        Fate::Doubtful,
+        "anybody may tell it, and one of its signers have lied to the other"
+    );
     let here = table.seats[0].chain().head();
-    let second = table.people[1].id();
+    let [second, third] = [1, 2].map(|at| table.people[at].id());
     table.seats[0].hear_head(second, here, &Ed25519);
     assert_eq!((table.seats[0].fate(), table.seats[0].left().len()), (Fate::On, 1));
+    // Both tell it themselves.
+    for by in [second, third] {
+        table.seats[0].hear_own_step(&by, &removal, &Ed25519).unwrap();
+        table.seats[0].hear_step(&removal, &Ed25519).unwrap();
+    }
+    assert_eq!(table.seats[0].fate(), Fate::Removed);
+    table.seats[0].stay();
+    assert_eq!(table.seats[0].fate(), Fate::On, "somebody was seen to be here");
 }
 
 #[test]
