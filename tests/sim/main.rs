@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use engine::run::{self, Mode};
 
 /// Seeds that showed a bug once, and which.
-const FOUND: [(u64, &str); 76] = [
+const FOUND: [(u64, &str); 77] = [
     (
         59070,
         "what a server had said before it was told how a room parted made both halves of one give way to the other",
@@ -92,6 +92,7 @@ const FOUND: [(u64, &str); 76] = [
         "somebody who came had what a hole left out, and those who waited behind it for something else went over it",
     ),
     (488329, "what is missing was asked for again long after less proof would have done"),
+    (537437, "what is missing was not given up when the last to answer was not the one whose word is proof"),
     (
         540803,
         "what could be proved to nobody for want of a signature behind it counted as something that could be given",

@@ -202,7 +202,9 @@ impl Room {
             if let Some(wanted) = self.wanted.get_mut(id).filter(|wanted| wanted.of == from) {
                 let past_it = past_it || wanted.given_by.contains(&from) || old && wanted.followed_by.contains(&from);
                 wanted.lack.insert(from, past_it);
-                if self.readers.keys().any(|peer| !wanted.lack.contains_key(peer)) || past_it {
+                // The last to answer need not be the one whose word is proof.
+                let proven = wanted.lack.values().any(|past_it| *past_it);
+                if self.readers.keys().any(|peer| !wanted.lack.contains_key(peer)) || proven {
                     wanted.at = ctx.now.mono_ms;
                 }
             }
