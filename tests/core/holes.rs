@@ -60,6 +60,35 @@ fn what_comes_late_to_one_who_went_on_without_is_given_on_to_the_others_who_did(
 }
 
 #[test]
+fn what_comes_late_to_one_who_went_on_without_comes_before_what_is_behind_it_to_whoever_still_waits() {
+    let mut world = World::with_members(4, 3);
+    world.say(0, "first");
+    world.apart.extend([(0, 1), (0, 2)]);
+    world.cut(0);
+    world.command(0, Command::Say { room: lobby(), text: "lost".to_owned() });
+    world.let_in(3);
+    // p2 hears of what comes after it, and p1 not before most of p2's patience is over.
+    world.split(&[0, 2, 3], &[1]);
+    world.apart.insert((0, 2));
+    world.say(0, "after");
+    world.pass(40);
+    world.heal();
+    world.apart.extend([(0, 1), (0, 2)]);
+    world.pass_until(|world| world.texts(2).contains(&"after".to_owned()));
+    assert_eq!(
+        (world.texts(1), world.texts(2)),
+        (vec!["first".to_owned()], vec!["first".to_owned(), "after".to_owned()])
+    );
+    world.apart.remove(&(0, 2));
+    world.pass_until(|world| world.texts(2).len() == 3);
+    world.run();
+    assert_eq!(world.texts(1), ["first", "lost"], "at once");
+    world.pass(90);
+    assert_eq!(world.texts(1), ["first", "lost", "after"]);
+    assert_eq!(world.texts(2), ["first", "after", "lost"]);
+}
+
+#[test]
 fn nothing_is_given_up_while_somebody_has_it() {
     let mut world = with_a_gap();
     world.pass(20);

@@ -51,6 +51,9 @@ impl Room {
             return;
         }
         self.frontier_due = None;
+        for peer in std::mem::take(&mut self.floors_due) {
+            self.tell_floors(ctx, peer);
+        }
         let me = ctx.me();
         let grown = self.log.frontier().filter(|(author, seq)| self.told_soon.get(author) != Some(seq));
         let grown: Vec<(PeerId, u64)> = grown.collect();

@@ -336,8 +336,8 @@ impl Room {
         self.readers.values().filter_map(|reader| reader.holes_later.as_ref()).map(|(at, _)| *at).min()
     }
 
-    /// What came into a hole here is given on to those who have more of that log: they may have gone on without it as we had, and
-    /// nothing else would bring it to them.
+    /// What came into a hole here is given on to those who have more of that log, or were given more: they may have gone on without it as
+    /// we had, or be about to, since we told them that it isn't here.
     pub(super) fn pass_late_on(&mut self, ctx: &mut Ctx<'_>, from: Option<PeerId>, heard: &Heard) {
         self.ask_for_rest(ctx, heard);
         let late: Vec<&KeptEntry> = heard.taken.iter().filter(|taken| taken.late).map(|taken| &taken.kept).collect();
@@ -350,15 +350,30 @@ impl Room {
             };
             let (author, last) = (first.entry.author, run.last().seq);
             rest = &rest[run.ids().len()..];
+            let told = self.readers.iter().filter(|(_, reader)| reader.told_floors.contains_key(&author));
+            self.floors_due.extend(told.map(|(peer, _)| *peer));
+            let audience = self.audience(&run.first().audience);
             let past_it = |(peer, reader): &(&PeerId, &Reader)| {
-                Some(**peer) != from && **peer != author && reader.has(&author) > last
+                let may_have = audience.is_some_and(|roster| is_member(roster, peer));
+                may_have && Some(**peer) != from && **peer != author && reader.given(&author) > last
             };
-            let peers: Vec<PeerId> = self.readers.iter().filter(past_it).map(|(peer, _)| *peer).collect();
-            let bytes = run.encoded_bytes() * peers.len();
-            if !self.late_passed.takes(ctx.now, bytes, LATE_BYTES_PER_SECOND_MAX, 1_000) {
-                return;
+            let mut peers: Vec<(bool, PeerId)> = self
+                .readers
+                .iter()
+                .filter(past_it)
+                .map(|(peer, reader)| (reader.has(&author) <= last, *peer))
+                .collect();
+            // First those to whom nothing else would bring it.
+            peers.sort();
+            for (_, peer) in peers {
+                if !self.late_passed.takes(ctx.now, run.encoded_bytes(), LATE_BYTES_PER_SECOND_MAX, 1_000) {
+                    break;
+                }
+                self.show(ctx, &peer, &run);
             }
-            peers.iter().for_each(|peer| self.show(ctx, peer, &run));
+        }
+        if !self.floors_due.is_empty() {
+            self.frontier_soon(ctx);
         }
     }
 }

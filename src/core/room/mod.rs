@@ -241,6 +241,8 @@ pub(super) struct Room {
     liars_told: BTreeSet<PeerId>,
     /// When what we have of the logs is to be told to the others.
     frontier_due: Option<u64>,
+    /// Members who were told of holes that have got smaller.
+    floors_due: BTreeSet<PeerId>,
     /// How far each author's log was when frontiers were last sent.
     told_soon: BTreeMap<PeerId, u64>,
     /// Members who sent something that they would not have, had they known how far we are.
@@ -321,6 +323,7 @@ impl Room {
             heads: BTreeMap::new(),
             liars_told: BTreeSet::new(),
             frontier_due: None,
+            floors_due: BTreeSet::new(),
             told_soon: BTreeMap::new(),
             told_wrong: BTreeSet::new(),
             gossip_due: None,
