@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use engine::run::{self, Mode};
 
 /// Seeds that showed a bug once, and which.
-const FOUND: [(u64, &str); 78] = [
+const FOUND: [(u64, &str); 79] = [
     (
         59070,
         "what a server had said before it was told how a room parted made both halves of one give way to the other",
@@ -102,6 +102,10 @@ const FOUND: [(u64, &str); 78] = [
     (599242, "who gave what names a missing entry was forgotten while the store was asked for it"),
     (611318, "each of many missing entries was waited for as long as the first, also where people talked on"),
     (711958, "a yes to a knock that a flooded member had no room for stood for ever"),
+    (
+        762432,
+        "a step over a passed roster made members that nobody had a link with look gone, whatever they had signed since",
+    ),
     (763014, "two who each waited for what the other had lost waited for the one after the other"),
     (812555, "who waits behind a hole was not told that it had been filled, and went over it by an old word"),
 ];

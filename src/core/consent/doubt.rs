@@ -20,6 +20,7 @@ impl Seat {
     pub fn note(&mut self, consent: Verified<Consent>) -> Result<Noted, Misdeed> {
         let by = consent.by;
         let noted = self.ballots_mut().note(consent)?;
+        self.hear_signature(&by);
         if noted == Noted::Contradicts {
             self.note_liar(by);
         }
@@ -57,6 +58,27 @@ impl Seat {
         !self.liars.contains(key) && (signers(base, &step.proposal).iter().any(lies) || was_refused())
     }
 
+    /// A member signed something over the current roster: they are on it, or have been, and did not take what they signed over the one
+    /// before. Whether that is news.
+    pub fn hear_signature(&mut self, by: &PeerId) -> bool {
+        let is_news = self.left.get(by) == Some(&Departed::SignedBefore);
+        if is_news {
+            self.left.remove(by);
+        }
+        is_news
+    }
+
+    /// Whether everybody who is still here signed one of our rosters after the one that follows `passed`: nobody stays in a room without
+    /// signing its steps. So nobody took what they may have signed over that one.
+    pub(super) fn is_long_passed(&self, passed: &RosterHash) -> bool {
+        self.chain().steps_after(passed).is_some_and(|later| later.len() > 1)
+    }
+
+    /// Whether a member answered something that is being decided.
+    pub(super) fn has_answered(&self, key: &PeerId) -> bool {
+        self.ballots().iter().any(|(_, ballot)| ballot.answer(key).is_some())
+    }
+
     /// Those whom only such steps say to have gone on without us. If they have, they will say so, or be out of reach.
     fn doubtfully_gone(&self) -> BTreeSet<PeerId> {
         let current = self.chain().current();
@@ -80,9 +102,21 @@ impl Seat {
             return None;
         }
         let how = self.left.entry(*by).or_insert(Departed::SaidSo);
-        if *how == Departed::SaidSo && step.is_removal() {
-            *how = Departed::SaidRemoved;
+        if matches!(how, Departed::SaidSo | Departed::SignedBefore) {
+            *how = if step.is_removal() { Departed::SaidRemoved } else { Departed::SaidSo };
         }
         Some(next.hash())
+    }
+}
+
+/// What it says of those who went from a roster without us that the rest of us took a step from it. All who are still in the next one signed it.
+pub(super) fn departed_since(how: Departed) -> Option<Departed> {
+    match how {
+        Departed::Left => Some(Departed::Left),
+        Departed::SaidSo | Departed::SaidRemoved => Some(Departed::SaidSo),
+        // They signed both, and took one.
+        Departed::WentOn | Departed::RemovedUs => Some(Departed::SignedBefore),
+        // What they signed over the roster before this one they did not take.
+        Departed::SignedBefore => None,
     }
 }

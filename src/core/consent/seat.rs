@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::ballots::Ballots;
 use super::chain::Chain;
+use super::doubt::departed_since;
 use super::meeting::Branches;
 use super::roster::{is_member, signers, successor, verify_step};
 use crate::core::event::Misdeed;
@@ -24,13 +25,23 @@ pub enum Departed {
     Left,
     /// They could not reach us.
     WentOn,
-    /// They say that they are on a roster without us, or signed one instead of a roster that we have passed, which their word that they are
-    /// on ours takes back.
+    /// They signed a step without us over a roster that we have passed. Nobody goes back: whatever they sign over a later one of ours
+    /// takes it back, and so does their word that they are on it.
+    SignedBefore,
+    /// They say that they are on a roster without us, which their word that they are on ours takes back.
     SaidSo,
     /// Their users decided to go on without us.
     RemovedUs,
     /// The same, by what they told us themselves, which [`Departed::SaidSo`]'s word takes back.
     SaidRemoved,
+}
+
+impl Departed {
+    /// Whether their word that they are on our roster takes it back. Against a step over this very roster it says no more than that they
+    /// have not taken it yet.
+    fn is_taken_back_by_word(self) -> bool {
+        matches!(self, Departed::SignedBefore | Departed::SaidSo | Departed::SaidRemoved)
+    }
 }
 
 /// What became of a proposal that somebody told.
@@ -281,10 +292,8 @@ impl Seat {
         let departed = std::mem::take(&mut self.left);
         // Whoever is let in begins anew; of whoever went, what they signed here may still be told.
         self.liars.retain(|key| is_member(&before, key) || !is_member(&after, key));
-        // Nobody goes back: against who says to be on the new roster, what they signed over this one proves nothing.
-        let from_here = |how: &Departed| if *how == Departed::Left { Departed::Left } else { Departed::SaidSo };
         let seated = departed.iter().filter(|(key, _)| is_member(&after, key));
-        self.left = seated.map(|(key, how)| (*key, from_here(how))).collect();
+        self.left = seated.filter_map(|(key, how)| Some((*key, departed_since(*how)?))).collect();
         Ok(Adopted { before, after, overtaken, departed, unanswered })
     }
 
@@ -346,8 +355,7 @@ impl Seat {
         }
         let how = match &step.proposal {
             Proposal::Drop(drop) if drop.why == DropReason::Leave => Departed::Left,
-            // Whoever says to be on a later roster of ours has not taken it.
-            _ if at != self.chain.head() => Departed::SaidSo,
+            _ if at != self.chain.head() => Departed::SignedBefore,
             _ if step.is_removal() => Departed::RemovedUs,
             _ => Departed::WentOn,
         };
@@ -357,9 +365,12 @@ impl Seat {
         }
         // What was said of a member before it was let in again is void (rule 7).
         let seated_before = |key: &PeerId| self.chain.seated_since(key).is_some_and(|epoch| epoch <= base.epoch);
-        let went = |key: &PeerId| seated_before(key) && !self.is_doubtful(&base, step, key);
+        // So is what they signed before they signed something over a later one.
+        let signed_later =
+            |key: &PeerId| self.is_long_passed(&at) || how == Departed::SignedBefore && self.has_answered(key);
+        let went = |key: &PeerId| seated_before(key) && !self.is_doubtful(&base, step, key) && !signed_later(key);
         let departed: Vec<PeerId> = next.members.iter().map(|member| member.key).filter(went).collect();
-        if matches!(how, Departed::WentOn | Departed::SaidSo) && !step.is_removal() {
+        if matches!(how, Departed::WentOn | Departed::SignedBefore) && !step.is_removal() {
             self.branches.keep(at, next.clone());
             if let Some(heard) = self.weigh_half(at, at, next) {
                 return Ok(heard);
@@ -372,8 +383,8 @@ impl Seat {
         let mut new = Vec::new();
         for key in keys {
             match self.left.get(&key) {
-                Some(Departed::SaidSo) => {}
-                Some(Departed::SaidRemoved) if how != Departed::SaidSo => {}
+                Some(Departed::SignedBefore) => {}
+                Some(Departed::SaidSo | Departed::SaidRemoved) if how != Departed::SignedBefore => {}
                 Some(_) => continue,
                 None => new.push(key),
             }
@@ -391,9 +402,8 @@ impl Seat {
     /// than what they said before, and that they have a seat.
     pub fn hear_head(&mut self, by: PeerId, at: RosterHash, scheme: &dyn Scheme) -> HeadMeans {
         if at == self.chain.head() {
-            // Whoever said that they had gone on is here: what we heard was old. Against a step that they signed it says
-            // no more than that they have not taken it yet.
-            if matches!(self.left.get(&by), Some(Departed::SaidSo | Departed::SaidRemoved)) {
+            // Whoever seemed to have gone on is here: what we heard was old.
+            if self.left.get(&by).is_some_and(|how| how.is_taken_back_by_word()) {
                 self.left.remove(&by);
             }
             return HeadMeans::Level;
@@ -409,7 +419,10 @@ impl Seat {
             return HeadMeans::Ahead;
         }
         // Any roster with us in it that follows one of ours has our signature, and was looked for above.
-        self.left.entry(by).or_insert(Departed::SaidSo);
+        let how = self.left.entry(by).or_insert(Departed::SaidSo);
+        if *how == Departed::SignedBefore {
+            *how = Departed::SaidSo;
+        }
         HeadMeans::GoneOn
     }
 
@@ -420,7 +433,7 @@ impl Seat {
             return false;
         }
         let before = self.left.get(&by).copied();
-        if before.is_none_or(|how| matches!(how, Departed::WentOn | Departed::SaidSo | Departed::SaidRemoved)) {
+        if before.is_none_or(|how| how == Departed::WentOn || how.is_taken_back_by_word()) {
             self.left.insert(by, Departed::Left);
         }
         // A better half of which nobody sits there any more is none.
@@ -439,12 +452,18 @@ impl Seat {
         self.stays = true;
     }
 
+    /// Whether others seem to have gone on by more than what they signed over a roster that we have passed.
+    pub fn is_sure_of_departures(&self) -> bool {
+        self.better_half.is_some() || self.left.values().any(|how| matches!(how, Departed::WentOn | Departed::SaidSo))
+    }
+
     /// What becomes of this seat, by all that was heard.
     pub fn fate(&self) -> Fate {
         let mut others = self.chain.current().members.iter().map(|member| member.key).filter(|key| *key != self.me);
         let all_left = self.chain.current().members.len() > 1 && others.all(|key| self.left.contains_key(&key));
         let removed_us = |how: &Departed| *how == Departed::RemovedUs || *how == Departed::SaidRemoved && !self.stays;
-        let went_on = all_left && self.left.values().any(|how| matches!(how, Departed::WentOn | Departed::SaidSo));
+        let elsewhere = |how: &Departed| matches!(how, Departed::WentOn | Departed::SignedBefore | Departed::SaidSo);
+        let went_on = all_left && self.left.values().any(elsewhere);
         if self.better_half.is_some() && self.is_there {
             Fate::Abandoned
         } else if (self.better_half.is_some() || went_on) && !self.stays {

@@ -187,7 +187,8 @@ impl Node {
     /// where they went. Who was only just coming back has nothing to lose.
     pub(super) fn look_before_leaving(&mut self, now: Now, id: RoomId, out: &mut Vec<Output>) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
-        if !room.settled {
+        // But for what somebody signed over a roster that we have passed: anybody may tell that, of long ago.
+        if !room.settled && room.is_sure_of_departures() {
             return self.abandon(now, id, out);
         }
         if room.look_at > now.mono_ms {

@@ -141,12 +141,12 @@ impl Room {
         if self.fate() != Fate::On {
             return;
         }
-        if !self.seat.left().is_empty() {
-            // Those who left may have been the way to others.
-            self.note_absences(ctx);
-        }
         let grace = self.grace_ms();
         let lapses = |absence: &Absence| absence.since + grace;
+        if !self.seat.left().is_empty() || self.absent.values().any(|one| lapses(one) <= ctx.now.mono_ms) {
+            // Those who left, or seemed to, may have been the way to others.
+            self.note_absences(ctx);
+        }
         let lapsed: BTreeSet<PeerId> =
             self.absent.iter().filter(|(_, one)| lapses(one) <= ctx.now.mono_ms).map(|(key, _)| *key).collect();
         let due = self.seat.drop_due(&lapsed, ctx.scheme);

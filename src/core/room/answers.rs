@@ -88,6 +88,9 @@ impl Room {
         if self.is_reform_answer(ctx, &consent) {
             return;
         }
+        if consent.roster == self.seat.chain().head() && self.seat.hear_signature(&consent.by) {
+            self.reach_changed(ctx);
+        }
         let Some(ballot) = self.seat.ballots().get(&consent.proposal) else {
             self.note_lie_about_unknown(ctx, &consent);
             let ahead = self.seat.chain().roster(&consent.roster).is_none();

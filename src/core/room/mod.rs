@@ -371,6 +371,11 @@ impl Room {
         self.seat.fate()
     }
 
+    /// Whether others seem to have gone on by more than what they signed over a roster that we have passed.
+    pub fn is_sure_of_departures(&self) -> bool {
+        self.seat.is_sure_of_departures()
+    }
+
     /// Which room this is.
     pub fn id(&self) -> RoomId {
         self.seat.chain().room()
@@ -452,6 +457,7 @@ impl Room {
             return;
         }
         self.heads.insert(from, (head.counter, head.roster));
+        let seemed_gone = self.has_left(&from);
         let means = match planted::is(Bug::NoHeads) {
             false => self.seat.hear_head(from, head.roster, ctx.scheme),
             true => HeadMeans::Ahead,
@@ -480,16 +486,23 @@ impl Room {
         if greeted == Some(false) {
             self.greet(ctx, from);
             self.catch_up_soon(ctx.now, &from);
+        }
+        // Only now do we reach them: whoever we reach nobody but by them is not to be dropped for it in between.
+        if greeted == Some(false) || seemed_gone && !self.has_left(&from) {
             self.reach_changed(ctx);
         }
     }
 
-    /// Whoever said last that they are on our roster is here, whatever they signed over those before: nobody goes back.
+    /// Whoever said last that they are on our roster, or answered what is not known here yet over it, is here, whatever they signed over
+    /// those before: nobody goes back.
     pub(super) fn words_stand(&mut self, ctx: &Ctx<'_>) {
         let at = self.seat.chain().head();
         let here = self.heads.iter().filter(|(_, (_, roster))| *roster == at).map(|(by, _)| *by);
         for by in here.filter(|by| self.seat.left().contains_key(by)).collect::<Vec<_>>() {
             self.seat.hear_head(by, at, ctx.scheme);
+        }
+        for orphan in self.orphans.iter().filter(|orphan| orphan.roster == at) {
+            self.seat.hear_signature(&orphan.by);
         }
     }
 

@@ -307,6 +307,39 @@ fn what_members_signed_over_a_roster_that_was_passed_is_taken_back_by_their_word
 }
 
 #[test]
+fn what_members_signed_over_a_roster_that_was_passed_is_taken_back_by_what_they_sign_over_a_later_one() {
+    let (mut table, step, _) = signed_by_a_liar();
+    let seat = &mut table.seats[0];
+    seat.hear_step(&step, &Ed25519).unwrap();
+    let both = [2, 3].map(|at| table.people[at].id());
+    let came = knock_at(seat.chain().current(), &person(9), "nina");
+    seat.adopt(&step_signed_by(&came, &table.people), &Ed25519).unwrap();
+    let before = |key| (key, Departed::SignedBefore);
+    assert_eq!(*seat.left(), both.map(before).into(), "they signed both steps, one of them in time");
+
+    // One answers something over the next roster.
+    let knock = knock_at(seat.chain().current(), &person(8), "omar");
+    seat.open(knock.clone(), None, &Ed25519).unwrap();
+    let no = Consent { decision: Decision::No, ..crate::core::consent::roster::yes(&knock, both[0]) };
+    seat.note(Verified::sign(no, &table.people[2])).unwrap();
+    assert_eq!(*seat.left(), [before(both[1])].into());
+    seat.hear_step(&step, &Ed25519).unwrap();
+    assert_eq!(*seat.left(), [before(both[1])].into(), "told again it is no news");
+
+    // The other signs the step from it.
+    table.people.push(person(9));
+    seat.adopt(&step_signed_by(&knock, &table.people), &Ed25519).unwrap();
+    seat.hear_step(&step, &Ed25519).unwrap();
+    assert_eq!(*seat.left(), BTreeMap::new());
+    // Unlike their word that they are elsewhere.
+    seat.hear_head(both[1], RosterHash([9; 32]), &Ed25519);
+    let knock = knock_at(seat.chain().current(), &person(7), "pia");
+    table.people.push(person(8));
+    seat.adopt(&step_signed_by(&knock, &table.people), &Ed25519).unwrap();
+    assert_eq!(*seat.left(), [(both[1], Departed::SaidSo)].into());
+}
+
+#[test]
 fn a_head_on_a_roster_that_can_not_have_me_in_it_says_that_its_signer_went_on() {
     let mut table = table(2);
     let (before, other) = (table.seats[0].chain().head(), table.people[1].id());
