@@ -142,7 +142,7 @@ impl Node {
             return self.on_join_refused(now, room, code, out);
         }
         if let Some(room) = &room {
-            if code == RefusalCode::NoSuchRoom && self.nobody_is_there(room, out) {
+            if code == RefusalCode::NoSuchRoom && self.nobody_is_there(now, room, out) {
                 return;
             }
             self.deleting.remove(room);
@@ -202,6 +202,7 @@ impl Node {
             if room.fate() == Fate::Doubtful && room.has_doubted_for_long(now) {
                 room.is_in_no_doubt();
                 room.stay();
+                self.settle_soon(now);
             }
             return;
         }
@@ -244,7 +245,10 @@ impl Node {
         let both_alone = room.is_alone() && shown.members <= 1;
         let stays = both_alone && host.is_some_and(|host| me < host);
         match (ours || stays, shown.online) {
-            (true, _) if room.fate() == Fate::Doubtful => room.stay(),
+            (true, _) if room.fate() == Fate::Doubtful => {
+                room.stay();
+                self.settle_soon(now);
+            }
             (true, _) => room.not_called_away(),
             // They may all be away for a moment.
             (false, 0) => {}
@@ -254,11 +258,12 @@ impl Node {
     }
 
     /// The server knows no room of this name: if we asked because others seemed to be there, nobody is, and we keep it.
-    fn nobody_is_there(&mut self, name: &RoomName, out: &mut Vec<Output>) -> bool {
+    fn nobody_is_there(&mut self, now: Now, name: &RoomName, out: &mut Vec<Output>) -> bool {
         let Some(room) = self.rooms.values_mut().find(|room| room.name == *name && room.looking) else { return false };
         room.looking = false;
         room.stay();
         out.push(Output::ToServer(ToServer::Attach((room.id(), room.chain().head()))));
+        self.settle_soon(now);
         true
     }
 
