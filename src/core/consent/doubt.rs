@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 
 use super::ballots::Noted;
+use super::departures::Departed;
 use super::roster::{is_member, signers, successor, yes};
-use super::seat::{Departed, Seat};
+use super::seat::Seat;
 use crate::core::event::Misdeed;
 use crate::identity::{PeerId, Scheme, Signed, Verified};
 use crate::wire::{Consent, Roster, RosterHash, Step};
@@ -58,27 +59,6 @@ impl Seat {
         !self.liars.contains(key) && (signers(base, &step.proposal).iter().any(lies) || was_refused())
     }
 
-    /// A member signed something over the current roster: they are on it, or have been, and did not take what they signed over the one
-    /// before. Whether that is news.
-    pub fn hear_signature(&mut self, by: &PeerId) -> bool {
-        let is_news = self.left.get(by) == Some(&Departed::SignedBefore);
-        if is_news {
-            self.left.remove(by);
-        }
-        is_news
-    }
-
-    /// Whether everybody who is still here signed one of our rosters after the one that follows `passed`: nobody stays in a room without
-    /// signing its steps. So nobody took what they may have signed over that one.
-    pub(super) fn is_long_passed(&self, passed: &RosterHash) -> bool {
-        self.chain().steps_after(passed).is_some_and(|later| later.len() > 1)
-    }
-
-    /// Whether a member answered something that is being decided.
-    pub(super) fn has_answered(&self, key: &PeerId) -> bool {
-        self.ballots().iter().any(|(_, ballot)| ballot.answer(key).is_some())
-    }
-
     /// Those whom only such steps say to have gone on without us. If they have, they will say so, or be out of reach.
     fn doubtfully_gone(&self) -> BTreeSet<PeerId> {
         let current = self.chain().current();
@@ -101,22 +81,7 @@ impl Seat {
         if !seated || !is_member(&next, by) || is_member(&next, &self.me()) {
             return None;
         }
-        let how = self.left.entry(*by).or_insert(Departed::SaidSo);
-        if matches!(how, Departed::SaidSo | Departed::SignedBefore) {
-            *how = if step.is_removal() { Departed::SaidRemoved } else { Departed::SaidSo };
-        }
+        self.note_word(*by, if step.is_removal() { Departed::SaidRemoved } else { Departed::SaidSo });
         Some(next.hash())
-    }
-}
-
-/// What it says of those who went from a roster without us that the rest of us took a step from it. All who are still in the next one signed it.
-pub(super) fn departed_since(how: Departed) -> Option<Departed> {
-    match how {
-        Departed::Left => Some(Departed::Left),
-        Departed::SaidSo | Departed::SaidRemoved => Some(Departed::SaidSo),
-        // They signed both, and took one.
-        Departed::WentOn | Departed::RemovedUs => Some(Departed::SignedBefore),
-        // What they signed over the roster before this one they did not take.
-        Departed::SignedBefore => None,
     }
 }

@@ -6,9 +6,11 @@
 pub mod audit;
 pub mod ballots;
 pub mod chain;
+pub mod departures;
 mod doubt;
 pub mod meeting;
 mod parting;
+mod passed;
 pub mod past;
 pub mod roster;
 pub mod seat;

@@ -9,40 +9,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::ballots::Ballots;
 use super::chain::Chain;
-use super::doubt::departed_since;
+use super::departures::Departed;
 use super::meeting::Branches;
-use super::roster::{is_member, signers, successor, verify_step};
+use super::roster::{is_member, successor, verify_step};
 use crate::core::event::Misdeed;
-use crate::identity::{PeerId, Scheme, Signed, Signer, Verified};
-use crate::limits::PASSED_ROSTERS_MAX;
+use crate::identity::{PeerId, Scheme, Signer, Verified};
 use crate::planted::{self, Bug};
 use crate::wire::{Consent, Decision, DropReason, Proposal, ProposalHash, Roster, RosterHash, Step};
-
-/// How members went on without us: by their own signatures, or by what they say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Departed {
-    /// They left.
-    Left,
-    /// They could not reach us.
-    WentOn,
-    /// They signed a step without us over a roster that we have passed. Nobody goes back: whatever they sign over a later one of ours
-    /// takes it back, and so does their word that they are on it.
-    SignedBefore,
-    /// They say that they are on a roster without us, which their word that they are on ours takes back.
-    SaidSo,
-    /// Their users decided to go on without us.
-    RemovedUs,
-    /// The same, by what they told us themselves, which [`Departed::SaidSo`]'s word takes back.
-    SaidRemoved,
-}
-
-impl Departed {
-    /// Whether their word that they are on our roster takes it back. Against a step over this very roster it says no more than that they
-    /// have not taken it yet.
-    fn is_taken_back_by_word(self) -> bool {
-        matches!(self, Departed::SignedBefore | Departed::SaidSo | Departed::SaidRemoved)
-    }
-}
 
 /// What became of a proposal that somebody told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +118,7 @@ pub struct Seat {
     /// Members who said yes to some of us and no to others, in this stay of theirs.
     pub(super) liars: BTreeSet<PeerId>,
     /// Rosters we have moved on from, the last ones, and what we had answered over each.
-    passed: VecDeque<(RosterHash, BTreeMap<ProposalHash, Decision>)>,
+    pub(super) passed: VecDeque<(RosterHash, BTreeMap<ProposalHash, Decision>)>,
     /// A valid step over the current roster that a later signature of ours stands against, in case that one dies: somebody
     /// who had told us no may have told the others yes.
     superseded: Option<Step>,
@@ -202,46 +175,6 @@ impl Seat {
         &mut self.ballots
     }
 
-    /// Members who went on without us, and how.
-    pub fn left(&self) -> &BTreeMap<PeerId, Departed> {
-        &self.left
-    }
-
-    /// Puts back what this client had signed, and what freed it, over the current roster and those it passed lately, oldest
-    /// first: it must never sign against itself. What is known of a passed roster is known whole, or not at all.
-    pub fn recall(&mut self, consents: Vec<(Proposal, Signed<Consent>)>, scheme: &dyn Scheme) {
-        if planted::is(Bug::Forgetful) {
-            return;
-        }
-        for (proposal, consent) in consents {
-            let Ok(consent) = consent.verify(scheme) else { continue };
-            if consent.roster != self.chain.head() {
-                self.recall_passed(&consent);
-            } else if self.open(proposal, None, scheme).is_ok() {
-                let _ = self.note(consent);
-            }
-        }
-    }
-
-    /// Whoever waits for us on a roster that we have passed is told so after a restart too: only that needs no reminder
-    /// that we answered.
-    fn recall_passed(&mut self, consent: &Consent) {
-        if consent.by != self.me || self.chain.roster(&consent.roster).is_none() {
-            return;
-        }
-        match self.passed.iter_mut().find(|(passed, _)| *passed == consent.roster) {
-            Some((_, answered)) => drop(answered.entry(consent.proposal).or_insert(consent.decision)),
-            None => self.pass(consent.roster, BTreeMap::from([(consent.proposal, consent.decision)])),
-        }
-    }
-
-    fn pass(&mut self, roster: RosterHash, answered: BTreeMap<ProposalHash, Decision>) {
-        self.passed.push_back((roster, answered));
-        if self.passed.len() > PASSED_ROSTERS_MAX {
-            self.passed.pop_front();
-        }
-    }
-
     /// Takes a proposal over the current roster; `deadline` is when our silence becomes a no, for those that a user
     /// answers.
     ///
@@ -293,39 +226,8 @@ impl Seat {
         // Whoever is let in begins anew; of whoever went, what they signed here may still be told.
         self.liars.retain(|key| is_member(&before, key) || !is_member(&after, key));
         let seated = departed.iter().filter(|(key, _)| is_member(&after, key));
-        self.left = seated.filter_map(|(key, how)| Some((*key, departed_since(*how)?))).collect();
+        self.left = seated.filter_map(|(key, how)| Some((*key, how.after_our_step()?))).collect();
         Ok(Adopted { before, after, overtaken, departed, unanswered })
-    }
-
-    /// The no that somebody gets who still waits for our answer to this over a roster that we have moved on from: the one that
-    /// they may not have heard, or that the room has moved on. None when we may have said yes.
-    pub fn passed_no(&self, proposal: &Proposal, scheme: &dyn Scheme) -> Option<Decision> {
-        let (hash, roster) = (proposal.hash(), proposal.roster());
-        // Only over the rosters passed last: of earlier ones we can't tell any more what we have signed.
-        let (_, answered) = self.passed.iter().find(|(passed, _)| *passed == roster)?;
-        if let Some(answer) = answered.get(&hash) {
-            return Some(*answer).filter(|answer| *answer != Decision::Yes);
-        }
-        let base = self.chain.roster(&roster)?;
-        let sound = || successor(base, proposal, self.chain.genesis().size, scheme).is_ok();
-        (signers(base, proposal).contains(&self.me) && sound()).then_some(Decision::Late)
-    }
-
-    /// A no because the room has moved on.
-    pub fn sign_late(&self, roster: RosterHash, hash: ProposalHash, signer: &dyn Signer) -> Signed<Consent> {
-        self.sign_no(roster, hash, Decision::Late, signer)
-    }
-
-    /// A no to something over a roster that we have moved on from, as [`Seat::passed_no`] has it.
-    pub fn sign_no(
-        &self,
-        roster: RosterHash,
-        proposal: ProposalHash,
-        decision: Decision,
-        signer: &dyn Signer,
-    ) -> Signed<Consent> {
-        let (room, by) = (self.chain.room(), self.me);
-        Verified::sign(Consent { room, roster, proposal, by, decision }, signer).into_signed()
     }
 
     /// A step as somebody tells it.
@@ -379,20 +281,6 @@ impl Seat {
         Ok(self.departed(departed, how))
     }
 
-    fn departed(&mut self, keys: Vec<PeerId>, how: Departed) -> Heard {
-        let mut new = Vec::new();
-        for key in keys {
-            match self.left.get(&key) {
-                Some(Departed::SignedBefore) => {}
-                Some(Departed::SaidSo | Departed::SaidRemoved) if how != Departed::SignedBefore => {}
-                Some(_) => continue,
-                None => new.push(key),
-            }
-            self.left.insert(key, how);
-        }
-        if new.is_empty() { Heard::Nothing } else { Heard::Departed(new) }
-    }
-
     /// Steps that others completed over our roster, in what we noted ourselves, and that take us no further.
     pub fn completed_without(&self) -> Vec<Step> {
         self.ballots.completed_without(&self.me)
@@ -414,34 +302,13 @@ impl Seat {
         let size = self.chain.genesis().size;
         let current = self.chain.current();
         let signed = self.ballots.iter().filter(|(_, ballot)| ballot.answer(&self.me) == Some(Decision::Yes));
-        let mut next = signed.filter_map(|(_, ballot)| successor(current, &ballot.proposal, size, scheme).ok());
-        if next.any(|next| next.hash() == at) {
+        let next = signed.filter_map(|(_, ballot)| successor(current, &ballot.proposal, size, scheme).ok());
+        if next.map(|next| next.hash()).any(|next| next == at) {
             return HeadMeans::Ahead;
         }
         // Any roster with us in it that follows one of ours has our signature, and was looked for above.
-        let how = self.left.entry(by).or_insert(Departed::SaidSo);
-        if *how == Departed::SignedBefore {
-            *how = Departed::SaidSo;
-        }
+        self.note_word(by, Departed::SaidSo);
         HeadMeans::GoneOn
-    }
-
-    /// A member has signed a knock at the current roster: it has a seat in it, and says that it sits nowhere. Whether that is
-    /// news.
-    pub fn hear_knock_of_member(&mut self, by: PeerId) -> bool {
-        if !is_member(self.chain.current(), &by) || by == self.me {
-            return false;
-        }
-        let before = self.left.get(&by).copied();
-        if before.is_none_or(|how| how == Departed::WentOn || how.is_taken_back_by_word()) {
-            self.left.insert(by, Departed::Left);
-        }
-        // A better half of which nobody sits there any more is none.
-        let left = |key: &PeerId| self.left.get(key) == Some(&Departed::Left);
-        if self.better_half.as_ref().is_some_and(|half| half.members.iter().all(|member| left(&member.key))) {
-            (self.better_half, self.is_there) = (None, false);
-        }
-        before != self.left.get(&by).copied()
     }
 
     /// Nobody is where the others seem to have gone: they are gone, or about to give way to us. We stay, and go on without
@@ -450,11 +317,6 @@ impl Seat {
         self.better_half = None;
         self.is_there = false;
         self.stays = true;
-    }
-
-    /// Whether others seem to have gone on by more than what they signed over a roster that we have passed.
-    pub fn is_sure_of_departures(&self) -> bool {
-        self.better_half.is_some() || self.left.values().any(|how| matches!(how, Departed::WentOn | Departed::SaidSo))
     }
 
     /// What becomes of this seat, by all that was heard.

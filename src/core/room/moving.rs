@@ -2,13 +2,14 @@
 //! (DESIGN.md §4 rules 3, 5 and 6).
 
 use super::{Ctx, Room};
+use crate::core::consent::departures::Departed;
 use crate::core::consent::roster::is_member;
-use crate::core::consent::seat::{Adopted, Departed, Heard};
+use crate::core::consent::seat::{Adopted, Heard};
 use crate::core::event::{Departure, Event, Misdeed, Refusal};
 use crate::core::io::Change;
 use crate::identity::PeerId;
 use crate::limits::STEPS_TOLD_APART_MAX;
-use crate::wire::{Decision, DropReason, PeerMessage, Proposal, ProposalHash, RosterHash, Step, ToServer};
+use crate::wire::{Decision, PeerMessage, Proposal, ProposalHash, RosterHash, Step, ToServer};
 
 /// Milliseconds that a server has to follow a step of ours before it is asked where it is.
 const SERVER_FOLLOWS_MS: u64 = 3_000;
@@ -204,9 +205,9 @@ impl Room {
 
 /// Why somebody is gone by a step.
 fn departure(adopted: &Adopted, step: &Step, key: &PeerId) -> Departure {
-    match &step.proposal {
-        Proposal::Drop(drop) if drop.why == DropReason::Removal => Departure::Removed,
-        _ if adopted.departed.get(key) == Some(&Departed::Left) => Departure::Left,
+    match adopted.departed.get(key) {
+        _ if step.is_removal() => Departure::Removed,
+        Some(Departed::Left) => Departure::Left,
         _ => Departure::Dropped,
     }
 }
