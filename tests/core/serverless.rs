@@ -1,7 +1,7 @@
 //! Rooms without any server: everybody can be knocked at, nobody is special, and nobody gets in by anything less than with one.
 
 use p2pchat::core::event::{Command, Event, Failure, Refusal};
-use p2pchat::wire::{FromServer, PeerMessage, Ticket, ToServer};
+use p2pchat::wire::{FromServer, PeerMessage, Settings, Ticket, ToServer};
 
 use crate::world::{World, address, lobby};
 
@@ -304,4 +304,24 @@ fn a_wish_ends_when_nobody_that_the_ticket_names_knows_the_room() {
 
 fn settings() -> p2pchat::wire::Settings {
     p2pchat::wire::Settings { consent_timeout_s: 60, grace_s: 120 }
+}
+
+#[test]
+fn whoever_waits_for_a_server_that_is_gone_takes_up_their_seat_by_hosting_the_room() {
+    let mut world = World::with_members(2, 1);
+    world.stop_server();
+    world.kill(0);
+    world.people[0].events.clear();
+    world.start(0);
+    world.join(0);
+    world.pass(10);
+    assert!(!world.is_in(0), "the server may come back, and know better");
+    let settings = Settings { consent_timeout_s: 60, grace_s: 120 };
+    world.command(0, Command::Host { room: lobby(), size: 16, settings });
+    world.pass(10);
+    assert!(world.is_in(0));
+    world.enter(1, 0);
+    world.approve(0, 1);
+    world.pass(1);
+    assert_eq!(world.members(1), ["p0", "p1"]);
 }

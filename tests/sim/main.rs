@@ -111,7 +111,7 @@ const FOUND: [(u64, &str); 79] = [
 ];
 
 /// And in rooms without a server.
-const FOUND_SERVERLESS: [(u64, &str); 6] = [
+const FOUND_SERVERLESS: [(u64, &str); 8] = [
     (2014, "an answer over a roster that its bearer had just passed came to nobody who was still there"),
     (983, "who gave what names a lost entry had not taken it, as long as it waited"),
     (3858, "a number past what was never for somebody passed for proof that they had taken it"),
@@ -121,6 +121,8 @@ const FOUND_SERVERLESS: [(u64, &str); 6] = [
         "members stated links in an earlier stay, were introduced to each other by nobody, and parted when their only neighbour left",
     ),
     (6159, "an entry was given up by a liar's word while those who had given what names it were away"),
+    (12223, "who waited for a server's word on their seat, and then hosted the room, was alone for ever"),
+    (17453, "who waited for a server's word on their seat, and then hosted the room, was never told that it stands"),
 ];
 
 #[test]

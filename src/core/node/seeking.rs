@@ -88,7 +88,12 @@ impl Node {
         match ours {
             Some(id) => {
                 self.hosting.open(id);
-                if self.rooms.contains_key(&id) { Ok(()) } else { self.join(now, name, out) }
+                if !self.rooms.contains_key(&id) {
+                    return self.join(now, name, out);
+                }
+                // Whoever has waited for a server's word until now does without.
+                self.settle_soon(now);
+                Ok(())
             }
             None => {
                 let id = self.found_alone(now, name, size, settings, out)?;
