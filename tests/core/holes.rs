@@ -37,8 +37,8 @@ fn whoever_can_have_what_is_missing_from_nobody_goes_on_without_and_gets_it_from
     assert!(!world.was_told(1, |event| matches!(event, Event::Misbehaviour { .. })));
 }
 
-#[test]
-fn what_comes_late_to_one_who_went_on_without_is_given_on_to_the_others_who_did() {
+/// p0 said something that neither p1 nor p2 got; p3, who came after, links p0 with them.
+fn lost_to_two() -> World {
     let mut world = World::with_members(4, 3);
     world.say(0, "first");
     world.apart.extend([(0, 1), (0, 2)]);
@@ -46,6 +46,12 @@ fn what_comes_late_to_one_who_went_on_without_is_given_on_to_the_others_who_did(
     world.command(0, Command::Say { room: lobby(), text: "lost".to_owned() });
     world.let_in(3);
     assert!(world.is_in(3));
+    world
+}
+
+#[test]
+fn what_comes_late_to_one_who_went_on_without_is_given_on_to_the_others_who_did() {
+    let mut world = lost_to_two();
     world.say(0, "after");
     world.pass(150);
     for who in [1, 2] {
@@ -61,12 +67,7 @@ fn what_comes_late_to_one_who_went_on_without_is_given_on_to_the_others_who_did(
 
 #[test]
 fn what_comes_late_to_one_who_went_on_without_comes_before_what_is_behind_it_to_whoever_still_waits() {
-    let mut world = World::with_members(4, 3);
-    world.say(0, "first");
-    world.apart.extend([(0, 1), (0, 2)]);
-    world.cut(0);
-    world.command(0, Command::Say { room: lobby(), text: "lost".to_owned() });
-    world.let_in(3);
+    let mut world = lost_to_two();
     // p2 hears of what comes after it, and p1 not before most of p2's patience is over.
     world.split(&[0, 2, 3], &[1]);
     world.apart.insert((0, 2));

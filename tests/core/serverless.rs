@@ -1,7 +1,7 @@
 //! Rooms without any server: everybody can be knocked at, nobody is special, and nobody gets in by anything less than with one.
 
 use p2pchat::core::event::{Command, Event, Failure, Refusal};
-use p2pchat::wire::{FromServer, PeerMessage, Settings, Ticket, ToServer};
+use p2pchat::wire::{FromServer, PeerMessage, Ticket, ToServer};
 
 use crate::world::{World, address, lobby};
 
@@ -316,8 +316,7 @@ fn whoever_waits_for_a_server_that_is_gone_takes_up_their_seat_by_hosting_the_ro
     world.join(0);
     world.pass(10);
     assert!(!world.is_in(0), "the server may come back, and know better");
-    let settings = Settings { consent_timeout_s: 60, grace_s: 120 };
-    world.command(0, Command::Host { room: lobby(), size: 16, settings });
+    world.command(0, Command::Host { room: lobby(), size: 16, settings: settings() });
     world.pass(10);
     assert!(world.is_in(0));
     world.enter(1, 0);

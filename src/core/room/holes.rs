@@ -365,11 +365,12 @@ impl Room {
                 .collect();
             // First those to whom nothing else would bring it.
             peers.sort();
+            let bytes = run.encoded_bytes();
             for (_, peer) in peers {
-                if !self.late_passed.takes(ctx.now, run.encoded_bytes(), LATE_BYTES_PER_SECOND_MAX, 1_000) {
+                if !self.late_passed.takes(ctx.now, bytes, LATE_BYTES_PER_SECOND_MAX, 1_000) {
                     break;
                 }
-                self.show(ctx, &peer, &run);
+                ctx.tell_peer(&peer, PeerMessage::Run(run.clone()));
             }
         }
         if !self.floors_due.is_empty() {
