@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 mod attacks;
+mod damage;
 mod decisions;
 mod doors;
 mod forks;

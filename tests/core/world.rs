@@ -38,7 +38,7 @@ pub struct Person {
     node: Option<Node>,
     /// Which start of their program it is.
     pub life: [u8; 32],
-    store: PeerStore,
+    pub store: PeerStore,
     session: Option<SessionId>,
     pub links: BTreeMap<LinkId, (usize, LinkId)>,
     /// Whom they look for to knock at.

@@ -41,6 +41,15 @@ pub struct Place {
     pub depth: u64,
 }
 
+/// What damage took out of an author's log on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// The first number that is missing.
+    pub first: u64,
+    /// The entry with which the log goes on.
+    pub behind: Arc<Entry>,
+}
+
 /// What is to be sent next of an author's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
@@ -65,6 +74,10 @@ pub struct AuthorLog {
     hole_to: u64,
     /// Entries on other branches than this one, which the author signed too.
     forks: Forks,
+    /// What the disk has lost of it.
+    lost: Vec<Lost>,
+    /// The place of the newest entry ever, if it is lost too: its number is used.
+    end: Option<KeptEntry>,
 }
 
 impl AuthorLog {
@@ -76,9 +89,34 @@ impl AuthorLog {
         for (before, after) in jumps(recent.iter()) {
             spans.put(before.entry.seq.saturating_add(1), after.entry.seq, NOBODY);
         }
-        let mut log = AuthorLog { recent: recent.into(), recent_bytes, spans, hole_to: 0, forks };
+        let mut log =
+            AuthorLog { recent: recent.into(), recent_bytes, spans, hole_to: 0, forks, ..AuthorLog::default() };
         log.keep_recent(RECENT_BYTES_MAX);
         log
+    }
+
+    /// What the disk has lost of it; and the place of the newest entry ever, if that is lost too.
+    pub fn note_lost(&mut self, lost: Vec<Lost>, end: Option<KeptEntry>) {
+        for Lost { first, behind } in &lost {
+            self.spans.put(*first, behind.seq, NOBODY);
+        }
+        (self.lost, self.end) = (lost, end);
+    }
+
+    /// The entries behind what the disk has lost and has not come back.
+    pub(super) fn behind_lost(&self) -> impl Iterator<Item = &Entry> {
+        let lost = self.lost.iter().map(|lost| &*lost.behind);
+        lost.filter(|behind| self.spans.missing_around(behind.seq.saturating_sub(1)).is_some())
+    }
+
+    /// Whether it is known to have been longer than it is here.
+    pub fn was_longer(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.entry.seq > self.head_seq())
+    }
+
+    /// What the author's next entry follows, if it is ours: the newest ever, though it may not be here.
+    pub fn end(&self) -> Option<&KeptEntry> {
+        if self.was_longer() { self.end.as_ref() } else { self.head() }
     }
 
     /// The newest entries, oldest first.

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use audiences::{Audiences, Past, Rosters};
-pub use author::{AuthorLog, KeptEntry, Next, Place, run_of};
+pub use author::{AuthorLog, KeptEntry, Lost, Next, Place, run_of};
 pub use forks::Forks;
 pub use hearing::{Heard, Missing, Rejected, Taken};
 pub use places::Known;
@@ -76,6 +76,15 @@ impl Log {
             for after in log.after_jumps().filter(|after| is_ours(&after.entry.previous_audience)) {
                 places.give_up(after.entry.previous, *author, after.entry.seq - 1);
             }
+            for behind in log.behind_lost() {
+                let last = behind.seq.saturating_sub(1);
+                if is_ours(&behind.previous_audience) {
+                    places.give_up(behind.previous, *author, last);
+                } else {
+                    // What is missing may have been for us farther back.
+                    places.note_left_out(behind.previous, *author, last);
+                }
+            }
         }
         let forked = authors.iter().filter(|(_, log)| !log.forks().is_empty());
         let accused = forked.map(|(author, _)| *author).collect();
@@ -106,6 +115,11 @@ impl Log {
     /// Own entries are taken from now on even if nobody says whom they are for: their numbers are used, at least.
     pub fn take_own_anyway(&mut self) {
         self.own_anyway = true;
+    }
+
+    /// Whether an author's log is known to have been longer than it is here.
+    pub fn was_longer(&self, author: &PeerId) -> bool {
+        self.authors.get(author).is_some_and(AuthorLog::was_longer)
     }
 
     /// One author's log.
@@ -219,6 +233,10 @@ impl Log {
         mut salt: impl FnMut() -> [u8; 16],
     ) -> Vec<KeptEntry> {
         let mut written: Vec<KeptEntry> = Vec::new();
+        if let Some(end) = self.authors.get(&signer.id()).filter(|log| log.was_longer()).and_then(AuthorLog::end) {
+            // Goes on behind what is lost, which somebody may bring yet.
+            self.places.give_up(end.id, signer.id(), end.entry.seq);
+        }
         // Where the open run began, and how many bytes are in it.
         let (mut run_start, mut run_bytes) = (0, 0);
         for body in texts {
@@ -238,7 +256,7 @@ impl Log {
     }
 
     fn follow_on(&mut self, chain: &Chain, me: PeerId, wall_ms: u64, salt: [u8; 16], body: Body) -> KeptEntry {
-        let head = self.authors.get(&me).and_then(AuthorLog::head);
+        let head = self.authors.get(&me).and_then(AuthorLog::end);
         let audience = chain.head();
         let (seen, deepest) = self.ends.take(&audience);
         let before = head.filter(|kept| kept.entry.audience == audience).map_or(0, |kept| kept.place.depth);

@@ -186,6 +186,8 @@ pub(super) struct Room {
     pending: BTreeMap<u64, Pending>,
     /// What waits until it is sure how long our own log is.
     unlevel: Option<Unlevel>,
+    /// Members who said to have more of our own log than is here, once.
+    remembered_more: BTreeSet<PeerId>,
     /// Members who have nothing of the current audience but what we gave them: newcomers, and to a newcomer everybody; until
     /// they say what they have.
     fresh: BTreeSet<PeerId>,
@@ -295,6 +297,7 @@ impl Room {
             addresses_due: None,
             pending: BTreeMap::new(),
             unlevel: None,
+            remembered_more: BTreeSet::new(),
             fresh: BTreeSet::new(),
             delivered: BTreeMap::new(),
             early: VecDeque::new(),

@@ -1,7 +1,8 @@
 //! Our own numbers: whoever lost their database must not use a number of their log again, and others remember it.
 //!
 //! In a room entered with an empty own log nothing is written before the linked members have said how far they have it,
-//! and have given it back; a member that claims more than it gives delays this by ten seconds.
+//! and have given it back; a member that claims more than it gives delays this by ten seconds. The same goes for a log that is known to
+//! have been longer, or of which a member has more: what is on our disk may be an older copy.
 //!
 //! What is said meanwhile waits on disk, and so does the fact that the own log is not whole: after a restart in the middle of it the first
 //! numbers are here, and the next ones are used all the same.
@@ -10,7 +11,8 @@ use super::{Ctx, Room};
 use crate::core::event::{Event, Failure};
 use crate::core::io::Change;
 use crate::core::log::Taken;
-use crate::limits::{TEXT_BYTES_MAX, TEXTS_WAITING_MAX};
+use crate::identity::PeerId;
+use crate::limits::{SEQ_MAX, TEXT_BYTES_MAX, TEXTS_WAITING_MAX};
 use crate::wire::Body;
 
 /// Milliseconds after which we write, whatever others said: most newcomers never had a log here.
@@ -30,7 +32,8 @@ pub(super) struct Unlevel {
 impl Room {
     /// We are in, and have no log of our own: others may remember one.
     pub(super) fn await_own_log(&mut self, ctx: &mut Ctx<'_>) {
-        if self.unlevel.is_none() && self.log.head_seq(&ctx.me()) > 0 {
+        let me = ctx.me();
+        if self.unlevel.is_none() && self.log.head_seq(&me) > 0 && !self.log.was_longer(&me) {
             return;
         }
         let unlevel = self.unlevel.get_or_insert_default();
@@ -39,6 +42,19 @@ impl Room {
         self.tell_waiting(ctx, &texts);
         if self.others(&ctx.me()).is_empty() {
             self.unlevel_over(ctx);
+        }
+    }
+
+    /// A member who has just linked says that they have our log up to this number. Whoever has more of it than we remembers what we forgot:
+    /// this may be an older copy of what was on our disk. Each is believed once, so that nobody keeps us from writing.
+    pub(super) fn doubt_own_log(&mut self, ctx: &mut Ctx<'_>, by: &PeerId, has: u64) {
+        let me = ctx.me();
+        if has <= self.log.head_seq(&me) || has > SEQ_MAX || self.log.is_accused(&me) || self.unlevel.is_some() {
+            return;
+        }
+        if self.remembered_more.insert(*by) {
+            self.unlevel = Some(Unlevel { until: ctx.now.after_ms(LEVEL_WITHIN_MS), texts: Vec::new(), kept: true });
+            ctx.persist(Change::Outbox { room: self.id(), texts: Vec::new() });
         }
     }
 

@@ -3,7 +3,9 @@
 //! One [`PeerStore::apply`] is one transaction: all of its changes are on disk when it returns, or none is. What comes out was
 //! compared with its seal, and an entry with its id; what doesn't fit is an error, never a text.
 
+mod copies;
 mod index;
+mod lost;
 mod marked;
 mod outbox;
 mod people;
@@ -23,7 +25,7 @@ use rusqlite::{Connection, Params, params};
 use self::index::Behind;
 use self::rows::as_stored;
 use self::runs::{KeptRun, NewRow, kept_run};
-use self::schema::SCHEMA;
+use self::schema::{ADDED, SCHEMA};
 use super::sqlite::{self, StoreError};
 use crate::core::io::{Change, Kept, KeptRoom};
 use crate::core::log::{AuthorLog, KeptEntry, Known};
@@ -59,6 +61,7 @@ impl PeerStore {
     /// [`StoreError`] when it can't be opened, or is of another version.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
         let mut store = PeerStore::of(sqlite::open(Some(file), &SCHEMA)?);
+        store.all.execute_batch(ADDED)?;
         index::check_newest(&store.all)?;
         // What a crash, or a quick quit, left behind.
         store.index_all()?;
@@ -86,7 +89,9 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when there is no memory for it.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Ok(PeerStore::of(sqlite::open(None, &SCHEMA)?))
+        let store = PeerStore::of(sqlite::open(None, &SCHEMA)?);
+        store.all.execute_batch(ADDED)?;
+        Ok(store)
     }
 
     fn of(all: Connection) -> Self {
@@ -217,11 +222,17 @@ impl PeerStore {
                 return Err(StoreError::Damaged { what: "an index" });
             }
             let mut audiences = self.audiences(&room, &author)?;
-            if let Some(end) = end.filter(|end| newest.last().is_none_or(|last| last.entry.seq < end.entry.seq)) {
-                // What it was is not here, so that nobody can be given it, nor what it follows.
-                (newest, audiences) = (vec![end], Vec::new());
+            let end = end.filter(|end| newest.last().is_none_or(|last| last.entry.seq < end.entry.seq));
+            let lost = lost::may_be(&self.all, &room, &author)?;
+            if let Some(end) = end.as_ref().filter(|_| !lost) {
+                // What it was is not to be here, so that nobody can be given it, nor what it follows.
+                (newest, audiences) = (vec![end.clone()], Vec::new());
             }
-            logs.push((room, author, AuthorLog::reopen(audiences, newest, forks)));
+            let mut log = AuthorLog::reopen(audiences, newest, forks);
+            if lost {
+                log.note_lost(lost::of(&self.all, &room, &author)?, end);
+            }
+            logs.push((room, author, log));
         }
         Ok(logs)
     }

@@ -9,6 +9,7 @@ use rusqlite::{Connection, params};
 
 use super::PeerStore;
 use super::index;
+use super::lost;
 use super::people;
 use super::rows;
 use super::runs::{self, KeptRun, kept_run};
@@ -115,7 +116,7 @@ impl PeerStore {
             for earlier in late {
                 forgotten += earlier.entries.len();
                 over -= size_of(&earlier);
-                delete(&transaction, &earlier)?;
+                delete(&transaction, &room, &earlier)?;
                 gone.insert(earlier.number);
             }
             if more_late {
@@ -127,11 +128,12 @@ impl PeerStore {
             over -= size_of(&run);
             if newest {
                 index::forget_run(&transaction, &run)?;
+                lost::pass(&transaction, &room, &run)?;
                 let ours = run.entries.last().is_some_and(|kept| kept.entry.author == *me);
                 runs::keep_only_last(&transaction, &mut run, ours)?;
                 index::index_run(&transaction, &run)?;
             } else {
-                delete(&transaction, &run)?;
+                delete(&transaction, &room, &run)?;
             }
         }
         forget_passed(&transaction, &room)?;
@@ -198,8 +200,9 @@ fn before(from: &Connection, room: &RoomId, run: &KeptRun) -> Result<Vec<KeptRun
 }
 
 /// A row goes, and what the indexes say of it.
-fn delete(from: &Connection, run: &KeptRun) -> Result<(), StoreError> {
+fn delete(from: &Connection, room: &RoomId, run: &KeptRun) -> Result<(), StoreError> {
     index::forget_run(from, run)?;
+    lost::pass(from, room, run)?;
     from.prepare_cached("DELETE FROM run WHERE number = ?")?.execute([run.number])?;
     Ok(())
 }

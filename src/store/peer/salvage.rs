@@ -1,10 +1,11 @@
 //! A damaged history: noticed, set aside with all that is in it, and what can still be read put into a new one.
 //!
-//! Of what was said that is every entry that fits its id and its author's signature. What is missing then is asked for again,
-//! since another's log ends at the first hole; of our own the newest counts most, because no number may be used twice. Our
+//! Of what was said that is every entry that fits its id and its author's signature. What is missing then is asked for again:
+//! another's log ends at the first hole, and what is missing before its beginning, and anywhere in our own, is remembered as lost
+//! ([`super::lost`]). Of our own the newest counts most, because no number may be used twice, and members are heard before the next. Our
 //! seats are saved only if nothing of them can be missing: who forgets a signature of their own could sign against it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ use super::index::{self, row_of};
 use super::people::{self, LetterRow};
 use super::rows;
 use super::runs::{self, kept_run};
-use super::{PeerStore, outbox, rows_of};
+use super::{PeerStore, lost, outbox, rows_of};
 use crate::core::acquaintances::Acquaintance;
 use crate::core::consent::chain::Chain;
 use crate::core::event::Rule;
@@ -86,6 +87,7 @@ impl PeerStore {
             None => read_all_by_a_new_schema(&aside, file, &store).unwrap_or_default(),
         };
         let (entries, seats) = put_back(&mut store, found, me, scheme)?;
+        store.look_for_copy(file, me)?;
         store.index_all()?;
         store.weigh()?;
         Ok((store, Salvaged { why: why.to_string(), aside, entries, seats }))
@@ -109,13 +111,15 @@ fn open_checked(file: &Path, me: PeerId) -> Result<(PeerStore, Kept), StoreError
     }
     // Whoever closes it well leaves no journal.
     let unclean = size(&wal).is_some_and(|size| size > 0);
-    let store = PeerStore { own: Some(me), ..PeerStore::open(file)? };
+    let mut store = PeerStore { own: Some(me), ..PeerStore::open(file)? };
     if unclean {
         let verdict: String = store.all.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if verdict != "ok" {
             return Err(StoreError::Damaged { what: "a page" });
         }
     }
+    store.look_for_copy(file, me)?;
+    lost::forget_found(&store.all)?;
     let kept = store.load()?;
     Ok((store, kept))
 }
@@ -326,15 +330,25 @@ fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme
     rules.iter().try_for_each(|(room, key, rule)| rows::keep_rule(to, room, key, *rule))?;
     acquaintances.iter().try_for_each(|(key, known)| people::keep_acquaintance(to, key, known))?;
     letters.iter().try_for_each(|letter| people::keep_letter(to, letter))?;
-    for (room, texts) in outbox::by_room(texts) {
-        outbox::keep(to, &room, &texts)?;
+    let texts = outbox::by_room(texts);
+    for (room, texts) in &texts {
+        outbox::keep(to, room, texts)?;
+    }
+    // The ends of our own logs may be lost, too: members are heard before anything is written.
+    let own = entries.values().map(|(_, _, kept)| &kept.entry).chain(tips.iter().map(|tip| &tip.entry));
+    let own: BTreeSet<RoomId> = own.filter(|entry| entry.author == me).map(|entry| entry.room).collect();
+    for room in own.iter().filter(|own| !texts.iter().any(|(room, _)| room == *own)) {
+        outbox::keep(to, room, &[])?;
     }
     for of_one_room in addresses.chunk_by(|before, after| before.0 == after.0) {
         let Some((room, ..)) = of_one_room.first() else { continue };
         let addresses: Vec<_> = of_one_room.iter().map(|(_, key, addresses)| (*key, addresses.clone())).collect();
         rows::keep_addresses(to, room, &addresses)?;
     }
-    tips.iter().try_for_each(|tip| rows::keep_tip(to, &tip.entry.room, tip))?;
+    for tip in &tips {
+        rows::keep_tip(to, &tip.entry.room, tip)?;
+        lost::keep(to, &tip.entry.room, &tip.entry.author)?;
+    }
 
     let mut logs: BTreeMap<(RoomId, PeerId), Vec<(i64, &KeptEntry)>> = BTreeMap::new();
     let mut sound = Vec::new();
@@ -353,6 +367,8 @@ fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme
             let values = params![room.0, author.0, rows::as_stored(after), rows::as_stored(up_to)];
             to.execute("INSERT INTO hole (room, author, after, up_to) VALUES (?, ?, ?, ?)", values)?;
         }
+        // What is missing before its beginning, and in our own, is asked for beside what comes.
+        lost::keep(to, &room, &author)?;
         sound.append(&mut numbers);
     }
     sound.sort_unstable();

@@ -14,6 +14,8 @@ pub(super) const SCHEMA: Schema = Schema { format: 7, create: TABLES };
 /// beginnings of ids ([`super::index::short`]), and what is deleted from `words` leaves no trace. A `hole` is where damage took entries out of an author's log: what stands behind it
 /// is shown, but the log ends before it, so that the members are asked for the rest, until it has come. An `outbox` row is a text that waits until
 /// the own log of a room is whole, and one with an empty body says only that it is not.
+///
+/// [`ADDED`] came later, and is made wherever it is missing.
 const TABLES: &str = "
     CREATE TABLE room (
         id BLOB PRIMARY KEY,
@@ -158,4 +160,18 @@ const TABLES: &str = "
         up_to INTEGER NOT NULL,
         PRIMARY KEY (room, author)
     ) WITHOUT ROWID;
+";
+
+/// Of an author's log in `lost`, damage may have taken what is missing behind number `after`, so that members are asked for it: what is missing
+/// elsewhere was for others, or removed because it was old. `disk` tells in which file this is, so that a copy of it is known for one.
+pub(super) const ADDED: &str = "
+    CREATE TABLE IF NOT EXISTS lost (
+        room BLOB NOT NULL,
+        author BLOB NOT NULL,
+        after INTEGER NOT NULL,
+        PRIMARY KEY (room, author)
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS disk (
+        file BLOB NOT NULL
+    );
 ";

@@ -1,0 +1,86 @@
+//! A history that was copied here, or put back from a backup: it may be older than what others remember of our logs, so that they are
+//! heard before a number is used.
+//!
+//! The file system gives every file a number and a birth, which a copy does not take along. A whole file system that was put back has
+//! the old ones; then what members say of our logs comes too late only for what is written before anybody is linked.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use rusqlite::{OptionalExtension as _, params};
+
+use super::{PeerStore, outbox, rows_of};
+use crate::identity::PeerId;
+use crate::store::sqlite::StoreError;
+use crate::wire::RoomId;
+
+impl PeerStore {
+    /// Looks whether this database is still in the file in which it was last. If not, our own logs count as not whole.
+    pub(super) fn look_for_copy(&mut self, file: &Path, me: PeerId) -> Result<(), StoreError> {
+        let here = mark_of(file)?;
+        let transaction = self.all.transaction()?;
+        let known = transaction.query_row("SELECT file FROM disk", [], |row| row.get::<_, Vec<u8>>(0)).optional()?;
+        if known.as_ref() == Some(&here) {
+            return Ok(());
+        }
+        if known.is_some() {
+            tracing::info!("the history is a copy: our own logs may be longer than it knows");
+            let own =
+                "SELECT room FROM run WHERE author = ?1 AND forked = 0 UNION SELECT room FROM tip WHERE author = ?1
+                 EXCEPT SELECT room FROM outbox";
+            for room in rows_of(&transaction, own, [me.0], |row| Ok(RoomId(row.get(0)?)))? {
+                outbox::keep(&transaction, &room, &[])?;
+            }
+        }
+        transaction.execute("DELETE FROM disk", [])?;
+        transaction.execute("INSERT INTO disk (file) VALUES (?)", params![here])?;
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+/// What tells a file from every other one on its disk.
+fn mark_of(file: &Path) -> Result<Vec<u8>, StoreError> {
+    let metadata = fs::metadata(file)?;
+    let born = metadata.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+    let born = born.map_or(0, |born| born.as_nanos());
+    Ok([&metadata.ino().to_le_bytes()[..], &born.to_le_bytes()].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::say;
+    use super::*;
+    use crate::core::consent::testing::room_of;
+    use crate::core::io::Change;
+    use crate::identity::{Ed25519, Signer as _};
+
+    #[test]
+    fn in_a_copy_members_are_heard_before_anything_is_written_and_in_the_file_itself_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, copy) = (dir.path().join("history.db"), dir.path().join("copy.db"));
+        let (people, genesis, base) = room_of(2);
+        let me = people[0].id();
+        let outbox = |file: &Path| PeerStore::open_or_salvage(file, me, "today", &Ed25519).unwrap().1.outbox;
+        let (mut store, ..) = PeerStore::open_or_salvage(&file, me, "today", &Ed25519).unwrap();
+        store.apply(&[Change::Entered { genesis: genesis.into_signed(), base: base.clone() }]).unwrap();
+        say(&mut store, &base, &people[0], 1, &["ours"]);
+        drop(store);
+        assert_eq!(outbox(&file), []);
+        fs::copy(&file, &copy).unwrap();
+        assert_eq!(outbox(&copy), [(base.room, Vec::new())], "a copy may be old");
+        assert_eq!(outbox(&copy), [(base.room, Vec::new())], "until somebody was heard");
+        let (mut store, ..) = PeerStore::open_or_salvage(&copy, me, "today", &Ed25519).unwrap();
+        store.apply(&[Change::OutboxEmpty { room: base.room }]).unwrap();
+        drop(store);
+        assert_eq!(outbox(&copy), []);
+        assert_eq!(outbox(&file), []);
+        // Put back over the file that there was, as it is from a backup.
+        fs::remove_file(&file).unwrap();
+        fs::rename(&copy, dir.path().join("elsewhere")).unwrap();
+        fs::copy(dir.path().join("elsewhere"), &file).unwrap();
+        assert_eq!(outbox(&file).len(), 1);
+    }
+}
