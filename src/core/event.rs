@@ -167,6 +167,8 @@ pub enum Event {
         looks_like: Option<Name>,
         /// Whether this key has been in this room before.
         seen_before: bool,
+        /// Whether all others went on without them, by decision, when they were in this room last.
+        removed_before: bool,
         /// How well we know this key, from any room.
         trust: Trust,
         /// Somebody of another key whom we know by this name: whoever knocks is not them.

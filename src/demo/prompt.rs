@@ -40,6 +40,7 @@ pub(super) fn pass(held: &mut Option<Event>, event: Event) -> Option<Event> {
                 mut waiting,
                 looks_like,
                 seen_before,
+                removed_before,
                 trust,
                 other_key,
             }) if knock == *about => {
@@ -55,6 +56,7 @@ pub(super) fn pass(held: &mut Option<Event>, event: Event) -> Option<Event> {
                     waiting,
                     looks_like,
                     seen_before,
+                    removed_before,
                     trust,
                     other_key,
                 })

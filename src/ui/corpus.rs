@@ -44,6 +44,7 @@ pub fn knock_of(byte: u8, who: &str) -> Event {
         waiting: vec![name("carol"), name("alice")],
         looks_like: None,
         seen_before: false,
+        removed_before: false,
         trust: Trust::New,
         other_key: None,
     }

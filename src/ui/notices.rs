@@ -143,8 +143,20 @@ pub fn knocking(room: &RoomName, yes: u16, of: u16, expires_in_s: Option<u64>, a
 
 /// The prompt: everything that the decision should rest on, and how to give it.
 fn knock(event: &Event) -> Vec<String> {
-    let Event::Knock { room, name, key, expires_in_s, yes, waiting, looks_like, seen_before, trust, other_key, .. } =
-        event
+    let Event::Knock {
+        room,
+        name,
+        key,
+        expires_in_s,
+        yes,
+        waiting,
+        looks_like,
+        seen_before,
+        removed_before,
+        trust,
+        other_key,
+        ..
+    } = event
     else {
         return Vec::new();
     };
@@ -173,6 +185,9 @@ fn knock(event: &Event) -> Vec<String> {
         (Trust::New, false) => "this key is new to this room, and to you",
     };
     lines.push(format!("  known    {known}"));
+    if *removed_before {
+        lines.push(format!("  WARNING  the members REMOVED this key from {} before", shown(room)));
+    }
     lines.push(format!("  yes      {}", names(yes)));
     lines.push(format!("  awaited  {}", names(waiting)));
     lines.push(format!("  {expires_in_s} s left, then the answer is no: /approve {who} or /deny {who}"));

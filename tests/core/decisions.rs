@@ -81,6 +81,34 @@ fn a_key_that_is_remembered_comes_in_unasked_and_one_that_is_refused_never() {
 }
 
 #[test]
+fn no_yes_that_was_given_in_advance_outlives_a_removal_and_whoever_was_removed_is_told_apart() {
+    let mut world = World::with_members(4, 3);
+    for who in [0, 1] {
+        world.command(who, Command::Remember { room: lobby(), name: name(2), fingerprint: None, rule: Rule::Always });
+    }
+    world.command(1, Command::Remember { room: lobby(), name: name(0), fingerprint: None, rule: Rule::Follow });
+    for who in [0, 1] {
+        remove(&mut world, who, 2);
+    }
+    assert_eq!(world.members(0), ["p0", "p1"]);
+    assert_eq!(world.kept(0).rules, [], "nor does it on disk");
+    for who in [0, 1] {
+        world.people[who].events.clear();
+    }
+    world.join(2);
+    let warned = |event: &Event| matches!(event, Event::Knock { seen_before: true, removed_before: true, .. });
+    assert!(world.was_told(0, warned) && world.was_told(1, warned) && !world.is_in(2));
+    // Who was followed is still there.
+    world.approve(0, 2);
+    assert!(world.is_in(2));
+    world.leave(2);
+    world.people[0].events.clear();
+    world.join(2);
+    let asked = |event: &Event| matches!(event, Event::Knock { seen_before: true, removed_before: false, .. });
+    assert!(world.was_told(0, asked), "everybody let them in since");
+}
+
+#[test]
 fn a_rule_for_the_key_that_was_shown_is_for_no_other_key() {
     let mut world = World::with_members(3, 1);
     world.join(2);

@@ -9,7 +9,7 @@ use crate::core::time::left_s;
 use crate::identity::{Name, PeerId, Signed};
 use crate::limits::{CLOCK_SLACK_S, DENIALS_BEFORE_MUTE, KNOCKS_WAITING_MAX, MUTE_S, PROMPTS_PER_MINUTE_MAX};
 use crate::planted::{self, Bug};
-use crate::wire::{Consent, Decision, Knock, PeerMessage, Proposal, ProposalHash};
+use crate::wire::{Consent, Decision, Knock, PeerMessage, Proposal, ProposalHash, Step};
 
 /// Milliseconds that it takes to read a question and to answer it, in rooms that leave time for it.
 const ANSWERABLE_MS: u64 = 2_000;
@@ -141,6 +141,7 @@ impl Room {
             waiting: named(None),
             looks_like: self.looks_like(&knock.name, &knock.key),
             seen_before: self.seat.chain().was_member(&knock.key),
+            removed_before: self.seat.chain().parted_by(&knock.key).is_some_and(Step::is_removal),
             trust: ctx.known.trust(&knock.key),
             other_key: ctx.known.other_key(&knock.name, &knock.key),
         })

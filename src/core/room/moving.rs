@@ -95,6 +95,9 @@ impl Room {
         let proposal = step.proposal.hash();
         self.prompts.retain(|(_, asked)| *asked != proposal);
         self.tell_moved(ctx, &adopted, step);
+        if step.is_removal() {
+            self.forget_rules(ctx, &adopted);
+        }
         self.look_for_lost(ctx, &adopted, |key| departure(&adopted, step, key));
         let after = adopted.after;
         // Those who are gone hear it from us before their links are closed.

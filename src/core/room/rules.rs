@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Ctx, Room};
 use crate::core::consent::ballots::Ballot;
+use crate::core::consent::roster::is_member;
+use crate::core::consent::seat::Adopted;
 use crate::core::event::{Event, Failure, Rule};
 use crate::core::io::Change;
 use crate::identity::{Fingerprint, Name, PeerId};
@@ -46,6 +48,22 @@ impl Room {
         self.tell_rules(ctx);
         self.settle(ctx);
         Ok(())
+    }
+
+    /// Everybody has gone on without somebody: no yes that was given in advance, to them or to whoever they say yes to, outlives that.
+    pub(super) fn forget_rules(&mut self, ctx: &mut Ctx<'_>, adopted: &Adopted) {
+        let removed = adopted.before.members.iter().map(|member| member.key);
+        let mut any = false;
+        for key in removed.filter(|key| !is_member(&adopted.after, key)) {
+            if self.rules.get(&key).is_some_and(|rule| *rule != Rule::Never) {
+                self.rules.remove(&key);
+                ctx.persist(Change::Rule { room: self.id(), key, rule: Rule::Ask });
+                any = true;
+            }
+        }
+        if any {
+            self.tell_rules(ctx);
+        }
     }
 
     /// The newcomer that knocks, or member, present or past, of this name. A rule lets in unasked whoever holds the key, so

@@ -67,6 +67,8 @@ enum Output<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         looks_like: Option<&'a str>,
         seen_before: bool,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        removed_before: bool,
         trust: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         other_key: Option<said::Known>,
@@ -272,6 +274,7 @@ pub fn event_line(event: &Event) -> String {
             waiting,
             looks_like,
             seen_before,
+            removed_before,
             trust,
             other_key,
         } => Output::Knock {
@@ -284,6 +287,7 @@ pub fn event_line(event: &Event) -> String {
             waiting: names(waiting),
             looks_like: looks_like.as_ref().map(Name::as_str),
             seen_before: *seen_before,
+            removed_before: *removed_before,
             trust: trust_word(*trust),
             other_key: other_key.as_ref().map(said::known),
         },

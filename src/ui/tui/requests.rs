@@ -30,6 +30,8 @@ pub struct Request {
     pub looks_like: Option<Name>,
     /// Whether this key has been in the room before.
     pub seen_before: bool,
+    /// Whether the members removed them from it.
+    pub removed_before: bool,
     /// How well we know it, from any room.
     pub trust: Trust,
     /// Somebody of another key whom we know by this name.
@@ -62,6 +64,7 @@ impl Requests {
                 waiting,
                 looks_like,
                 seen_before,
+                removed_before,
                 trust,
                 other_key,
             } => {
@@ -81,6 +84,7 @@ impl Requests {
                     waiting: waiting.clone(),
                     looks_like: looks_like.clone(),
                     seen_before: *seen_before,
+                    removed_before: *removed_before,
                     trust: *trust,
                     other_key: other_key.clone(),
                     answer: None,

@@ -118,6 +118,7 @@ impl Scene {
             waiting: vec![name("carol"), name("dana"), name("alice")],
             looks_like: None,
             seen_before: false,
+            removed_before: false,
             trust: Trust::New,
             other_key: None,
         })

@@ -82,6 +82,7 @@ pub fn banner(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
         1 => {
             let known = match (&first.other_key, first.trust, first.seen_before) {
                 (Some(_), ..) => "NOT who you know by this name",
+                (None, ..) if first.removed_before => "REMOVED before",
                 (None, Trust::Verified, _) => "verified",
                 (None, _, true) => "been here before",
                 (None, Trust::Known, false) => "met elsewhere",

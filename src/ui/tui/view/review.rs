@@ -96,6 +96,9 @@ fn whole(model: &Model, request: &Request, roomy: bool, lines: &mut Vec<(String,
         (Trust::New, false) => "this key is new to this room, and to you",
     };
     say(format!("{}{known}", if roomy { "known   " } else { "" }), Role::Text);
+    if request.removed_before {
+        say("WARNING: the members REMOVED this key from this room before".to_owned(), Role::Warning);
+    }
     if model.compared.iter().any(|(at, key)| *at == request.room && *key == request.key) {
         say("you have just compared the words: they are the same".to_owned(), Role::Notice);
     }
