@@ -61,6 +61,9 @@ pub enum StoreError {
         /// Which part.
         what: &'static str,
     },
+    /// There is nothing in the file, which no program of this kind leaves.
+    #[error("the database is empty")]
+    Empty,
     /// The file is of another version of this program.
     #[error("the database is of format {found}, and this version reads format {known}; {}", if found > known { "a later version wrote it" } else { "it is older than the first release" })]
     OtherFormat {
@@ -85,7 +88,7 @@ impl StoreError {
     pub fn is_damage(&self) -> bool {
         use rusqlite::ErrorCode as Code;
         match self {
-            StoreError::Damaged { .. } => true,
+            StoreError::Damaged { .. } | StoreError::Empty => true,
             StoreError::File(_) | StoreError::OtherFormat { .. } | StoreError::NumberTaken => false,
             StoreError::Database(rusqlite::Error::SqliteFailure(failure, _)) => matches!(
                 failure.code,

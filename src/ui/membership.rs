@@ -84,12 +84,7 @@ pub fn export(settled: &Settled, export: &Export, stdout: &mut impl Write) -> Ou
     let written = new_file(file).and_then(|mut file| writeln!(file, "{text}").and_then(|()| file.sync_all()));
     match written {
         Ok(()) => (Exit::Done, None),
-        Err(why) => {
-            let hint = (why.kind() == io::ErrorKind::AlreadyExists)
-                .then(|| "nothing is overwritten; name another file".to_owned());
-            let message = format!("{} can't be written: {}", shown(file.display()), shown(why));
-            (Exit::Failed, Some(Said::new("output", message, hint)))
-        }
+        Err(why) => (Exit::Failed, Some(words::cant_write(Some(file), &why))),
     }
 }
 

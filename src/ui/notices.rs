@@ -30,7 +30,7 @@ pub fn notice(event: &Event) -> Vec<String> {
                 "  what is missing comes again from the members, as far as they have it".to_owned(),
             ];
             if !seats {
-                lines.push("  your seats in rooms could not be saved: start again, and knock".to_owned());
+                lines.push("  your seats in rooms could not be saved: joining a room again takes the yes of its members".to_owned());
             }
             lines
         }
@@ -137,6 +137,10 @@ pub fn said(said: words::Said) -> Vec<String> {
 pub fn knocking(room: &RoomName, yes: u16, of: u16, expires_in_s: Option<u64>, ahead: u16) -> String {
     match expires_in_s {
         Some(left) => format!("knocking at {}: {yes} of {of} said yes, {left} s left", shown(room)),
+        None if ahead == 0 => {
+            let seat = "a seat that you had there and lost is given up first, after the grace of the room";
+            format!("waiting to knock at {}: nobody is before you; {seat}", shown(room))
+        }
         None => format!("waiting to knock at {}: {ahead} before you", shown(room)),
     }
 }

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use super::args::{Export, Search};
 use super::exit::Exit;
 use super::settle::Settled;
-use super::words::{self, Said, shown};
+use super::words::{self, Said, cant_write, shown};
 use super::{json, once, recall};
 use crate::peer::api::{Event, Exported, History, HistoryError, Recall, RoomId, RoomName};
 
@@ -59,12 +59,7 @@ pub fn export(settled: &Settled, export: &Export, as_json: bool, stdout: &mut im
         (Err(said), _) => (Exit::Failed, Some(said)),
         (Ok(Ok(())), _) => (Exit::Done, None),
         (Ok(Err(why)), None) if why.kind() == ErrorKind::BrokenPipe => (Exit::Done, None),
-        (Ok(Err(why)), output) => {
-            let to = output.as_ref().map_or("standard output".to_owned(), |file| shown(file.display()));
-            let hint = (why.kind() == ErrorKind::AlreadyExists)
-                .then(|| "nothing is overwritten; name another file".to_owned());
-            (Exit::Failed, Some(Said::new("output", format!("{to} can't be written: {}", shown(why)), hint)))
-        }
+        (Ok(Err(why)), output) => (Exit::Failed, Some(cant_write(output.as_deref(), &why))),
     }
 }
 
@@ -75,11 +70,7 @@ pub fn export(settled: &Settled, export: &Export, as_json: bool, stdout: &mut im
 pub fn export_here(data_dir: &Path, room: &RoomName, file: &Path) -> Result<u64, Said> {
     let mut history = History::open(data_dir).map_err(words_of)?;
     let (id, _) = history.room(room, None).map_err(words_of)?;
-    let unwritable = |why: io::Error| {
-        let hint =
-            (why.kind() == ErrorKind::AlreadyExists).then(|| "nothing is overwritten; name another file".to_owned());
-        Said::new("output", format!("{} can't be written: {}", shown(file.display()), shown(why)), hint)
-    };
+    let unwritable = |why: io::Error| cant_write(Some(file), &why);
     let mut to = BufWriter::new(new_file(file).map_err(unwritable)?);
     let (zone, mut count) = (TimeZone::system(), 0);
     let each = |entry| match line(room, &entry, false, &zone) {

@@ -41,6 +41,18 @@ impl Said {
     }
 }
 
+/// A file that was to be made can't be.
+pub fn cant_write(file: Option<&std::path::Path>, why: &std::io::Error) -> Said {
+    let to = file.map_or("standard output".to_owned(), |file| shown(file.display()));
+    let hint = match why.kind() {
+        std::io::ErrorKind::AlreadyExists => Some("nothing is overwritten; name another file"),
+        std::io::ErrorKind::NotFound => Some("the folder for it is not there; make it first"),
+        std::io::ErrorKind::PermissionDenied => Some("name a file in a folder that is yours"),
+        _ => None,
+    };
+    Said::new("output", format!("{to} can't be written: {}", shown(why)), hint.map(str::to_owned))
+}
+
 /// A name, a room, a path or a reason from outside, within our own sentence.
 pub fn shown(outside: impl Display) -> String {
     escape::field(&outside.to_string(), REASON_COLUMNS_MAX)

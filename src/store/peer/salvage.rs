@@ -99,7 +99,7 @@ fn open_checked(file: &Path, me: PeerId) -> Result<(PeerStore, Kept), StoreError
     let size = |file: &Path| fs::metadata(file).map(|metadata| metadata.len()).ok();
     // No program of this kind leaves it empty, or leaves a journal of nothing.
     if size(file) == Some(0) || (size(file).is_none() && size(&wal).is_some_and(|size| size > 0)) {
-        return Err(StoreError::Damaged { what: "nothing at all" });
+        return Err(StoreError::Empty);
     }
     if size(file).is_some() {
         // Which versions of SQLite may read and write it: with another number there it can be opened, and never written.
