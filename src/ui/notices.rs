@@ -30,7 +30,10 @@ pub fn notice(event: &Event) -> Vec<String> {
                 "  what is missing comes again from the members, as far as they have it".to_owned(),
             ];
             if !seats {
-                lines.push("  your seats in rooms could not be saved: joining a room again takes the yes of its members".to_owned());
+                lines.push(
+                    "  your seats in rooms could not be saved: joining a room again takes the yes of its members"
+                        .to_owned(),
+                );
             }
             lines
         }

@@ -202,6 +202,35 @@ fn an_older_copy_of_the_history_uses_no_number_twice_though_nobody_is_linked_yet
 }
 
 #[test]
+fn one_member_who_knows_as_little_is_not_enough_for_an_older_copy() {
+    let mut room = OnDisk::new();
+    room.talk(3, 1);
+    room.close();
+    let copy = room.folder.path().join("backup");
+    fs::copy(room.file(), &copy).unwrap();
+    room.open();
+    room.world.kill(0);
+    room.back();
+    for text in ["newer 1", "newer 2"] {
+        room.world.say(1, text);
+    }
+    room.close();
+    fs::remove_file(room.file()).unwrap();
+    fs::copy(copy, room.file()).unwrap();
+    room.open();
+    room.world.apart.extend([(0, 2), (1, 2)]);
+    room.world.start(0);
+    room.world.join(0);
+    room.back();
+    room.world.command(1, Command::Say { room: lobby(), text: "from here on".to_owned() });
+    room.world.pass(3);
+    assert!(room.world.linked(1).contains(&0) && !room.world.texts(0).contains(&"from here on".to_owned()));
+    room.world.heal();
+    room.world.pass(30);
+    goes_on_behind_what_is_newer(&mut room);
+}
+
+#[test]
 fn whoever_does_not_know_their_history_for_an_older_copy_believes_the_members() {
     let mut room = put_back_an_older_copy(|room| {
         // As if the whole disk had been put back.

@@ -27,6 +27,12 @@ pub(super) struct Unlevel {
     texts: Vec<Body>,
     /// Whether the store knows that something waits.
     kept: bool,
+    /// Whether there was more of it than is here, for all we know, so that one member's word is not enough.
+    suspected: bool,
+    /// Whether anybody has been linked meanwhile.
+    met: bool,
+    /// Whether it is only a member's word that there is more.
+    by_word: bool,
 }
 
 impl Room {
@@ -36,7 +42,9 @@ impl Room {
         if self.unlevel.is_none() && self.log.head_seq(&me) > 0 && !self.log.was_longer(&me) {
             return;
         }
+        let was_longer = self.log.was_longer(&me);
         let unlevel = self.unlevel.get_or_insert_default();
+        unlevel.suspected |= was_longer;
         unlevel.until = ctx.now.after_ms(LEVEL_WITHIN_MS);
         let texts = unlevel.texts.clone();
         self.tell_waiting(ctx, &texts);
@@ -53,14 +61,15 @@ impl Room {
             return;
         }
         if self.remembered_more.insert(*by) {
-            self.unlevel = Some(Unlevel { until: ctx.now.after_ms(LEVEL_WITHIN_MS), texts: Vec::new(), kept: true });
+            let until = ctx.now.after_ms(LEVEL_WITHIN_MS);
+            self.unlevel = Some(Unlevel { until, kept: true, met: true, by_word: true, ..Unlevel::default() });
             ctx.persist(Change::Outbox { room: self.id(), texts: Vec::new() });
         }
     }
 
     /// Puts back what waited when this client stopped, or lost its seat, before its own log was whole.
     pub fn recall_outbox(&mut self, texts: Vec<Body>) {
-        self.unlevel = Some(Unlevel { until: u64::MAX, texts, kept: true });
+        self.unlevel = Some(Unlevel { until: u64::MAX, texts, kept: true, suspected: true, ..Unlevel::default() });
     }
 
     /// What still waits, if the store knows that something does.
@@ -101,33 +110,42 @@ impl Room {
     /// The beginning of our own log has come back: the store has to know that it is not all, before it has it.
     pub(super) fn note_own_log(&mut self, ctx: &mut Ctx<'_>, taken: &[Taken]) {
         let (me, room) = (ctx.me(), self.id());
-        let Some(unlevel) = self.unlevel.as_mut().filter(|unlevel| !unlevel.kept) else { return };
+        let Some(unlevel) = self.unlevel.as_mut() else { return };
         if taken.iter().any(|taken| taken.kept.entry.author == me) {
-            unlevel.kept = true;
-            ctx.persist(Change::Outbox { room, texts: Vec::new() });
+            // Nobody but us can have signed it: as long as more of it comes, it is waited for.
+            unlevel.until = unlevel.until.max(ctx.now.after_ms(LEVEL_WITHIN_MS));
+            if !std::mem::replace(&mut unlevel.kept, true) {
+                ctx.persist(Change::Outbox { room, texts: Vec::new() });
+            }
         }
     }
 
     /// Something that says how long our log is has come, or the time is over: what waited is written.
     pub fn level_due(&mut self, ctx: &mut Ctx<'_>) {
-        if self.unlevel.is_none() {
-            return;
-        }
         let me = ctx.me();
-        let own = self.log.head_seq(&me);
+        let (own, others) = (self.log.head_seq(&me), self.others(&me));
         // Whoever has got the beginning of a log back knows that there was one, and waits for somebody to ask for the rest.
-        let nobody_to_ask = own > 0 && self.readers.is_empty() && !self.others(&me).is_empty();
-        if let Some(unlevel) = self.unlevel.as_mut().filter(|unlevel| unlevel.until <= ctx.now.mono_ms) {
+        let had_one = own > 0 || self.log.was_longer(&me);
+        let nobody_to_ask = had_one && self.readers.is_empty() && !others.is_empty();
+        let Some(unlevel) = self.unlevel.as_mut() else { return };
+        if unlevel.suspected && !self.readers.is_empty() && !std::mem::replace(&mut unlevel.met, true) {
+            // The others may be about to link, and know more than the first.
+            unlevel.until = ctx.now.after_ms(LEVEL_WITHIN_MS);
+        }
+        if unlevel.until <= ctx.now.mono_ms {
             if nobody_to_ask {
                 unlevel.until = ctx.now.after_ms(LEVEL_WITHIN_MS);
                 return;
             }
-            // Nobody has said whom they were for; the numbers are used all the same.
-            self.log.take_own_anyway();
+            if !unlevel.by_word {
+                // Nobody has said whom they were for; the numbers are used all the same.
+                self.log.take_own_anyway();
+            }
             return self.unlevel_over(ctx);
         }
-        let level =
-            !self.readers.is_empty() && self.readers.values().all(|reader| reader.asked && reader.has(&me) <= own);
+        let level = !self.readers.is_empty()
+            && self.readers.values().all(|reader| reader.asked && reader.has(&me) <= own)
+            && (!unlevel.suspected || others.iter().all(|peer| self.readers.contains_key(peer)));
         if level {
             self.unlevel_over(ctx);
         }

@@ -1,8 +1,9 @@
 //! A history that was copied here, or put back from a backup: it may be older than what others remember of our logs, so that they are
 //! heard before a number is used.
 //!
-//! The file system gives every file a number and a birth, which a copy does not take along. A whole file system that was put back has
-//! the old ones; then what members say of our logs comes too late only for what is written before anybody is linked.
+//! The file system gives every file a number and a birth, which a copy does not take along, and notes when somebody last changed it, which is long after
+//! it was closed well if another was copied over it. What shows none of this, as a whole file system that was put back, or a copy that was made
+//! of a running program over its file, is found out by what members say of our logs: too late for what is written before anybody is linked.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -16,16 +17,22 @@ use crate::identity::PeerId;
 use crate::store::sqlite::StoreError;
 use crate::wire::RoomId;
 
+/// Milliseconds that closing a file may take, its journal included.
+const SETTLES_MS: i64 = 30_000;
+
 impl PeerStore {
     /// Looks whether this database is still in the file in which it was last. If not, our own logs count as not whole.
-    pub(super) fn look_for_copy(&mut self, file: &Path, me: PeerId) -> Result<(), StoreError> {
+    ///
+    /// `changed_ms`: when somebody last changed it, before it was opened.
+    pub(super) fn look_for_copy(&mut self, file: &Path, me: PeerId, changed_ms: i64) -> Result<(), StoreError> {
         let here = mark_of(file)?;
         let transaction = self.all.transaction()?;
-        let known = transaction.query_row("SELECT file FROM disk", [], |row| row.get::<_, Vec<u8>>(0)).optional()?;
-        if known.as_ref() == Some(&here) {
-            return Ok(());
-        }
-        if known.is_some() {
+        let mark = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Option<i64>>(1)?));
+        let known = transaction.query_row("SELECT file, closed_ms FROM disk", [], mark).optional()?;
+        let touched =
+            known.as_ref().and_then(|(_, closed)| *closed).is_some_and(|closed| changed_ms > closed + SETTLES_MS);
+        let other = known.as_ref().is_some_and(|(file, _)| *file != here);
+        if touched || other {
             tracing::info!("the history is a copy: our own logs may be longer than it knows");
             let own =
                 "SELECT room FROM run WHERE author = ?1 AND forked = 0 UNION SELECT room FROM tip WHERE author = ?1
@@ -39,6 +46,21 @@ impl PeerStore {
         transaction.commit()?;
         Ok(())
     }
+
+    /// The program ends well, and nothing is written any more: whoever changes the file from now on is somebody else.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk refuses.
+    pub fn note_closed(&self) -> Result<(), StoreError> {
+        let on_disk = self.tips.as_ref().unwrap_or(&self.all);
+        on_disk.execute("UPDATE disk SET closed_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER)", [])?;
+        Ok(())
+    }
+}
+
+/// When somebody last changed a file or what is noted about it, in milliseconds since 1970; 0 for none.
+pub(super) fn changed_ms(file: &Path) -> i64 {
+    fs::metadata(file).map_or(0, |metadata| metadata.ctime() * 1000 + metadata.ctime_nsec() / 1_000_000)
 }
 
 /// What tells a file from every other one on its disk.
@@ -63,7 +85,11 @@ mod tests {
         let (file, copy) = (dir.path().join("history.db"), dir.path().join("copy.db"));
         let (people, genesis, base) = room_of(2);
         let me = people[0].id();
-        let outbox = |file: &Path| PeerStore::open_or_salvage(file, me, "today", &Ed25519).unwrap().1.outbox;
+        let outbox = |file: &Path| {
+            let (store, kept, _) = PeerStore::open_or_salvage(file, me, "today", &Ed25519).unwrap();
+            store.note_closed().unwrap();
+            kept.outbox
+        };
         let (mut store, ..) = PeerStore::open_or_salvage(&file, me, "today", &Ed25519).unwrap();
         store.apply(&[Change::Entered { genesis: genesis.into_signed(), base: base.clone() }]).unwrap();
         say(&mut store, &base, &people[0], 1, &["ours"]);
@@ -82,5 +108,25 @@ mod tests {
         fs::rename(&copy, dir.path().join("elsewhere")).unwrap();
         fs::copy(dir.path().join("elsewhere"), &file).unwrap();
         assert_eq!(outbox(&file).len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_was_changed_long_after_it_was_closed_is_taken_for_a_copy_over_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("history.db");
+        let (people, genesis, base) = room_of(2);
+        let me = people[0].id();
+        let open = || PeerStore::open_or_salvage(&file, me, "today", &Ed25519).unwrap();
+        let (mut store, ..) = open();
+        store.apply(&[Change::Entered { genesis: genesis.into_signed(), base: base.clone() }]).unwrap();
+        say(&mut store, &base, &people[0], 1, &["ours"]);
+        store.note_closed().unwrap();
+        let (store, kept, _) = open();
+        assert_eq!(kept.outbox, []);
+        // A backup from an hour ago, in the same place of the disk.
+        store.all.execute("UPDATE disk SET closed_ms = unixepoch('subsec') * 1000 - 3600000", []).unwrap();
+        drop(store);
+        assert_eq!(open().1.outbox.len(), 1);
+        assert_eq!(open().1.outbox.len(), 1);
     }
 }

@@ -4,6 +4,7 @@
 //! compared with its seal, and an entry with its id; what doesn't fit is an error, never a text.
 
 mod copies;
+mod damage;
 mod index;
 mod lost;
 mod marked;
@@ -104,7 +105,12 @@ impl PeerStore {
     /// # Errors
     /// [`StoreError`] when there is no memory for it.
     pub fn passing(self, me: PeerId) -> Result<Self, StoreError> {
-        Ok(PeerStore { own: Some(me), tips: Some(self.all), ..PeerStore::in_memory()? })
+        let passing = PeerStore::in_memory()?;
+        // Where our own log may be longer than we know, members are heard first in this run too.
+        for room in rows_of(&self.all, "SELECT DISTINCT room FROM outbox", [], |row| Ok(RoomId(row.get(0)?)))? {
+            outbox::keep(&passing.all, &room, &[])?;
+        }
+        Ok(PeerStore { own: Some(me), tips: Some(self.all), ..passing })
     }
 
     /// Keeps all of `changes`, in order, or none.
@@ -127,8 +133,11 @@ impl PeerStore {
                 taken.push(((*room, *from), retention::letter_bytes_on_disk(letter)));
             }
             if let Change::Entries { room, entries } = change {
-                let own = entries.iter().filter(|kept| Some(kept.entry.author) == self.own);
-                ends.extend(own.map(|kept| (*room, kept)));
+                let own = entries.iter().rfind(|kept| Some(kept.entry.author) == self.own);
+                // What comes late is not the newest.
+                if let Some(kept) = own.filter(|own| ends.get(room).is_none_or(|end| end.entry.seq < own.entry.seq)) {
+                    ends.insert(*room, kept);
+                }
             }
         }
         match &mut self.tips {
@@ -223,15 +232,17 @@ impl PeerStore {
             }
             let mut audiences = self.audiences(&room, &author)?;
             let end = end.filter(|end| newest.last().is_none_or(|last| last.entry.seq < end.entry.seq));
-            let lost = lost::may_be(&self.all, &room, &author)?;
-            if let Some(end) = end.as_ref().filter(|_| !lost) {
-                // What it was is not to be here, so that nobody can be given it, nor what it follows.
-                (newest, audiences) = (vec![end.clone()], Vec::new());
+            let mut lost_end = None;
+            if let Some(end) = end {
+                if lost::has_taken_end(&self.all, &end)? {
+                    lost_end = Some(end);
+                } else {
+                    // What it was is not to be here, so that nobody can be given it, nor what it follows.
+                    (newest, audiences) = (vec![end], Vec::new());
+                }
             }
             let mut log = AuthorLog::reopen(audiences, newest, forks);
-            if lost {
-                log.note_lost(lost::of(&self.all, &room, &author)?, end);
-            }
+            log.note_lost(lost::of(&self.all, &room, &author)?, lost_end);
             logs.push((room, author, log));
         }
         Ok(logs)

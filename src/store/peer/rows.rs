@@ -272,11 +272,13 @@ pub(super) fn consent(row: &Row<'_>) -> Result<(RoomId, Proposal, Signed<Consent
     Ok((RoomId(room), proposal, consent))
 }
 
-/// Keeps of an entry only its number and id, from which its author's log goes on, in the place of an earlier one.
+/// Keeps of an entry only its number and id, from which its author's log goes on, in the place of an earlier one; never of a later one.
 pub(super) fn keep_tip(to: &Connection, room: &RoomId, kept: &KeptEntry) -> Result<(), StoreError> {
     to.prepare_cached(
-        "INSERT OR REPLACE INTO tip (room, author, seq, id, audience, epoch, depth, seal)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tip (room, author, seq, id, audience, epoch, depth, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET seq = excluded.seq, id = excluded.id, audience = excluded.audience,
+             epoch = excluded.epoch, depth = excluded.depth, seal = excluded.seal
+         WHERE excluded.seq > seq",
     )?
     .execute(params![
         room.0,

@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, Row, params};
 
+use super::copies::changed_ms;
 use super::index::{self, row_of};
 use super::people::{self, LetterRow};
 use super::rows;
 use super::runs::{self, kept_run};
-use super::{PeerStore, lost, outbox, rows_of};
+use super::{PeerStore, damage, lost, outbox, rows_of};
 use crate::core::acquaintances::Acquaintance;
 use crate::core::consent::chain::Chain;
 use crate::core::event::Rule;
@@ -87,7 +88,7 @@ impl PeerStore {
             None => read_all_by_a_new_schema(&aside, file, &store).unwrap_or_default(),
         };
         let (entries, seats) = put_back(&mut store, found, me, scheme)?;
-        store.look_for_copy(file, me)?;
+        store.look_for_copy(file, me, 0)?;
         store.index_all()?;
         store.weigh()?;
         Ok((store, Salvaged { why: why.to_string(), aside, entries, seats }))
@@ -111,6 +112,7 @@ fn open_checked(file: &Path, me: PeerId) -> Result<(PeerStore, Kept), StoreError
     }
     // Whoever closes it well leaves no journal.
     let unclean = size(&wal).is_some_and(|size| size > 0);
+    let changed_ms = changed_ms(file);
     let mut store = PeerStore { own: Some(me), ..PeerStore::open(file)? };
     if unclean {
         let verdict: String = store.all.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
@@ -118,7 +120,7 @@ fn open_checked(file: &Path, me: PeerId) -> Result<(PeerStore, Kept), StoreError
             return Err(StoreError::Damaged { what: "a page" });
         }
     }
-    store.look_for_copy(file, me)?;
+    store.look_for_copy(file, me, changed_ms)?;
     lost::forget_found(&store.all)?;
     let kept = store.load()?;
     Ok((store, kept))
@@ -168,6 +170,10 @@ struct Found {
     outbox: Vec<(RoomId, Option<Body>)>,
     /// By where they stand.
     entries: BTreeMap<i64, FoundEntry>,
+    /// The number of the last row of entries that there was.
+    newest: i64,
+    /// Up to which number each log was removed because it is old.
+    passed: BTreeMap<(RoomId, PeerId), u64>,
 }
 
 /// `None` when not even the tables are found.
@@ -201,6 +207,13 @@ fn read_all(file: &Path) -> Option<Found> {
     found.addresses = both_ways(&source, "address", "room, key", rows::address).0.into_iter().flatten().collect();
     found.outbox = both_ways(&source, "outbox", "number", outbox::row).0;
     found.entries = entries_of(&source);
+    let counted = source.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'run'", [], |row| row.get(0));
+    let last = found.entries.last_key_value().map_or(0, |(at, _)| row_of(*at).0);
+    found.newest = last.max(counted.unwrap_or(0));
+    let passed = both_ways(&source, "passed", "room, author", |row| {
+        Ok(((RoomId(row.get("room")?), PeerId(row.get("author")?)), rows::number(row, "last")?))
+    });
+    found.passed = passed.0.into_iter().collect();
     Some(found)
 }
 
@@ -304,7 +317,7 @@ const BETWEEN_MAX: i64 = 200_000;
 /// Puts what was found into a new database: how many entries it took, and whether the seats.
 fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme) -> Result<(u64, bool), StoreError> {
     let Found { rooms, rooms_whole, known, people: named, tips, past, rules, .. } = found;
-    let Found { acquaintances, letters, addresses, outbox: texts, entries, .. } = found;
+    let Found { acquaintances, letters, addresses, outbox: texts, entries, passed, newest, .. } = found;
     let seats = rooms_whole && rooms.values().all(|(_, room)| is_sound(room, scheme));
     let transaction = store.all.transaction()?;
     let to = &*transaction;
@@ -335,9 +348,9 @@ fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme
         outbox::keep(to, room, texts)?;
     }
     // The ends of our own logs may be lost, too: members are heard before anything is written.
-    let own = entries.values().map(|(_, _, kept)| &kept.entry).chain(tips.iter().map(|tip| &tip.entry));
-    let own: BTreeSet<RoomId> = own.filter(|entry| entry.author == me).map(|entry| entry.room).collect();
-    for room in own.iter().filter(|own| !texts.iter().any(|(room, _)| room == *own)) {
+    let ours = known.iter().map(|(room, _)| *room).chain(entries.values().map(|(_, _, kept)| kept.entry.room));
+    let ours: BTreeSet<RoomId> = ours.chain(tips.iter().map(|tip| tip.entry.room)).collect();
+    for room in ours.iter().filter(|own| !texts.iter().any(|(room, _)| room == *own)) {
         outbox::keep(to, room, &[])?;
     }
     for of_one_room in addresses.chunk_by(|before, after| before.0 == after.0) {
@@ -345,13 +358,16 @@ fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme
         let addresses: Vec<_> = of_one_room.iter().map(|(_, key, addresses)| (*key, addresses.clone())).collect();
         rows::keep_addresses(to, room, &addresses)?;
     }
-    for tip in &tips {
-        rows::keep_tip(to, &tip.entry.room, tip)?;
-        lost::keep(to, &tip.entry.room, &tip.entry.author)?;
+    tips.iter().try_for_each(|tip| rows::keep_tip(to, &tip.entry.room, tip))?;
+    for ((room, author), last) in &passed {
+        lost::keep_passed(to, room, author, *last)?;
     }
 
     let mut logs: BTreeMap<(RoomId, PeerId), Vec<(i64, &KeptEntry)>> = BTreeMap::new();
-    let mut sound = Vec::new();
+    // Our own may have lost everything but the place of its end.
+    logs.extend(tips.iter().map(|tip| ((tip.entry.room, tip.entry.author), Vec::new())));
+    let (mut sound, mut gone) = (Vec::new(), damage::Rows { newest, ..damage::Rows::default() });
+    let mut in_order: Vec<((RoomId, PeerId), Vec<i64>)> = Vec::new();
     for (number, (_, forked, kept)) in &entries {
         if *forked {
             // Each stands for itself, and only proves something if it is signed.
@@ -361,17 +377,35 @@ fn put_back(store: &mut PeerStore, found: Found, me: PeerId, scheme: &dyn Scheme
         logs.entry((kept.entry.room, kept.entry.author)).or_default().push((*number, kept));
     }
     for ((room, author), log) in logs {
-        let SoundLog { mut numbers, hole } = verified(log, scheme);
+        let SoundLog { numbers, hole } = verified(log, scheme);
         // Our own goes on behind it, since its newest counts.
         if let Some((after, up_to)) = hole.filter(|_| author != me) {
             let values = params![room.0, author.0, rows::as_stored(after), rows::as_stored(up_to)];
             to.execute("INSERT INTO hole (room, author, after, up_to) VALUES (?, ?, ?, ?)", values)?;
         }
-        // What is missing before its beginning, and in our own, is asked for beside what comes.
-        lost::keep(to, &room, &author)?;
-        sound.append(&mut numbers);
+        sound.extend(&numbers);
+        in_order.push(((room, author), numbers));
     }
     sound.sort_unstable();
+    for row in entries.keys().collect::<Vec<_>>().chunk_by(|before, after| row_of(**before).0 == row_of(**after).0) {
+        let number = row.first().map_or(0, |at| row_of(**at).0);
+        let saved = row.iter().filter(|at| sound.binary_search(at).is_ok()).count();
+        gone.kept.extend((saved > 0).then_some(number));
+        gone.broken.extend((saved > 0 && saved < row.len()).then_some(number));
+    }
+    for ((room, author), numbers) in in_order {
+        let log = numbers.iter().filter_map(|at| Some((row_of(*at).0, &*entries.get(at)?.2.entry)));
+        let end = tips.iter().find(|tip| (tip.entry.room, tip.entry.author) == (room, author));
+        let around = damage::Around {
+            passed: passed.get(&(room, author)).copied().unwrap_or(0),
+            end: end.map_or(0, |tip| tip.entry.seq),
+            own: author == me,
+        };
+        // It is asked for beside what comes.
+        gone.lost(&log.collect::<Vec<_>>(), around)
+            .into_iter()
+            .try_for_each(|lost| lost::keep(to, &room, &author, lost))?;
+    }
     let count = sound.len() as u64;
     // What was one row, and is whole, is one row again.
     for row in sound.chunk_by(|before, after| row_of(*before).0 == row_of(*after).0) {

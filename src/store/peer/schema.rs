@@ -162,16 +162,25 @@ const TABLES: &str = "
     ) WITHOUT ROWID;
 ";
 
-/// Of an author's log in `lost`, damage may have taken what is missing behind number `after`, so that members are asked for it: what is missing
-/// elsewhere was for others, or removed because it was old. `disk` tells in which file this is, so that a copy of it is known for one.
+/// Damage may have taken the numbers of a log that stand in `lost`, so that members are asked for them; what is missing elsewhere was for others,
+/// or, up to the number in `passed`, was removed because it was old. `disk` tells in which file this is, and when it was closed well, so that a copy
+/// of it is known for one.
 pub(super) const ADDED: &str = "
     CREATE TABLE IF NOT EXISTS lost (
         room BLOB NOT NULL,
         author BLOB NOT NULL,
-        after INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        PRIMARY KEY (room, author, last)
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS passed (
+        room BLOB NOT NULL,
+        author BLOB NOT NULL,
+        last INTEGER NOT NULL,
         PRIMARY KEY (room, author)
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS disk (
-        file BLOB NOT NULL
+        file BLOB NOT NULL,
+        closed_ms INTEGER
     );
 ";

@@ -425,6 +425,34 @@ fn a_run_of_which_nothing_stays_leaves_a_number_and_no_word() {
 }
 
 #[test]
+fn what_comes_late_of_our_own_log_does_not_set_its_end_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("history.db");
+    let (people, genesis, base) = room_of(2);
+    let me = people[0].id();
+    let mut elsewhere = PeerStore::in_memory().unwrap();
+    let said = say(&mut elsewhere, &base, &people[0], 1, &["a", "b", "c"]);
+    let mut store = PeerStore::open(&file).unwrap().passing(me).unwrap();
+    store.apply(&[Change::Entered { genesis: genesis.into_signed(), base: base.clone() }]).unwrap();
+    for which in [&said[2..], &said[..2]] {
+        store.apply(&[Change::Entries { room: base.room, entries: which.to_vec() }]).unwrap();
+    }
+    drop(store);
+    let kept = PeerStore::open(&file).unwrap().passing(me).unwrap().load().unwrap();
+    assert_eq!(kept.logs[0].2.head_seq(), 3);
+}
+
+#[test]
+fn a_run_of_which_nothing_stays_asks_members_too_where_the_own_log_may_be_longer() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, _, base) = room_of(2);
+    let mut store = PeerStore::open(&dir.path().join("history.db")).unwrap();
+    store.apply(&[Change::Outbox { room: base.room, texts: Vec::new() }]).unwrap();
+    let passing = store.passing(person(1).id()).unwrap();
+    assert_eq!(passing.load().unwrap().outbox, [(base.room, Vec::new())]);
+}
+
+#[test]
 fn both_of_two_under_one_number_are_shown_and_the_log_goes_on_from_one() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("history.db");
