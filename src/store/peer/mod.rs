@@ -5,11 +5,13 @@
 
 mod copies;
 mod damage;
+mod found;
 mod index;
 mod lost;
 mod marked;
 mod outbox;
 mod people;
+mod put_back;
 mod query;
 mod retention;
 mod rows;

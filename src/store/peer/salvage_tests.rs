@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::super::put_back::{SoundLog, verified};
 use super::super::tests::{found, say};
 use super::*;
 use crate::core::consent::testing::{knock_at, person, room_of, step_signed_by};
 use crate::core::io::Change;
+use crate::core::log::KeptEntry;
 use crate::identity::{Ed25519, Identity, Signer as _, Verified};
 use crate::wire::{Consent, Decision, EntryId, Roster};
 
