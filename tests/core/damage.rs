@@ -201,8 +201,8 @@ fn an_older_copy_of_the_history_uses_no_number_twice_though_nobody_is_linked_yet
     goes_on_behind_what_is_newer(&mut room);
 }
 
-#[test]
-fn one_member_who_knows_as_little_is_not_enough_for_an_older_copy() {
+/// p1 said something newer to p2 only, and then put an older copy of its history back: p0 and p2 are there, apart from each other, and p2 from p1.
+fn put_back_what_one_of_two_knows() -> OnDisk {
     let mut room = OnDisk::new();
     room.talk(3, 1);
     room.close();
@@ -223,11 +223,34 @@ fn one_member_who_knows_as_little_is_not_enough_for_an_older_copy() {
     room.world.join(0);
     room.back();
     room.world.command(1, Command::Say { room: lobby(), text: "from here on".to_owned() });
+    room
+}
+
+#[test]
+fn one_member_who_knows_as_little_is_not_enough_for_an_older_copy() {
+    let mut room = put_back_what_one_of_two_knows();
     room.world.pass(3);
     assert!(room.world.linked(1).contains(&0) && !room.world.texts(0).contains(&"from here on".to_owned()));
     room.world.heal();
     room.world.pass(30);
     goes_on_behind_what_is_newer(&mut room);
+}
+
+#[test]
+fn whoever_comes_after_a_member_who_knew_as_little_is_heard_whenever_they_come() {
+    for alone_s in [12, 15] {
+        let mut room = put_back_what_one_of_two_knows();
+        room.world.pass(3);
+        assert!(room.world.linked(1).contains(&0));
+        room.world.cut_quietly(0, 1);
+        room.world.pass(alone_s);
+        assert!(!room.world.texts(1).contains(&"from here on".to_owned()), "nobody is there to ask");
+        room.world.mend(1, 2);
+        room.world.pass(15);
+        room.world.heal();
+        room.world.pass(30);
+        goes_on_behind_what_is_newer(&mut room);
+    }
 }
 
 #[test]

@@ -117,9 +117,7 @@ impl Room {
             }
             if *author == ctx.signer.id() {
                 delivered = delivered.max(*seq);
-                if first {
-                    self.doubt_own_log(ctx, &from, *seq);
-                }
+                self.doubt_own_log(ctx, &from, *seq, first);
                 // Nobody gives us our own log unasked.
                 if self.is_unlevel() && *seq > self.log.head_seq(author) {
                     self.note_lacking(ctx, *author);

@@ -18,6 +18,12 @@ use crate::wire::Body;
 /// Milliseconds after which we write, whatever others said: most newcomers never had a log here.
 const LEVEL_WITHIN_MS: u64 = 10_000;
 
+/// And after the first link, where there was more of our log than is here: the others link within moments of each other.
+const ALL_LINK_WITHIN_MS: u64 = 5_000;
+
+/// Milliseconds for which what has come of our own log may wait for what it names.
+const HELD_WITHIN_MS: u64 = 300_000;
+
 /// What waits until the own log is as long as anybody remembers it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Unlevel {
@@ -29,8 +35,10 @@ pub(super) struct Unlevel {
     kept: bool,
     /// Whether there was more of it than is here, for all we know, so that one member's word is not enough.
     suspected: bool,
-    /// Whether anybody has been linked meanwhile.
+    /// Whether anybody is linked, whom the others are waited for with.
     met: bool,
+    /// When what has come of it is not waited for any more that waits for what it names.
+    held_until: Option<u64>,
     /// Whether it is only a member's word that there is more.
     by_word: bool,
 }
@@ -53,15 +61,18 @@ impl Room {
         }
     }
 
-    /// A member who has just linked says that they have our log up to this number. Whoever has more of it than we remembers what we forgot:
-    /// this may be an older copy of what was on our disk. Each is believed once, so that nobody keeps us from writing.
-    pub(super) fn doubt_own_log(&mut self, ctx: &mut Ctx<'_>, by: &PeerId, has: u64) {
+    /// A member says that they have our log up to this number, and it is the `first` that they say on this link. Whoever has more of it than we
+    /// remembers what we forgot: this may be an older copy of what was on our disk. Each is believed once, so that nobody keeps us from writing.
+    pub(super) fn doubt_own_log(&mut self, ctx: &mut Ctx<'_>, by: &PeerId, has: u64, first: bool) {
         let me = ctx.me();
-        if has <= self.log.head_seq(&me) || has > SEQ_MAX || self.log.is_accused(&me) || self.unlevel.is_some() {
+        let is_more = has > self.log.head_seq(&me) && has <= SEQ_MAX && !self.log.is_accused(&me);
+        if !is_more || !(first || self.unlevel.is_some()) || !self.remembered_more.insert(*by) {
             return;
         }
-        if self.remembered_more.insert(*by) {
-            let until = ctx.now.after_ms(LEVEL_WITHIN_MS);
+        let until = ctx.now.after_ms(LEVEL_WITHIN_MS);
+        if let Some(unlevel) = &mut self.unlevel {
+            unlevel.until = unlevel.until.max(until);
+        } else {
             self.unlevel = Some(Unlevel { until, kept: true, met: true, by_word: true, ..Unlevel::default() });
             ctx.persist(Change::Outbox { room: self.id(), texts: Vec::new() });
         }
@@ -125,15 +136,21 @@ impl Room {
         let me = ctx.me();
         let (own, others) = (self.log.head_seq(&me), self.others(&me));
         // Whoever has got the beginning of a log back knows that there was one, and waits for somebody to ask for the rest.
-        let had_one = own > 0 || self.log.was_longer(&me);
-        let nobody_to_ask = had_one && self.readers.is_empty() && !others.is_empty();
+        let (nobody, is_held) = (self.readers.is_empty(), self.log.has_waiting(&me));
         let Some(unlevel) = self.unlevel.as_mut() else { return };
-        if unlevel.suspected && !self.readers.is_empty() && !std::mem::replace(&mut unlevel.met, true) {
+        let had_one = own > 0 || unlevel.suspected;
+        if unlevel.suspected && !nobody && !std::mem::replace(&mut unlevel.met, true) {
             // The others may be about to link, and know more than the first.
-            unlevel.until = ctx.now.after_ms(LEVEL_WITHIN_MS);
+            unlevel.until = ctx.now.after_ms(ALL_LINK_WITHIN_MS);
         }
         if unlevel.until <= ctx.now.mono_ms {
-            if nobody_to_ask {
+            if nobody && had_one && !others.is_empty() {
+                // Whoever links next is heard, and those who link with them.
+                (unlevel.until, unlevel.suspected, unlevel.met) = (ctx.now.after_ms(LEVEL_WITHIN_MS), true, false);
+                return;
+            }
+            let held_until = *unlevel.held_until.get_or_insert(ctx.now.after_ms(HELD_WITHIN_MS));
+            if is_held && !nobody && ctx.now.mono_ms < held_until {
                 unlevel.until = ctx.now.after_ms(LEVEL_WITHIN_MS);
                 return;
             }

@@ -13,7 +13,6 @@ use std::time::UNIX_EPOCH;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{PeerStore, outbox, rows_of};
-use crate::identity::PeerId;
 use crate::store::sqlite::StoreError;
 use crate::wire::RoomId;
 
@@ -24,7 +23,7 @@ impl PeerStore {
     /// Looks whether this database is still in the file in which it was last. If not, our own logs count as not whole.
     ///
     /// `changed_ms`: when somebody last changed it, before it was opened.
-    pub(super) fn look_for_copy(&mut self, file: &Path, me: PeerId, changed_ms: i64) -> Result<(), StoreError> {
+    pub(super) fn look_for_copy(&mut self, file: &Path, changed_ms: i64) -> Result<(), StoreError> {
         let here = mark_of(file)?;
         let transaction = self.all.transaction()?;
         let mark = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Option<i64>>(1)?));
@@ -34,10 +33,9 @@ impl PeerStore {
         let other = known.as_ref().is_some_and(|(file, _)| *file != here);
         if touched || other {
             tracing::info!("the history is a copy: our own logs may be longer than it knows");
-            let own =
-                "SELECT room FROM run WHERE author = ?1 AND forked = 0 UNION SELECT room FROM tip WHERE author = ?1
-                 EXCEPT SELECT room FROM outbox";
-            for room in rows_of(&transaction, own, [me.0], |row| Ok(RoomId(row.get(0)?)))? {
+            // Also where we had said nothing by then.
+            let rooms = "SELECT room FROM known UNION SELECT room FROM tip EXCEPT SELECT room FROM outbox";
+            for room in rows_of(&transaction, rooms, [], |row| Ok(RoomId(row.get(0)?)))? {
                 outbox::keep(&transaction, &room, &[])?;
             }
         }

@@ -45,6 +45,8 @@ pub(super) struct Found {
     pub entries: BTreeMap<i64, FoundEntry>,
     /// The number of the last row of entries that there was.
     pub newest: i64,
+    /// First and last numbers of what was lost before, and has perhaps not come back.
+    pub lost: Vec<((RoomId, PeerId), (u64, u64))>,
     /// Up to which number each log was removed because it is old.
     pub passed: BTreeMap<(RoomId, PeerId), u64>,
 }
@@ -83,6 +85,11 @@ pub(super) fn read_all(file: &Path) -> Option<Found> {
     let counted = source.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'run'", [], |row| row.get(0));
     let last = found.entries.last_key_value().map_or(0, |(at, _)| row_of(*at).0);
     found.newest = last.max(counted.unwrap_or(0));
+    let lost = both_ways(&source, "lost", "room, author, last", |row| {
+        let whose = (RoomId(row.get("room")?), PeerId(row.get("author")?));
+        Ok((whose, (rows::number(row, "first")?, rows::number(row, "last")?)))
+    });
+    found.lost = lost.0;
     let passed = both_ways(&source, "passed", "room, author", |row| {
         Ok(((RoomId(row.get("room")?), PeerId(row.get("author")?)), rows::number(row, "last")?))
     });

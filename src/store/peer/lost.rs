@@ -19,8 +19,10 @@ pub(super) fn keep(
     author: &PeerId,
     (first, last): (u64, u64),
 ) -> Result<(), StoreError> {
-    let mut insert =
-        to.prepare_cached("INSERT OR REPLACE INTO lost (room, author, last, first) VALUES (?, ?, ?, ?)")?;
+    let mut insert = to.prepare_cached(
+        "INSERT INTO lost (room, author, last, first) VALUES (?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET first = MIN(first, excluded.first)",
+    )?;
     insert.execute(params![room.0, author.0, as_stored(last), as_stored(first)])?;
     Ok(())
 }

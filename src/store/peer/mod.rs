@@ -122,7 +122,7 @@ impl PeerStore {
     pub fn apply<'c>(&mut self, changes: impl IntoIterator<Item = &'c Change>) -> Result<(), StoreError> {
         let transaction = self.all.transaction()?;
         let mut ends: BTreeMap<RoomId, &KeptEntry> = BTreeMap::new();
-        let (mut new, mut taken) = (Vec::new(), Vec::new());
+        let (mut new, mut taken, mut level) = (Vec::new(), Vec::new(), Vec::new());
         for change in changes {
             apply(&transaction, change, |NewRow { number, bytes }, row| {
                 new.push((number, row.iter().map(|kept| index::short(&kept.id.0)).collect::<Vec<i64>>()));
@@ -134,18 +134,25 @@ impl PeerStore {
             if let Change::PrivateHeard { room, from, letter, .. } = change {
                 taken.push(((*room, *from), retention::letter_bytes_on_disk(letter)));
             }
+            if let Change::OutboxEmpty { room } = change {
+                level.push(*room);
+            }
             if let Change::Entries { room, entries } = change {
-                let own = entries.iter().rfind(|kept| Some(kept.entry.author) == self.own);
                 // What comes late is not the newest.
-                if let Some(kept) = own.filter(|own| ends.get(room).is_none_or(|end| end.entry.seq < own.entry.seq)) {
+                let own = entries.iter().filter(|kept| Some(kept.entry.author) == self.own);
+                if let Some(kept) = own
+                    .max_by_key(|kept| kept.entry.seq)
+                    .filter(|own| ends.get(room).is_none_or(|end| end.entry.seq < own.entry.seq))
+                {
                     ends.insert(*room, kept);
                 }
             }
         }
         match &mut self.tips {
-            Some(on_disk) if !ends.is_empty() => {
+            Some(on_disk) if !ends.is_empty() || !level.is_empty() => {
                 let numbers = on_disk.transaction()?;
                 ends.iter().try_for_each(|(room, kept)| rows::keep_tip(&numbers, room, kept))?;
+                level.iter().try_for_each(|room| outbox::forget_mark(&numbers, room))?;
                 numbers.commit()?;
             }
             _ => ends.iter().try_for_each(|(room, kept)| rows::keep_tip(&transaction, room, kept))?,

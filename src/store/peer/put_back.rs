@@ -134,6 +134,9 @@ fn put_missing(to: &Connection, found: &Found, logs: &SoundLogs, me: PeerId) -> 
     for ((room, author), last) in &found.passed {
         lost::keep_passed(to, room, author, *last)?;
     }
+    for ((room, author), range) in &found.lost {
+        lost::keep(to, room, author, *range)?;
+    }
     let mut rows = damage::Rows { newest: found.newest, ..damage::Rows::default() };
     let places: Vec<i64> = found.entries.keys().copied().collect();
     for row in places.chunk_by(|before, after| row_of(*before).0 == row_of(*after).0) {

@@ -215,6 +215,10 @@ fn forget_passed(to: &Connection, room: &RoomId) -> Result<(), StoreError> {
         places.execute([index::at(number)])?;
     }
     to.execute(&format!("DELETE {passed}"), [room.0])?;
+    // Of a log that ended before a hole nothing may be left in front of it: what is behind it goes on.
+    let nothing_before = "DELETE FROM hole WHERE room = ?1 AND NOT EXISTS
+         (SELECT 1 FROM run WHERE run.room = ?1 AND run.author = hole.author AND run.forked = 0 AND run.last <= hole.after)";
+    to.execute(nothing_before, [room.0])?;
     Ok(())
 }
 

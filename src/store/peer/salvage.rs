@@ -78,7 +78,7 @@ impl PeerStore {
             None => read_all_by_a_new_schema(&aside, file, &store).unwrap_or_default(),
         };
         let (entries, seats) = put_back(&mut store, found, me, scheme)?;
-        store.look_for_copy(file, me, 0)?;
+        store.look_for_copy(file, 0)?;
         store.index_all()?;
         store.weigh()?;
         Ok((store, Salvaged { why: why.to_string(), aside, entries, seats }))
@@ -110,7 +110,7 @@ fn open_checked(file: &Path, me: PeerId) -> Result<(PeerStore, Kept), StoreError
             return Err(StoreError::Damaged { what: "a page" });
         }
     }
-    store.look_for_copy(file, me, changed_ms)?;
+    store.look_for_copy(file, changed_ms)?;
     lost::forget_found(&store.all)?;
     let kept = store.load()?;
     Ok((store, kept))

@@ -333,3 +333,23 @@ fn a_hole_is_where_a_log_ends_until_it_is_filled() {
     put_back(&mut store, damaged(), people[1].id(), &Ed25519).unwrap();
     assert_eq!(head(&store), 5);
 }
+
+#[test]
+fn what_one_damage_took_is_still_missed_after_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("history.db");
+    let (people, genesis, base) = room_of(2);
+    let me = people[0].id();
+    let mut elsewhere = PeerStore::in_memory().unwrap();
+    let said = say(&mut elsewhere, &base, &people[0], 1, &["a", "b", "c"]);
+    let (mut store, ..) = PeerStore::open_or_salvage(&file, me, "today", &Ed25519).unwrap();
+    let kept = |which: &[KeptEntry]| Change::Entries { room: base.room, entries: which.to_vec() };
+    let entered = Change::Entered { genesis: genesis.into_signed(), base: base.clone() };
+    store.apply(&[entered, kept(&said[..1]), kept(&said[2..])]).unwrap();
+    lost::keep(&store.all, &base.room, &me, (2, 2)).unwrap();
+    drop(store);
+    let why = StoreError::Damaged { what: "something else" };
+    let (store, _) = PeerStore::salvage(&file, me, "today", &Ed25519, &why).unwrap();
+    let missing = lost::of(&store.all, &base.room, &me).unwrap();
+    assert_eq!(missing.iter().map(|lost| (lost.first, lost.behind.seq)).collect::<Vec<_>>(), [(2, 3)]);
+}

@@ -434,8 +434,9 @@ fn what_comes_late_of_our_own_log_does_not_set_its_end_back() {
     let said = say(&mut elsewhere, &base, &people[0], 1, &["a", "b", "c"]);
     let mut store = PeerStore::open(&file).unwrap().passing(me).unwrap();
     store.apply(&[Change::Entered { genesis: genesis.into_signed(), base: base.clone() }]).unwrap();
-    for which in [&said[2..], &said[..2]] {
-        store.apply(&[Change::Entries { room: base.room, entries: which.to_vec() }]).unwrap();
+    let [first, second, third] = &said[..] else { panic!("three") };
+    for which in [vec![third.clone(), first.clone()], vec![second.clone()]] {
+        store.apply(&[Change::Entries { room: base.room, entries: which }]).unwrap();
     }
     drop(store);
     let kept = PeerStore::open(&file).unwrap().passing(me).unwrap().load().unwrap();
@@ -448,8 +449,12 @@ fn a_run_of_which_nothing_stays_asks_members_too_where_the_own_log_may_be_longer
     let (_, _, base) = room_of(2);
     let mut store = PeerStore::open(&dir.path().join("history.db")).unwrap();
     store.apply(&[Change::Outbox { room: base.room, texts: Vec::new() }]).unwrap();
-    let passing = store.passing(person(1).id()).unwrap();
+    let mut passing = store.passing(person(1).id()).unwrap();
     assert_eq!(passing.load().unwrap().outbox, [(base.room, Vec::new())]);
+    passing.apply(&[Change::OutboxEmpty { room: base.room }]).unwrap();
+    drop(passing);
+    let passing = PeerStore::open(&dir.path().join("history.db")).unwrap().passing(person(1).id()).unwrap();
+    assert_eq!(passing.load().unwrap().outbox, [], "once they were heard, they were");
 }
 
 #[test]
