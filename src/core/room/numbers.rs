@@ -21,6 +21,9 @@ const LEVEL_WITHIN_MS: u64 = 10_000;
 /// And after the first link, where there was more of our log than is here: the others link within moments of each other.
 const ALL_LINK_WITHIN_MS: u64 = 5_000;
 
+/// And where somebody has just linked, to say what they have.
+const ASKS_WITHIN_MS: u64 = 1_000;
+
 /// Milliseconds for which what has come of our own log may wait for what it names.
 const HELD_WITHIN_MS: u64 = 300_000;
 
@@ -39,6 +42,8 @@ pub(super) struct Unlevel {
     met: bool,
     /// When what has come of it is not waited for any more that waits for what it names.
     held_until: Option<u64>,
+    /// When those are not waited for any more who are linked and have not said what they have.
+    asks_until: Option<u64>,
     /// Whether it is only a member's word that there is more.
     by_word: bool,
 }
@@ -133,10 +138,14 @@ impl Room {
 
     /// Something that says how long our log is has come, or the time is over: what waited is written.
     pub fn level_due(&mut self, ctx: &mut Ctx<'_>) {
+        if self.unlevel.is_none() {
+            return;
+        }
         let me = ctx.me();
         let (own, others) = (self.log.head_seq(&me), self.others(&me));
         // Whoever has got the beginning of a log back knows that there was one, and waits for somebody to ask for the rest.
         let (nobody, is_held) = (self.readers.is_empty(), self.log.has_waiting(&me));
+        let all_asked = self.readers.values().all(|reader| reader.asked);
         let Some(unlevel) = self.unlevel.as_mut() else { return };
         let had_one = own > 0 || unlevel.suspected;
         if unlevel.suspected && !nobody && !std::mem::replace(&mut unlevel.met, true) {
@@ -147,11 +156,18 @@ impl Room {
             if nobody && had_one && !others.is_empty() {
                 // Whoever links next is heard, and those who link with them.
                 (unlevel.until, unlevel.suspected, unlevel.met) = (ctx.now.after_ms(LEVEL_WITHIN_MS), true, false);
+                unlevel.asks_until = None;
                 return;
             }
             let held_until = *unlevel.held_until.get_or_insert(ctx.now.after_ms(HELD_WITHIN_MS));
             if is_held && !nobody && ctx.now.mono_ms < held_until {
                 unlevel.until = ctx.now.after_ms(LEVEL_WITHIN_MS);
+                return;
+            }
+            let asks_until = *unlevel.asks_until.get_or_insert(ctx.now.after_ms(LEVEL_WITHIN_MS));
+            if unlevel.suspected && !all_asked && ctx.now.mono_ms < asks_until {
+                // Whoever has linked just now is about to say what they have.
+                unlevel.until = ctx.now.after_ms(ASKS_WITHIN_MS);
                 return;
             }
             if !unlevel.by_word {
@@ -160,8 +176,9 @@ impl Room {
             }
             return self.unlevel_over(ctx);
         }
-        let level = !self.readers.is_empty()
-            && self.readers.values().all(|reader| reader.asked && reader.has(&me) <= own)
+        let level = !nobody
+            && all_asked
+            && self.readers.values().all(|reader| reader.has(&me) <= own)
             && (!unlevel.suspected || others.iter().all(|peer| self.readers.contains_key(peer)));
         if level {
             self.unlevel_over(ctx);
