@@ -252,9 +252,7 @@ impl Driver {
                 mapping.undo().await;
             }
         };
-        if let Err(error) = self.store.note_closed() {
-            tracing::debug!(%error, "the next start knows less of copies");
-        }
+        self.store.note_closed();
         tokio::join!(self.close_all(), undone);
         if let Some(ending) = ending {
             events.tell(Event::Ended(ending)).await;

@@ -3,12 +3,44 @@
 use serde::Serialize;
 
 use super::output::{answer, line, names, reason, rfc3339};
+use super::said::{Known, known};
 use crate::peer::api::*;
+use crate::ui::said::trust_word;
 
 /// One line of output.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Output<'a> {
+    Knock {
+        room: &'a str,
+        knock: String,
+        name: &'a str,
+        fingerprint: String,
+        expires_in_s: u64,
+        yes: Vec<&'a str>,
+        waiting: Vec<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        looks_like: Option<&'a str>,
+        seen_before: bool,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        removed_before: bool,
+        trust: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        other_key: Option<Known>,
+    },
+    Consent {
+        room: &'a str,
+        knock: String,
+        name: &'a str,
+        by: &'a str,
+        decision: &'static str,
+    },
+    KnockOver {
+        room: &'a str,
+        knock: String,
+        name: &'a str,
+        reason: &'static str,
+    },
     AnsweredByRule {
         room: &'a str,
         knock: String,
@@ -115,6 +147,46 @@ struct Who<'a> {
 /// The line for such an event, without its line break; empty for any other.
 pub fn event_line(event: &Event) -> String {
     let output = match event {
+        Event::Knock {
+            room,
+            knock,
+            name,
+            key,
+            expires_in_s,
+            yes,
+            waiting,
+            looks_like,
+            seen_before,
+            removed_before,
+            trust,
+            other_key,
+        } => Output::Knock {
+            room: room.as_str(),
+            knock: knock.to_string(),
+            name: name.as_str(),
+            fingerprint: key.fingerprint().to_string(),
+            expires_in_s: *expires_in_s,
+            yes: names(yes),
+            waiting: names(waiting),
+            looks_like: looks_like.as_ref().map(Name::as_str),
+            seen_before: *seen_before,
+            removed_before: *removed_before,
+            trust: trust_word(*trust),
+            other_key: other_key.as_ref().map(known),
+        },
+        Event::Consent { room, knock, name, by, decision } => Output::Consent {
+            room: room.as_str(),
+            knock: knock.to_string(),
+            name: name.as_str(),
+            by: by.as_str(),
+            decision: answer(*decision),
+        },
+        Event::KnockOver { room, knock, name, how } => Output::KnockOver {
+            room: room.as_str(),
+            knock: knock.to_string(),
+            name: name.as_str(),
+            reason: reason(*how),
+        },
         Event::AnsweredByRule { room, knock, name, key, by, rule } => Output::AnsweredByRule {
             room: room.as_str(),
             knock: knock.to_string(),

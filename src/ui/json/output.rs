@@ -56,36 +56,6 @@ enum Output<'a> {
         expires_in_s: Option<u64>,
         ahead: u16,
     },
-    Knock {
-        room: &'a str,
-        knock: String,
-        name: &'a str,
-        fingerprint: String,
-        expires_in_s: u64,
-        yes: Vec<&'a str>,
-        waiting: Vec<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        looks_like: Option<&'a str>,
-        seen_before: bool,
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        removed_before: bool,
-        trust: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        other_key: Option<said::Known>,
-    },
-    Consent {
-        room: &'a str,
-        knock: String,
-        name: &'a str,
-        by: &'a str,
-        decision: &'static str,
-    },
-    KnockOver {
-        room: &'a str,
-        knock: String,
-        name: &'a str,
-        reason: &'static str,
-    },
     Joined {
         room: &'a str,
         epoch: u64,
@@ -233,7 +203,10 @@ pub fn event_line(event: &Event) -> String {
             Output::PinWanted { server, fingerprint: fingerprint.to_string() }
         }
         Event::Pinned { server, fingerprint, .. } => Output::Pinned { server, fingerprint: fingerprint.to_string() },
-        Event::AnsweredByRule { .. }
+        Event::Knock { .. }
+        | Event::Consent { .. }
+        | Event::KnockOver { .. }
+        | Event::AnsweredByRule { .. }
         | Event::Removal { .. }
         | Event::RemovalAnswer { .. }
         | Event::RemovalOver { .. }
@@ -264,46 +237,6 @@ pub fn event_line(event: &Event) -> String {
         Event::Knocking { room, yes, of, expires_in_s, ahead } => {
             Output::Knocking { room: room.as_str(), yes: *yes, of: *of, expires_in_s: *expires_in_s, ahead: *ahead }
         }
-        Event::Knock {
-            room,
-            knock,
-            name,
-            key,
-            expires_in_s,
-            yes,
-            waiting,
-            looks_like,
-            seen_before,
-            removed_before,
-            trust,
-            other_key,
-        } => Output::Knock {
-            room: room.as_str(),
-            knock: knock.to_string(),
-            name: name.as_str(),
-            fingerprint: key.fingerprint().to_string(),
-            expires_in_s: *expires_in_s,
-            yes: names(yes),
-            waiting: names(waiting),
-            looks_like: looks_like.as_ref().map(Name::as_str),
-            seen_before: *seen_before,
-            removed_before: *removed_before,
-            trust: trust_word(*trust),
-            other_key: other_key.as_ref().map(said::known),
-        },
-        Event::Consent { room, knock, name, by, decision } => Output::Consent {
-            room: room.as_str(),
-            knock: knock.to_string(),
-            name: name.as_str(),
-            by: by.as_str(),
-            decision: answer(*decision),
-        },
-        Event::KnockOver { room, knock, name, how } => Output::KnockOver {
-            room: room.as_str(),
-            knock: knock.to_string(),
-            name: name.as_str(),
-            reason: reason(*how),
-        },
         Event::Joined { room, epoch, members, how } => Output::Joined {
             room: room.as_str(),
             epoch: *epoch,
